@@ -1,0 +1,39 @@
+# Everything that a bare machine with python3 (>= 3.11), python3-venv and make needs happens behind these targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check interop soak bench clean
+
+demo: .venv/installed
+	$(BIN)/faxgw demo --out demo
+
+test: .venv/installed-test check
+	$(BIN)/pytest -n 2 -m "not interop"
+
+check: .venv/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+interop: .venv/installed-test
+	$(BIN)/pytest -m interop -rs
+
+soak: .venv/installed-test
+	FAXGW_SOAK=1 $(BIN)/pytest -m soak -s -rs
+
+bench: .venv/installed
+	$(BIN)/faxgw bench codec
+
+clean:
+	rm -rf .venv demo
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@

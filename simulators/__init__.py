@@ -1,0 +1,1 @@
+"""The far side of every driver: circuits, fax machines and modems that need no telephone."""

@@ -1,0 +1,167 @@
+"""The port to page data. The engine never looks inside a page: encoding, judging and durable storing happen behind it.
+
+A page source answers ``FetchPage``; a page target answers ``KeepData`` and ``JudgePage``.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class Coding(Enum):
+    """How a page's scan lines are coded (T.4, T.6)."""
+
+    MH = "MH"
+    MR = "MR"
+    MMR = "MMR"
+
+
+class Width(Enum):
+    """Recording width; the value is the number of pels per scan line at 8 pels/mm."""
+
+    A4 = 1728
+    B4 = 2048
+    A3 = 2432
+
+
+class Length(Enum):
+    """Longest page that may be sent; the value is the length in mm."""
+
+    A4 = 297
+    B4 = 364
+    UNLIMITED = None
+
+
+class Resolution(Enum):
+    """Pels per inch across and down, as the fax world rounds them, and how the name is said on screen."""
+
+    STANDARD = (204, 98, "standard")
+    FINE = (204, 196, "fine")
+    SUPERFINE = (204, 391, "superfine")
+    R300 = (300, 300, "300")
+    R400 = (408, 391, "400")
+
+    def __init__(self, across: int, down: int, label: str) -> None:
+        self.across = across
+        self.down = down
+        self.label = label
+
+    def pels(self, width: Width) -> int:
+        """Pels per scan line of a page of this width (T.4: 1728, 2048, 2432; more at 300 and 400 pels per inch).
+
+        >>> [Resolution.R300.pels(Width.A4), Resolution.R400.pels(Width.A3)]
+        [2592, 4864]
+        """
+        if self is Resolution.R300:
+            return width.value * 3 // 2
+        return width.value * 2 if self is Resolution.R400 else width.value
+
+
+@dataclass(frozen=True, slots=True)
+class PageFormat:
+    """What one page is on the wire."""
+
+    width: Width
+    length: Length
+    resolution: Resolution
+    coding: Coding
+    ecm: bool
+
+    @property
+    def pels(self) -> int:
+        """Pels per scan line."""
+        return self.resolution.pels(self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """What both machines can do: a page source picks each page's format within it.
+
+    ``coding`` and ``ecm`` are settled by the engine; size and resolution follow the page.
+    """
+
+    width: Width
+    length: Length
+    resolutions: frozenset[Resolution]
+    coding: Coding
+    ecm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPage:
+    """Ask a source for page ``index`` (from 0), each scan line at least ``min_row_bits`` bits long, fill included.
+
+    The engine fetches the page after the one that it is about to send, so that it knows which of MPS, EOM and EOP
+    follows; and the same page again when the rate, and with it ``min_row_bits``, has changed.
+    """
+
+    index: int
+    limits: PageLimits
+    min_row_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepData:
+    """Hand a target the next octets of page ``index``: one chunk, or in error correction mode one whole block.
+
+    Data for an index that was judged before replaces that page: it was refused and is being sent again.
+    """
+
+    index: int
+    format: PageFormat
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePage:
+    """Ask a target how good page ``index`` is, and make it durable; asked again when it was not durable in time."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageReady:
+    """The page, coded and ready to send: ``octets`` first bit on the wire = least significant, RTC or EOFB included."""
+
+    format: PageFormat
+    octets: bytes
+    rows: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NoMorePages:
+    """The document has fewer pages than that."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The octets are taken. ``page_ended``: an RTC or EOFB was seen, so that the sender turns to V.21 now."""
+
+    page_ended: bool
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A page as decoded: scan lines, how many are damaged, the longest run of those, and whether it is safe on disk."""
+
+    rows: int
+    bad_rows: int
+    longest_bad_run: int
+    durable: bool
+    at: float = 0.0
+
+
+PageAction = FetchPage | KeepData | JudgePage
+PageEvent = PageReady | NoMorePages | Kept | Verdict
+
+
+class PagePort(Protocol):
+    """A page source, a page target, or both."""
+
+    async def perform(self, action: PageAction) -> PageEvent:
+        """Answer one action. ``JudgePage`` answers within 2 s, with ``durable`` false if storing takes longer."""
+        ...

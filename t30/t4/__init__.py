@@ -1,0 +1,1 @@
+"""The T.4 and T.6 image codec."""
