@@ -1,0 +1,62 @@
+"""The ``faxgw`` command: one table of commands, each loaded only when it is called (NumPy and Numba take a second)."""
+
+import importlib
+import sys
+
+import click
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from faxgw import __version__
+from faxgw.errors import RequestError
+from t30.line import LineError
+
+COMMANDS = {
+    "codec": "faxgw.cli.codec:app",
+    "simulate": "faxgw.cli.simulate:app",
+    "trace": "faxgw.cli.trace:app",
+}
+"""Command name to the Typer application that is it; help texts come from there."""
+
+
+class _Commands(TyperGroup):
+    """Click's group over ``COMMANDS``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and hand it over."""
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, attribute = target.partition(":")
+        command = get_command(getattr(importlib.import_module(module), attribute))
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True)
+def faxgw(version: bool = typer.Option(False, "--version", help="Print the version and end.")) -> None:
+    """Send, receive and examine faxes."""
+    if version:
+        typer.echo(f"faxgw {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with exit code 2, a line that is not to be had with 1."""
+    try:
+        app()
+    except RequestError as mistake:
+        Console(stderr=True).print(f"faxgw: {mistake.reason}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except LineError as fault:
+        Console(stderr=True).print(f"faxgw: {fault}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
