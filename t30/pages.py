@@ -23,6 +23,9 @@ class Width(Enum):
     B4 = 2048
     A3 = 2432
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class Length(Enum):
     """Longest page that may be sent; the value is the length in mm."""
@@ -30,6 +33,9 @@ class Length(Enum):
     A4 = 297
     B4 = 364
     UNLIMITED = None
+
+    def __str__(self) -> str:
+        return self.name if self.value else "unlimited"
 
 
 class Resolution(Enum):
@@ -45,6 +51,9 @@ class Resolution(Enum):
         self.across = across
         self.down = down
         self.label = label
+
+    def __str__(self) -> str:
+        return self.label
 
     def pels(self, width: Width) -> int:
         """Pels per scan line of a page of this width (T.4: 1728, 2048, 2432; more at 300 and 400 pels per inch).

@@ -20,24 +20,24 @@ class Modulation(Enum):
     """
 
     V21 = (Family.V21, 300, None, False)
-    V27TER_2400 = (Family.V27TER, 2400, 0b0000, False)
-    V27TER_4800 = (Family.V27TER, 4800, 0b0100, False)
-    V29_7200 = (Family.V29, 7200, 0b1100, False)
-    V29_9600 = (Family.V29, 9600, 0b1000, False)
-    V17_7200 = (Family.V17, 7200, 0b1101, False)
-    V17_9600 = (Family.V17, 9600, 0b1001, False)
-    V17_12000 = (Family.V17, 12000, 0b0101, False)
-    V17_14400 = (Family.V17, 14400, 0b0001, False)
-    V17_7200_SHORT = (Family.V17, 7200, 0b1101, True)
-    V17_9600_SHORT = (Family.V17, 9600, 0b1001, True)
-    V17_12000_SHORT = (Family.V17, 12000, 0b0101, True)
-    V17_14400_SHORT = (Family.V17, 14400, 0b0001, True)
+    V27TER_2400 = (Family.V27TER, 2400, "0000", False)
+    V27TER_4800 = (Family.V27TER, 4800, "0100", False)
+    V29_7200 = (Family.V29, 7200, "1100", False)
+    V29_9600 = (Family.V29, 9600, "1000", False)
+    V17_7200 = (Family.V17, 7200, "1101", False)
+    V17_9600 = (Family.V17, 9600, "1001", False)
+    V17_12000 = (Family.V17, 12000, "0101", False)
+    V17_14400 = (Family.V17, 14400, "0001", False)
+    V17_7200_SHORT = (Family.V17, 7200, "1101", True)
+    V17_9600_SHORT = (Family.V17, 9600, "1001", True)
+    V17_12000_SHORT = (Family.V17, 12000, "0101", True)
+    V17_14400_SHORT = (Family.V17, 14400, "0001", True)
 
-    def __init__(self, family: Family, bps: int, dcs: int | None, short_training: bool) -> None:
+    def __init__(self, family: Family, bps: int, dcs: str | None, short_training: bool) -> None:
         self.family = family
         self.bps = bps
         self.dcs = dcs
-        """DCS bits 11 to 14, written in that order (T.30 Table 2); None for V.21, which is never negotiated."""
+        """DCS bits 11 to 14, first bit first (T.30 Table 2); None for V.21, which is never negotiated."""
         self.short_training = short_training
 
     @property

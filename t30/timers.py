@@ -1,0 +1,36 @@
+"""Every time and count that T.30 sets, in seconds. The text's tolerances are in brackets."""
+
+T0 = 60.0
+"""How long a caller waits for an answer [60 ± 5 s]."""
+T1 = 35.0
+"""How long two machines try to identify each other [35 ± 5 s]."""
+T2 = 6.0
+"""How long a receiver waits for a command [6 ± 1 s]."""
+T4 = 3.0
+"""How long a sender waits for a response before it repeats the command [3 s ± 15 %]."""
+T5 = 60.0
+"""How long a receiver may say that it is not ready [60 ± 5 s]."""
+
+TRIES = 3
+"""How often a command is sent before the sender gives up."""
+
+TURNAROUND = 0.075
+"""Silence between two signals [75 ± 20 ms]; HylaFAX's default is 70 ms (+FTS=7)."""
+
+CED_TO_DIS = 0.075
+"""Silence between CED and the first V.21 signal [75 ± 20 ms]."""
+
+CNG_GAP = 3.0
+"""Silence between two CNG tones [3 s ± 15 %]; the caller listens for V.21 in it."""
+
+NEXT_FRAME = 4.5
+"""A frame lasts at most 3.45 s; the next one of the same signal must have begun and ended by then."""
+
+TCF_SECONDS = 1.5
+"""Length of the training check [1.5 s ± 10 %]."""
+
+PPR_LIMIT = 4
+"""So often a partial page is corrected before the sender steps down (CTC) or gives up (EOR) (T.30 Annex A)."""
+
+RESPONSE_REPEATED = (T4 * 0.75, T4 * 1.25)
+"""A command that repeats itself because our response was lost comes this long after the response."""
