@@ -87,9 +87,7 @@ class Deframer:
         was_in_frame = self._in_frame
         self._in_frame = not bits.endswith("1")
         self.flags_seen = self.flags_seen or self._in_frame
-        if not (was_in_frame and self._in_frame) or len(bits) > _LONGEST_BITS:
-            return None
-        return _frame(bits[:-1].replace("111110", "11111"))
+        return _frame(bits[:-1].replace("111110", "11111")) if was_in_frame and self._in_frame else None
 
 
 def _frame(bits: str) -> Deframed | None:

@@ -110,6 +110,12 @@ def test_abort_drops_the_frame_and_the_next_one_arrives() -> None:
         assert octet_by_octet(octets(bits)) == good([b"\xff\xc0\x02"]), f"{ones} ones"
 
 
+def test_idle_line_of_ones_opens_no_frame() -> None:
+    for ones in range(7, 40):
+        bits = "1" * ones + "0" + stuffed_bits(b"\xff\xc0\x02") + FLAG
+        assert octet_by_octet(octets(bits)) == [], f"{ones} ones"
+
+
 def test_frame_with_a_wrong_bit_is_bad_but_told() -> None:
     sent = bytearray(stuffed([bytes.fromhex("FF C0 02 00")], flags_first=1))
     sent[3] ^= 0x04  # its second bit, since FF took one more
