@@ -35,6 +35,7 @@ from t30.rates import Modulation
 
 __all__ = [
     "MISSABLE",
+    "NO_FAULTS",
     "TRAINING",
     "CarrierOff",
     "CarrierOn",

@@ -5,6 +5,7 @@ import pytest
 
 from simulators.circuit import (
     MISSABLE,
+    NO_FAULTS,
     TRAINING,
     CarrierOff,
     CarrierOn,
@@ -26,7 +27,7 @@ DIS = bytes.fromhex("FF 13 80 00 CE 78")
 
 
 def on_circuit(
-    body: Callable[[Circuit], Awaitable[None]], *, faults: Faults = Faults(), delay: float = 0.0, slack: float = 0.0
+    body: Callable[[Circuit], Awaitable[None]], *, faults: Faults = NO_FAULTS, delay: float = 0.0, slack: float = 0.0
 ) -> None:
     async def call() -> None:
         clock = LineClock(asyncio.get_running_loop().time)
