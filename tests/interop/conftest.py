@@ -1,0 +1,68 @@
+"""Peers that run beside a test: started here, ended here, and their story told when the test fails."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPANDSP_LINE = Path(__file__).with_name("spandsp_t31.py")
+LONGEST_CALL = 120.0
+
+
+@dataclass(frozen=True)
+class SpandspLine:
+    """A running ``spandsp_t31.py``: ``path`` is the pseudo-terminal of its modem."""
+
+    path: str
+    process: subprocess.Popen[str]
+
+    def report(self) -> dict[str, Any]:
+        """End the modem and return what it says about the call."""
+        printed, _ = self.process.communicate(timeout=10)
+        assert self.process.returncode == 0, f"libspandsp ended with {self.process.returncode}"
+        report: dict[str, Any] = json.loads(printed)
+        return report
+
+
+@pytest.fixture
+def spandsp_line(peer_library: Callable[[str], str], tmp_path: Path) -> Iterator[Callable[..., SpandspLine]]:
+    """Return a function that starts libspandsp's modem and terminal with the options given."""
+    peer_library("spandsp")
+    dialogue, story = tmp_path / "dialogue.txt", tmp_path / "spandsp.txt"
+    running: list[SpandspLine] = []
+
+    def start(*options: object) -> SpandspLine:
+        command = [
+            sys.executable,
+            SPANDSP_LINE,
+            "--verbose",
+            "--seconds",
+            LONGEST_CALL,
+            "--dialogue",
+            dialogue,
+            *options,
+        ]
+        with story.open("w") as errors:
+            process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        assert process.stdout
+        running.append(SpandspLine(process.stdout.readline().strip(), process))
+        return running[-1]
+
+    yield start
+    for line in running:
+        line.process.kill()
+        line.process.communicate()
+    for told in (dialogue, story):
+        if told.exists():
+            print(f"--- {told.name}\n{told.read_text()}")
