@@ -55,3 +55,108 @@ class Outcome:
         if self.complete:
             return "delivered" if self.direction is Direction.OUT else "received"
         return "partial" if any(page.confirmed for page in self.pages) else "failed"
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of a call while it runs; ``outcome`` is what it came to."""
+
+    direction: Direction
+    remote_id: str = ""
+    modulation: Modulation | None = None
+    ecm: bool = False
+    pages: list[PageResult] = field(default_factory=list)
+    complete: bool = False
+
+    def page(self, result: PageResult) -> None:
+        """Enter a page; what was entered before for the same index is replaced."""
+        self.pages[result.index :] = [result]
+
+    def outcome(self, reason: Reason, seconds: float) -> Outcome:
+        """Return the end of the call. What goes wrong after everything was confirmed does not count."""
+        return Outcome(
+            self.direction,
+            Reason() if self.complete else reason,
+            self.remote_id,
+            seconds,
+            self.modulation,
+            self.ecm,
+            tuple(self.pages),
+            self.complete,
+        )
+
+
+# -------------------------------------------------------------------------------------------------------- what ends it
+
+
+class CallEnded(Exception):
+    """Something ended the call before it was whole. ``code`` is the stable name in results."""
+
+    code = "fax.failed"
+
+    @property
+    def reason(self) -> Reason:
+        """What the result says."""
+        return Reason(self.code, str(self))
+
+
+class LocalError(CallEnded):
+    """Our bug, or misuse by the caller: a line or page port that answers what it must not."""
+
+    code = "fax.internal"
+
+
+class Canceled(CallEnded):
+    """The operator ends the call."""
+
+    code = "call.canceled"
+
+
+class NotReached(CallEnded):
+    """The call did not come about."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class RemoteError(CallEnded):
+    """Their machine, or the line between, did what T.30 does not allow."""
+
+    code = "fax.protocol"
+
+
+class Disconnected(RemoteError):
+    """They said goodbye (DCN) before the fax was whole."""
+
+    code = "fax.disconnected"
+
+
+class NoResponse(RemoteError):
+    """A command was repeated as often as T.30 allows, and nothing came back."""
+
+    code = "fax.no_response"
+
+
+class NoFaxMachine(RemoteError):
+    """Nobody who speaks T.30 is there: T1 has elapsed."""
+
+    code = "fax.no_machine"
+
+
+class Incompatible(RemoteError):
+    """The two machines have no rate, or no function, in common."""
+
+    code = "fax.incompatible"
+
+
+class CannotTrain(RemoteError):
+    """No rate survived the training check."""
+
+    code = "fax.training"
+
+
+class PageRefused(RemoteError):
+    """They did not confirm a page, however often it was sent."""
+
+    code = "fax.page_refused"

@@ -50,6 +50,10 @@ class Modulation(Enum):
         """The same modulation with the short training of V.17, where there is one: for pages once trained."""
         return _TRAININGS[self.family, self.bps][-1]
 
+    def octets(self, seconds: float) -> int:
+        """Return how many octets go over the line in ``seconds``."""
+        return int(self.bps * seconds / 8)
+
     def __str__(self) -> str:
         return f"{self.family.value} {self.bps}{' short' if self.short_training else ''}"
 

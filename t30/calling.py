@@ -1,0 +1,35 @@
+"""Phases A and B for the station that dialled (T.30 Figure 5-2, from the caller's entry)."""
+
+from t30.capabilities import Station
+from t30.exchange import Exchange, Procedure
+from t30.line import Cause, Connected, Dial, NotConnected, Tone
+from t30.outcome import Direction, LocalError, NotReached, Outcome, Record
+from t30.sending import await_dis, send_document
+from t30.session import conclude
+
+_NOT_REACHED = {
+    Cause.BUSY: "the number is busy",
+    Cause.NO_ANSWER: "nobody answered",
+    Cause.NO_CARRIER: "somebody answered, but no fax machine",
+    Cause.NO_DIALTONE: "the line has no dial tone",
+    Cause.REJECTED: "the call was rejected",
+}
+
+
+def calling(station: Station, number: str) -> Procedure[Outcome]:
+    """Call ``number`` and send it the document that the page port holds."""
+    exchange = Exchange(station, Record(Direction.OUT), x=True)
+    return (yield from conclude(exchange, _call(exchange, number)))
+
+
+def _call(exchange: Exchange, number: str) -> Procedure[None]:
+    event = yield from exchange.do(Dial(number))
+    match event:
+        case Connected():
+            exchange.connected = True
+        case NotConnected(cause):
+            raise NotReached(_NOT_REACHED[cause], cause.value)
+        case _:
+            raise LocalError(f"Dial was answered by {event!r}")
+    receiver = yield from await_dis(exchange, calling=Tone.CNG)
+    yield from send_document(exchange, receiver)

@@ -1,0 +1,221 @@
+"""The flow chart's two subroutines, "command received?" and "response received?", and all that procedures share.
+
+Retries, timers, echoes and repetition live here, once.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeVar, overload
+
+from t30 import timers
+from t30.capabilities import Station
+from t30.fcf import Fcf
+from t30.frame import Frame
+from t30.line import (
+    Action,
+    CarrierLost,
+    Event,
+    FrameReceived,
+    ListenData,
+    ListenFrame,
+    Quiet,
+    SendData,
+    SendFrames,
+    Sent,
+    WrongCarrier,
+)
+from t30.line import Content as _Content
+from t30.outcome import Disconnected, LocalError, NoResponse, Record, RemoteError
+from t30.rates import Modulation
+
+T = TypeVar("T")
+Procedure = Generator[Action, Event, T]
+"""Part of a call: yields actions, is sent events, returns what it was for."""
+
+E = TypeVar("E")
+
+_WRONG_CARRIERS = 10
+"""So many receptions of another modulation in a row are noise, not a signal that will end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One V.21 signal: the frames that were good, the last of which ends it (``control`` says final)."""
+
+    frames: tuple[Frame, ...]
+
+    @property
+    def fcf(self) -> Fcf | None:
+        """What the final frame says."""
+        return self.frames[-1].fcf
+
+    @property
+    def fif(self) -> bytes:
+        """The information field of the final frame."""
+        return self.frames[-1].fif
+
+    def find(self, fcf: Fcf) -> bytes | None:
+        """Return the information field of the frame that says ``fcf``, or None."""
+        return next((frame.fif for frame in self.frames if frame.fcf is fcf), None)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.frames))
+
+
+class Damaged:
+    """A V.21 signal whose final frame could not be read."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One end of one call: who we are, what is being recorded, and what was said last."""
+
+    station: Station
+    record: Record
+    x: bool
+    """Bit X of what we send: we are the one who received DIS."""
+    now: float = 0.0
+    """Seconds since the call began, at the last event."""
+    began: float = 0.0
+    """When it rang, for a station that waited for the call."""
+    connected: bool = False
+    """The call stands, so that there is somebody to say goodbye to."""
+    _said: frozenset[bytes] = field(default=frozenset())
+
+    # ------------------------------------------------------------------------------------------------ plain actions
+
+    @overload
+    def do(self, action: Action, expecting: type[E]) -> Procedure[E]: ...
+    @overload
+    def do(self, action: Action) -> Procedure[Event]: ...
+    def do(self, action: Action, expecting: type[E] | None = None) -> Procedure[E | Event]:
+        """Have one action done, and return its event.
+
+        Raises:
+            LocalError: if the port answers something else than ``expecting``.
+        """
+        event = yield action
+        self.now = event.at
+        if expecting is not None and not isinstance(event, expecting):
+            raise LocalError(f"{type(action).__name__} was answered by {event!r}")
+        return event
+
+    def send(self, *frames: Frame, after: float = timers.TURNAROUND) -> Procedure[None]:
+        """Send one V.21 signal; only its last frame is marked final."""
+        octets = tuple(Frame(frame.code, frame.fif, final=frame is frames[-1]).octets for frame in frames)
+        self._said = frozenset(octets)
+        yield from self.do(SendFrames(Modulation.V21, octets, after), Sent)
+
+    def say(self, fcf: Fcf, fif: bytes = b"") -> Procedure[None]:
+        """Send one V.21 frame."""
+        yield from self.send(self.frame(fcf, fif))
+
+    def frame(self, fcf: Fcf, fif: bytes = b"") -> Frame:
+        """Return a frame with our direction bit."""
+        return Frame.of(fcf, fif, x=self.x)
+
+    # ---------------------------------------------------------------------------------------------------- receiving
+
+    def message(self, within: float) -> Procedure[Message | Damaged | None]:
+        """Take in one V.21 signal that begins ``within`` seconds; None if none does."""
+        frames: list[Frame] = []
+        damaged = False
+        deadline = self.now + within
+        foreign = 0
+        while True:
+            begun = bool(frames) or damaged
+            wait = timers.NEXT_FRAME if begun else max(0.0, deadline - self.now)
+            event = yield from self.do(ListenFrame(Modulation.V21, wait))
+            match event:
+                case FrameReceived(octets, good):
+                    if good and octets in self._said:
+                        continue  # R20: our own signal, echoed by the line
+                    frame = Frame.parse(octets) if good else None
+                    damaged = damaged or frame is None
+                    frames += [frame] if frame else []
+                    if frame and frame.final:
+                        return Message(tuple(frames))
+                case CarrierLost() | Quiet() if begun:
+                    return Damaged()
+                case Quiet():
+                    return None
+                case CarrierLost():
+                    if self.now >= deadline:
+                        return None
+                case WrongCarrier(which):
+                    foreign += 1
+                    if foreign > _WRONG_CARRIERS or self.now >= deadline:
+                        return None
+                    yield from self._let_pass(which, deadline)
+                case _:
+                    raise LocalError(f"ListenFrame was answered by {event!r}")
+
+    def _let_pass(self, which: Modulation | None, deadline: float) -> Procedure[None]:
+        """Wait until a fast carrier that nobody expects is gone: we want the V.21 signal after it."""
+        if which is None or which is Modulation.V21:
+            return
+        while self.now < deadline:
+            event = yield from self.do(ListenData(which, _Content.PAGE, deadline - self.now))
+            if isinstance(event, CarrierLost | Quiet | WrongCarrier):
+                return
+
+    # -------------------------------------------------------------------------------------------- the two subroutines
+
+    def command(self, within: float = timers.T2) -> Procedure[Message | None]:
+        """Return the next command: "command received?" (T.30 5.2, the receiver's side); None if none came in time.
+
+        Raises:
+            Disconnected: if it is DCN.
+        """
+        for _ in range(timers.TRIES):
+            heard = yield from self.message(within)
+            if isinstance(heard, Damaged):
+                continue  # it will be repeated
+            if heard is not None and heard.fcf is Fcf.DCN:
+                raise Disconnected("the other machine hung up (DCN) before the fax was whole")
+            return heard
+        return None
+
+    def response(
+        self,
+        *frames: Frame,
+        then: SendData | None = None,
+        crp: bool = False,
+        again: tuple[Fcf, ...] = (),
+        within: float = timers.T4,
+    ) -> Procedure[Message]:
+        """Send a command and return what came back: "response received?" (T.30 5.2, the sender's side).
+
+        Args:
+            frames: the command.
+            then: a training check that follows it at once.
+            crp: ask for a repetition of a response that cannot be read, rather than repeat the command: for a command
+                that takes long. In phase D many machines answer CRP badly, so there the command is repeated.
+            again: what says that the command was not heard.
+            within: how long to wait for the response, in seconds.
+
+        Raises:
+            NoResponse: if nothing came back after three tries.
+            Disconnected: if it is DCN.
+        """
+        asking = False
+        for _ in range(timers.TRIES):
+            if asking:
+                yield from self.say(Fcf.CRP)
+            else:
+                yield from self.send(*frames)
+                if then is not None:
+                    yield from self.do(then, Sent)
+            heard = yield from self.message(within)
+            asking = crp and isinstance(heard, Damaged)
+            if not isinstance(heard, Message) or heard.fcf in (Fcf.CRP, *again):
+                continue
+            if heard.fcf is Fcf.DCN:
+                raise Disconnected(f"the other machine answered {frames[-1].fcf} by hanging up (DCN)")
+            return heard
+        raise NoResponse(f"no answer to {frames[-1].fcf}, sent {timers.TRIES} times")
+
+
+def unexpected(heard: Message, after: str) -> RemoteError:
+    """Return the error for a message that has no place here."""
+    return RemoteError(f"{heard} in answer to {after}")

@@ -1,0 +1,244 @@
+"""Phases B to D for the station that holds the pages (T.30 Figure 5-2, from entry D)."""
+
+from dataclasses import dataclass
+
+from t30 import ecm, timers
+from t30.capabilities import Dcs, Dis, Terms, agree
+from t30.exchange import Exchange, Message, Procedure, unexpected
+from t30.fcf import Fcf
+from t30.frame import Frame
+from t30.identity import decoded, encoded
+from t30.line import Content, SendData, SendFrames, SendTone, Sent, Tone
+from t30.outcome import (
+    CannotTrain,
+    Disconnected,
+    Incompatible,
+    LocalError,
+    NoFaxMachine,
+    NoResponse,
+    PageRefused,
+    PageResult,
+)
+from t30.pages import FetchPage, NoMorePages, PageFormat, PageReady
+from t30.rates import Modulation
+
+REFUSALS = 3
+"""A page refused so often (RTN) will not get better: the call ends."""
+
+Ladder = tuple[Modulation, ...]
+"""Rates still to be tried, the one in use first."""
+
+
+def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
+    """Send every page to a receiver whose capabilities are known, and say goodbye."""
+    terms = _terms(exchange, receiver)
+    ladder = terms.ladder
+    index = refusals = 0
+    trained = False
+    page = yield from fetch(exchange, index, terms, ladder[0])
+    if page is None:
+        raise LocalError("there is no page to send")
+    while page is not None:
+        if not trained:
+            ladder = yield from train(exchange, terms, page.format, ladder)
+            page = (yield from fetch(exchange, index, terms, ladder[0])) or page
+        upcoming = yield from fetch(exchange, index + 1, terms, ladder[0])
+        began = exchange.now
+        command = post_message(page, upcoming)
+        attempt = _Attempt(exchange, terms, page, index, command, ladder)
+        reply = yield from (attempt.corrected() if page.format.ecm else attempt.plain())
+        ladder = attempt.ladder
+        confirmed = reply.fcf in (Fcf.MCF, Fcf.RTP, Fcf.PIP)
+        exchange.record.page(_result(index, page, exchange.now - began, confirmed=confirmed))
+        trained = reply.fcf in (Fcf.MCF, Fcf.PIP, Fcf.ERR)
+        if not confirmed and reply.fcf is not Fcf.ERR:
+            refusals += 1
+            if refusals == REFUSALS:
+                raise PageRefused(f"page {index + 1} was refused {REFUSALS} times ({reply.fcf})")
+            ladder = ladder[1:] or ladder
+            continue
+        index, refusals, page = index + 1, 0, upcoming
+        if command is Fcf.EOM and page is not None and trained:
+            terms = _terms(exchange, (yield from await_dis(exchange)))
+            ladder, trained = _resumed(terms.ladder, ladder), False
+            page = yield from fetch(exchange, index, terms, ladder[0])
+    exchange.record.complete = all(each.confirmed for each in exchange.record.pages)
+    yield from exchange.say(Fcf.DCN)
+    if not exchange.record.complete:
+        raise PageRefused("a page could not be corrected on this line, however often it was sent (EOR)")
+
+
+def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]:
+    """Wait until the other machine has said what it can do, up to T1; a caller sends CNG meanwhile.
+
+    Raises:
+        NoFaxMachine: if T1 elapses.
+    """
+    began = exchange.now
+    while (left := began + timers.T1 - exchange.now) > 0:
+        if calling is not None:
+            yield from exchange.do(SendTone(calling), Sent)
+        heard = yield from exchange.message(min(left, timers.CNG_GAP) if calling else left)
+        if not isinstance(heard, Message):
+            continue
+        if heard.fcf is Fcf.DCN:
+            raise Disconnected("the other machine hung up (DCN) before it said what it can do")
+        if heard.fcf is Fcf.DIS:
+            identity = heard.find(Fcf.CSI)
+            exchange.record.remote_id = decoded(identity) if identity else exchange.record.remote_id
+            return Dis(heard.fif)
+    raise NoFaxMachine(f"no fax machine said what it can do within {timers.T1:.0f} s")
+
+
+def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) -> Procedure[PageReady | None]:
+    """Return page ``index`` as it must be at this rate, or None if there is none.
+
+    How long a scan line must last depends on the resolution, which only the page knows: so it may be fetched twice.
+    """
+    asked = 0
+    while True:
+        page = yield from exchange.do(FetchPage(index, terms.limits, asked))
+        if isinstance(page, NoMorePages):
+            return None
+        if not isinstance(page, PageReady):
+            raise LocalError(f"FetchPage was answered by {page!r}")
+        needed = terms.min_row_bits(page.format.resolution, modulation)
+        if needed == asked:
+            return page
+        asked = needed
+
+
+def train(exchange: Exchange, terms: Terms, format: PageFormat, ladder: Ladder) -> Procedure[Ladder]:
+    """Agree on a rate the line can carry (T.30 flow diagram, entry D); return the ladder from that rate on.
+
+    Raises:
+        CannotTrain: if no rate survived; the lowest is tried twice.
+    """
+    exchange.record.ecm = format.ecm
+    for step, modulation in enumerate((*ladder, ladder[-1])):
+        exchange.record.modulation = modulation
+        dcs = terms.dcs(format, modulation)
+        reply = yield from exchange.response(
+            *_identification(exchange, terms, dcs), then=tcf(modulation), crp=True, again=(Fcf.DIS, Fcf.DTC)
+        )
+        if reply.fcf is Fcf.CFR:
+            return ladder[min(step, len(ladder) - 1) :]
+        if reply.fcf is not Fcf.FTT:
+            raise unexpected(reply, "DCS and training")
+    raise CannotTrain(f"no rate down to {ladder[-1]} survived the training check")
+
+
+def tcf(modulation: Modulation) -> SendData:
+    """Return the training check: 1.5 s of zeros, always with long training."""
+    zeros = bytes(modulation.octets(timers.TCF_SECONDS))
+    return SendData(modulation.long, zeros, Content.TCF, timers.TURNAROUND)
+
+
+def post_message(page: PageReady, upcoming: PageReady | None) -> Fcf:
+    """Return the command after a page: EOP after the last; EOM if DCS must change for the next one."""
+    if upcoming is None:
+        return Fcf.EOP
+    return Fcf.MPS if upcoming.format == page.format else Fcf.EOM
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One page on its way: phases C and D."""
+
+    exchange: Exchange
+    terms: Terms
+    page: PageReady
+    index: int
+    command: Fcf
+    ladder: Ladder
+
+    def plain(self) -> Procedure[Message]:
+        """Send the page without error correction."""
+        carrier = self.ladder[0].short
+        yield from self.exchange.do(SendData(carrier, self.page.octets, Content.PAGE, timers.TURNAROUND), Sent)
+        return (yield from self._response(self.exchange.frame(self.command), Fcf.RTN, Fcf.RTP, Fcf.PIP, Fcf.PIN))
+
+    def corrected(self) -> Procedure[Message]:
+        """Send the page in error correction mode, partial page by partial page (T.30 Annex A)."""
+        blocks = list(ecm.partial_pages(self.page.octets, self.terms.frame_octets))
+        for number, block in enumerate(blocks):
+            after = self.command if number == len(blocks) - 1 else None
+            reply = yield from self._block(number, block, after)
+            if reply.fcf is not Fcf.MCF:
+                break
+        return reply
+
+    def _block(self, number: int, block: list[bytes], after: Fcf | None) -> Procedure[Message]:
+        """Send one partial page until it is confirmed or given up."""
+        wanted = list(range(len(block)))
+        carrier = self.ladder[0].short
+        corrections = 0
+        while True:
+            frames = ecm.burst(block, wanted)
+            yield from self.exchange.do(SendFrames(carrier, frames, timers.TURNAROUND), Sent)
+            pps = ecm.pps(after, page=self.index, block=number, frames=len(wanted))
+            reply = yield from self._response(self.exchange.frame(Fcf.PPS, pps), Fcf.PPR, Fcf.PIP, Fcf.PIN, Fcf.RTN)
+            if reply.fcf is not Fcf.PPR:
+                return reply
+            wanted = ecm.requested(reply.fif, len(block)) or [len(block) - 1]
+            carrier = self.ladder[0].short
+            corrections += 1
+            if corrections % timers.PPR_LIMIT == 0:
+                if len(self.ladder) == 1:
+                    return (yield from self._give_up())
+                carrier = yield from self._step_down()
+
+    def _step_down(self) -> Procedure[Modulation]:
+        """Go on correcting at the next lower rate (CTC); training is long once."""
+        self.ladder = self.ladder[1:]
+        self.exchange.record.modulation = self.ladder[0]
+        choice = self.terms.dcs(self.page.format, self.ladder[0]).octets[:2]
+        yield from self._response(self.exchange.frame(Fcf.CTC, choice), Fcf.CTR)
+        return self.ladder[0]
+
+    def _give_up(self) -> Procedure[Message]:
+        """Leave the page uncorrected and go on with what follows it (EOR)."""
+        return (yield from self._response(self.exchange.frame(Fcf.EOR, bytes((self.command.code,))), Fcf.ERR))
+
+    def _response(self, command: Frame, *expected: Fcf) -> Procedure[Message]:
+        """Send a command until it is answered; while the receiver is not ready, ask again, up to T5."""
+        reply = yield from self.exchange.response(command)
+        began = self.exchange.now
+        while reply.fcf is Fcf.RNR:
+            if self.exchange.now - began > timers.T5:
+                raise NoResponse(f"the receiver was not ready for {timers.T5:.0f} s (RNR)")
+            reply = yield from self.exchange.response(self.exchange.frame(Fcf.RR))
+        if reply.fcf is not Fcf.MCF and reply.fcf not in expected:
+            raise unexpected(reply, str(command.fcf))
+        return reply
+
+
+def _terms(exchange: Exchange, receiver: Dis) -> Terms:
+    """Return what both can do."""
+    if not receiver.receiver:
+        raise Incompatible("the other machine does not receive faxes")
+    terms = agree(exchange.station, receiver)
+    if not terms.ladder:
+        raise Incompatible("the two machines have no rate in common")
+    return terms
+
+
+def _resumed(offered: Ladder, reached: Ladder) -> Ladder:
+    """Return the ladder after a new negotiation: not above what the line was found to carry."""
+    return tuple(modulation for modulation in offered if modulation.bps <= reached[0].bps) or offered[-1:]
+
+
+def _identification(exchange: Exchange, terms: Terms, dcs: Dcs) -> list[Frame]:
+    """Return what precedes training: password and subaddress where the receiver takes them, identity, DCS."""
+    station = exchange.station
+    said = {
+        Fcf.PWD: station.password if terms.receiver.password else "",
+        Fcf.SUB: station.subaddress if terms.receiver.subaddress else "",
+        Fcf.TSI: station.ident,
+    }
+    frames = [exchange.frame(fcf, encoded(text)) for fcf, text in said.items() if text]
+    return [*frames, exchange.frame(Fcf.DCS, dcs.octets)]
+
+
+def _result(index: int, page: PageReady, seconds: float, *, confirmed: bool) -> PageResult:
+    return PageResult(index, page.format, len(page.octets), page.rows, confirmed, 0, seconds)
