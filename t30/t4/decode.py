@@ -1,0 +1,117 @@
+"""Octets to pages: an incremental decoder that never fails, with a map of the damage."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t30.pages import Coding
+from t30.t4 import kernels
+from t30.t4.raster import Bitmap
+from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES
+
+_FIRST_ROWS = 256
+"""Rows that a decoder makes room for at first; doubled whenever they are full."""
+_HISTORY = kernels.HISTORY // 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A page as received.
+
+    Attributes:
+        bitmap: a damaged row is a copy of the last good row above it (white at the top of the page).
+        damaged: shape (rows,), which rows are damaged.
+    """
+
+    bitmap: Bitmap
+    damaged: NDArray[np.bool_]
+
+    @property
+    def rows(self) -> int:
+        """Number of scan lines, damaged ones included."""
+        return self.bitmap.rows
+
+    @property
+    def bad_rows(self) -> int:
+        """Number of damaged scan lines."""
+        return int(np.count_nonzero(self.damaged))
+
+    @property
+    def longest_bad_run(self) -> int:
+        """Most damaged scan lines in a row."""
+        good = np.flatnonzero(~self.damaged)
+        return int(np.diff(np.concatenate(([-1], good, [self.rows]))).max()) - 1
+
+
+class Decoder:
+    """Decodes one page as its octets come; how they are cut into chunks makes no difference.
+
+    A row of MH or MR is damaged when a code word is wrong, or when its runs do not add up to the width; decoding goes
+    on after the next EOL, in MR with the next row that is coded by itself. MMR cannot be taken up again: the row in
+    which damage shows is the last one, marked. Extensions (uncompressed mode) count as damage.
+
+    The page has ended at EOFB, or at three EOLs in a row (RTC is six, one of which may be hit by noise; before the
+    first row all six are asked for, since senders may start with several). All that follows is ignored. Input may also
+    simply end: a row then counts as good if it has all its pels, even without an EOL after it.
+
+    Rows past 65,536 are not kept; one more row, marked as damaged, stands for them. So memory stays within a page.
+    """
+
+    def __init__(self, coding: Coding, width: int) -> None:
+        if not 1 <= width <= MAX_WIDTH:
+            raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
+        self._width = width
+        self._state = np.zeros(kernels.STATE_SIZE, np.int64)
+        self._state[kernels.CODING] = {Coding.MH: kernels.MH, Coding.MR: kernels.MR, Coding.MMR: kernels.MMR}[coding]
+        self._state[kernels.WIDTH] = width
+        self._state[kernels.POSITION] = kernels.HISTORY
+        self._lines = np.full((2, width + 2 + kernels.PAD), width, np.int32)
+        self._page = np.zeros((_FIRST_ROWS, -(-width // 64)), np.uint64)
+        self._damaged = np.zeros(_FIRST_ROWS, np.bool_)
+        self._pending = b"\xff" * _HISTORY
+
+    @property
+    def page_ended(self) -> bool:
+        """RTC or EOFB has been seen: nothing more belongs to the page."""
+        return int(self._state[kernels.PHASE]) == kernels.ENDED
+
+    @property
+    def rows(self) -> int:
+        """Scan lines so far, damaged ones included."""
+        return int(self._state[kernels.ROWS])
+
+    @property
+    def bad_rows(self) -> int:
+        """Damaged scan lines so far."""
+        return int(self._state[kernels.BAD_ROWS])
+
+    @property
+    def longest_bad_run(self) -> int:
+        """Most damaged scan lines in a row so far."""
+        return int(self._state[kernels.LONGEST_BAD_RUN])
+
+    def feed(self, octets: bytes) -> None:
+        """Take the next octets, first bit on the wire least significant; after the end of the page ignore them."""
+        self._decode(octets, final=False)
+
+    def finish(self) -> Decoded:
+        """Give the page as it is, with a row that was cut off marked as damaged; nothing may be fed afterwards."""
+        self._decode(b"", final=True)
+        bitmap = Bitmap(self._width, self._page[: self.rows].copy())
+        return Decoded(bitmap, self._damaged[: self.rows].copy())
+
+    def _decode(self, octets: bytes, *, final: bool) -> None:
+        if self._state[kernels.PHASE] >= kernels.ENDED:
+            return
+        octets = self._pending + octets
+        stream = np.zeros(len(octets) // 8 + 2, np.uint64)
+        stream.view(np.uint8)[: len(octets)] = np.frombuffer(octets, np.uint8)
+        arrays = self._state, self._lines
+        while kernels.decode(stream, 8 * len(octets), final, *arrays, self._page, self._damaged, LENGTHS, MODES):
+            self._page = np.concatenate((self._page, np.zeros_like(self._page)))
+            self._damaged = np.concatenate((self._damaged, np.zeros_like(self._damaged)))
+        used = (int(self._state[kernels.POSITION]) >> 3) - _HISTORY
+        self._state[kernels.POSITION] -= 8 * used
+        self._state[kernels.MARK] -= 8 * used
+        self._pending = octets[used:]
