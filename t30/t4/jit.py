@@ -11,11 +11,14 @@ another file does: so all kernels live in one file, and tables are handed to the
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
+
+_SETTINGS: Any = numba.config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,31 +27,33 @@ def kernel(function: Function) -> Function:
     """Compile ``function`` at its first call; it runs without the interpreter lock and survives in the cache."""
     if _CACHED:
         try:
-            return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+            return cast(Function, numba.njit(cache=True, nogil=True)(function))
         except RuntimeError:  # "no locator available": no folder can be written
             pass
-    return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+    return cast(Function, numba.njit(nogil=True)(function))
 
 
 def _bounds_checked_apart() -> bool:
     """Set the cache folder for kernels that check bounds; false if there can be none."""
-    if not numba.config.BOUNDSCHECK:
+    if not _SETTINGS.BOUNDSCHECK:
         return True
-    folder = Path(numba.config.CACHE_DIR or Path(__file__).with_name("__pycache__")) / "boundscheck"
+    folder = Path(_SETTINGS.CACHE_DIR or Path(__file__).with_name("__pycache__")) / "boundscheck"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "writable").touch()
         (folder / "writable").unlink(missing_ok=True)
     except OSError:
         return False
-    numba.config.CACHE_DIR = str(folder)
+    _SETTINGS.CACHE_DIR = str(folder)
     return True
 
 
 _CACHED = _bounds_checked_apart()
 
+_count = cast(Callable[[Callable[[Any, Any], Any]], Callable[[np.uint64], int]], intrinsic)
 
-@intrinsic  # type: ignore[untyped-decorator]
+
+@_count
 def trailing_zeros(_context: Any, word: Any) -> Any:
     """Count the zero bits below the lowest one; 64 for 0."""
 
@@ -58,7 +63,7 @@ def trailing_zeros(_context: Any, word: Any) -> Any:
     return numba.types.int64(word), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_count
 def leading_zeros(_context: Any, word: Any) -> Any:
     """Count the zero bits above the highest one; 64 for 0."""
 
@@ -68,7 +73,7 @@ def leading_zeros(_context: Any, word: Any) -> Any:
     return numba.types.int64(word), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_count
 def ones(_context: Any, word: Any) -> Any:
     """Count the one bits of a word."""
 

@@ -169,13 +169,13 @@ def _put_eol(out: Words, position: int, tag_bits: int, tag: bool) -> int:
 @kernel
 def _put_run(out: Words, position: int, run: int, codes: NDArray[np.uint32], colour: int) -> int:
     while run > 2560 + 63:
-        entry = np.int64(codes[colour, 63 + 40])
+        entry = int(codes[colour, 63 + 40])
         position = _put(out, position, entry >> 4, entry & 15)
         run -= 2560
     if run > 63:
-        entry = np.int64(codes[colour, 63 + (run >> 6)])
+        entry = int(codes[colour, 63 + (run >> 6)])
         position = _put(out, position, entry >> 4, entry & 15)
-    entry = np.int64(codes[colour, run & 63])
+    entry = int(codes[colour, run & 63])
     return _put(out, position, entry >> 4, entry & 15)
 
 
@@ -185,7 +185,7 @@ def _put_runs(out: Words, position: int, ends: Ends, at: int, width: int, codes:
     colour = 0
     while a0 < width:
         position = _put_run(out, position, ends[at] - a0, codes, colour)
-        a0 = np.int64(ends[at])
+        a0 = int(ends[at])
         at += 1
         colour ^= 1
     return position
@@ -207,22 +207,22 @@ def _put_modes(
     b1 = 0
     count = 0
     while a0 < width:
-        a1 = np.int64(ends[at + count])
+        a1 = int(ends[at + count])
         b1 = _find_b1(ends[above:at], b1, a0, count)
         distance = a1 - ends[above + b1]
         if ends[above + b1 + 1] < a1:
             mode = MODE_PASS
-            a0 = np.int64(ends[above + b1 + 1])
+            a0 = int(ends[above + b1 + 1])
         elif -3 <= distance <= 3:
             mode = distance + 3
             a0 = a1
             count += 1
         else:
             mode = MODE_HORIZONTAL
-        entry = np.int64(modes[mode])
+        entry = int(modes[mode])
         position = _put(out, position, entry >> 4, entry & 15)
         if mode == MODE_HORIZONTAL:
-            a2 = np.int64(ends[at + count + 1])
+            a2 = int(ends[at + count + 1])
             position = _put_run(out, position, a1 - max(a0, 0), codes, count & 1)
             position = _put_run(out, position, a2 - a1, codes, count & 1 ^ 1)
             a0 = a2
@@ -373,7 +373,7 @@ def _take_modes(
     outcome = 0
     while a0 < width and outcome == 0:
         b1 = _find_b1(above, b1, a0, count)
-        entry = np.int64(modes[np.int64(_peek(stream, position) & np.uint64((1 << MODE_BITS) - 1))])
+        entry = int(modes[int(_peek(stream, position) & np.uint64((1 << MODE_BITS) - 1))])
         after = position + (entry & 15)
         mode = entry >> 4
         if entry == 0:
@@ -396,7 +396,7 @@ def _take_modes(
                 a0 += second
                 count = _add_end(line, count, a0)
         elif mode == MODE_PASS:
-            b2 = np.int64(above[b1 + 1])
+            b2 = int(above[b1 + 1])
             if b2 < width:
                 a0 = b2
             else:
@@ -572,7 +572,7 @@ def _take_run(
     """Read one run, make-up codes first; return its pels, or STARVED or WRONG, and where it ends."""
     total = 0
     while True:
-        entry = np.int64(lengths[colour, np.int64(_peek(stream, position) & np.uint64((1 << RUN_BITS) - 1))])
+        entry = int(lengths[colour, int(_peek(stream, position) & np.uint64((1 << RUN_BITS) - 1))])
         length = entry & 15
         if entry == 0:
             return (WRONG if end - position >= RUN_BITS else STARVED), position
@@ -591,7 +591,8 @@ def _peek(stream: Words, position: int) -> np.uint64:
     """Return the next 64 bits, the first of them lowest."""
     word = position >> 6
     shift = np.uint64(position & 63)
-    return stream[word] >> shift | stream[word + 1] << np.uint64(1) << (np.uint64(63) - shift)
+    bits: np.uint64 = stream[word] >> shift | stream[word + 1] << np.uint64(1) << (np.uint64(63) - shift)
+    return bits
 
 
 @kernel
