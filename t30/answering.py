@@ -20,7 +20,6 @@ def answering(station: Station) -> Procedure[Outcome]:
 
 def _answer(exchange: Exchange) -> Procedure[None]:
     yield from exchange.do(AwaitCall(), Ringing)
-    exchange.began = exchange.now
     event = yield from exchange.do(Answer())
     match event:
         case Connected():

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from t30.fif import Fif, bit
-from t30.fif import Field as _Field
+from t30.fif import Fif, Pattern, bit
 from t30.pages import Coding, Length, PageFormat, PageLimits, Resolution, Width
 from t30.rates import Family, Modulation, best_first
 
@@ -19,6 +18,7 @@ _CAN_RECEIVE = {
     "1100": frozenset(best_first([_V27TER, _V29])),
     "1101": frozenset({*best_first([_V27TER, _V29, _V17]), Modulation.V17_9600, Modulation.V17_7200}),
 }
+_BEST = (Modulation.V27TER_4800, Modulation.V29_9600, Modulation.V17_14400)
 _RATE = {m.dcs: m for m in Modulation if m.dcs is not None and not m.short_training}
 
 _WIDTHS = {"00": Width.A4, "10": Width.B4, "01": Width.A3}
@@ -57,8 +57,8 @@ class _Common(Fif):
     receiver = bit(10, "receives fax pages")
     fine = bit(15, "fine resolution (8 x 7.7 lines/mm)")
     two_d = bit(16, "2-D coding (MR)")
-    width = _Field(17, _WIDTHS, "recording width", otherwise=Width.A4)
-    length = _Field(19, _LENGTHS, "recording length", otherwise=Length.A4)
+    width = Pattern(17, _WIDTHS, "recording width", otherwise=Width.A4)
+    length = Pattern(19, _LENGTHS, "recording length", otherwise=Length.A4)
     ecm = bit(27, "error correction mode")
     mmr = bit(31, "T.6 coding (MMR)")
     superfine = bit(41, "superfine resolution (8 x 15.4 lines/mm)")
@@ -76,8 +76,8 @@ class Dis(_Common):
     v8 = bit(6, "V.8 capabilities")
     small_frames = bit(7, "prefers 64-octet frames")
     polled = bit(9, "has a document to be polled")
-    modulations = _Field(11, _CAN_RECEIVE, "receives at", otherwise=_CAN_RECEIVE["0100"])
-    scan_time = _Field(21, _SCAN_TIMES, "time per scan line", otherwise=ScanTime(20, 20))
+    modulations = Pattern(11, _CAN_RECEIVE, "receives at", otherwise=_CAN_RECEIVE["0100"])
+    scan_time = Pattern(21, _SCAN_TIMES, "time per scan line", otherwise=ScanTime(20, 20))
     inch = bit(44, "prefers resolutions in inches")
     metric = bit(45, "prefers metric resolutions")
     half_scan_time = bit(46, "half the scan line time at 15.4 lines/mm")
@@ -97,7 +97,7 @@ class Dis(_Common):
         return frozenset({Resolution.STANDARD, *(resolution for resolution, can in declared.items() if can)})
 
     def codings(self) -> frozenset[Coding]:
-        """The codings that can be received; MMR only in error correction mode."""
+        """Return the codings that can be received; MMR only in error correction mode."""
         declared = {Coding.MR: self.two_d, Coding.MMR: self.mmr and self.ecm}
         return frozenset({Coding.MH, *(coding for coding, can in declared.items() if can)})
 
@@ -121,8 +121,8 @@ class Dcs(_Common):
 
     __slots__ = ()
 
-    modulation = _Field(11, _RATE, "rate", otherwise=None)
-    scan_time = _Field(21, _CHOSEN_SCAN_TIMES, "ms per scan line", otherwise=20)
+    modulation = Pattern(11, _RATE, "rate", otherwise=None)
+    scan_time = Pattern(21, _CHOSEN_SCAN_TIMES, "ms per scan line", otherwise=20)
     small_frames = bit(28, "64-octet frames")
     inch = bit(44, "resolution in inches")
 
@@ -221,11 +221,9 @@ class Station:
 
 
 def _announced(families: frozenset[Family], max_bps: int) -> frozenset[Modulation]:
-    """Return the largest set that DIS can name within what the station may do; V.27ter 2400 if there is no other."""
-    allowed = set(best_first(families, max_bps))
-    nameable = [can for can in _CAN_RECEIVE.values() if {m.family for m in can} <= families and can & allowed]
-    fitting = [can for can in nameable if max(m.bps for m in can) <= max(max_bps, 4800 if max_bps > 2400 else 2400)]
-    return max(fitting, key=len, default=_CAN_RECEIVE["0000"])
+    """Return the smallest set that DIS can name which has every family that keeps to ``max_bps`` at its best."""
+    wanted = {modulation for modulation in _BEST if modulation.family in families and modulation.bps <= max_bps}
+    return next(can for can in _CAN_RECEIVE.values() if wanted <= can)
 
 
 # --------------------------------------------------------------------------------------------------------- agreement

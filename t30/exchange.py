@@ -75,9 +75,7 @@ class Exchange:
     x: bool
     """Bit X of what we send: we are the one who received DIS."""
     now: float = 0.0
-    """Seconds since the call began, at the last event."""
-    began: float = 0.0
-    """When it rang, for a station that waited for the call."""
+    """Seconds since the call began (for a station that waits for one: since it rang), at the last event."""
     connected: bool = False
     """The call stands, so that there is somebody to say goodbye to."""
     _said: frozenset[bytes] = field(default=frozenset())

@@ -182,6 +182,8 @@ class Reception:
     def _in_message(self) -> Procedure[None]:
         """Take in the signal between two commands, if one is expected."""
         if self.carrier is not None:
+            if not self.page_octets and not self.block.held:
+                self.page_began = self.exchange.now
             yield from (self._frames(self.carrier) if self.dcs.ecm else self._page(self.carrier))
 
     def _page(self, carrier: Modulation) -> Procedure[None]:
@@ -225,14 +227,10 @@ class Reception:
         frame = Frame.parse(octets)
         if frame is None or frame.fcf is not Fcf.FCD or not 1 < len(frame.fif) <= 1 + self.dcs.frame_octets:
             return
-        if not self.page_octets and not self.block.held:
-            self.page_began = self.exchange.now
         self.block.held[frame.fif[0]] = frame.fif[1:]
 
     def _keep(self, octets: bytes) -> Procedure[bool]:
         """Hand page data to the target; return whether it saw the page's end."""
-        if not self.page_octets:
-            self.page_began = self.exchange.now
         self.noticed = True
         self.page_octets += len(octets)
         kept = yield from self.exchange.do(KeepData(self.index, self.dcs.format, octets), Kept)

@@ -62,7 +62,7 @@ def conclude(exchange: Exchange, body: Procedure[None]) -> Procedure[Outcome]:
     except LineError as fault:
         reason = Reason(fault.code, str(fault))
     yield from _go_on_hook(exchange)
-    return exchange.record.outcome(reason, exchange.now - exchange.began)
+    return exchange.record.outcome(reason, exchange.now)
 
 
 def _say_goodbye(exchange: Exchange) -> Procedure[None]:
