@@ -1,0 +1,69 @@
+"""Runs the engine over a recorded call: it must do now what it did then, or the first difference is found."""
+
+from dataclasses import dataclass
+
+from faxgw.errors import RequestError
+from faxgw.trace.privacy import shown_action
+from faxgw.trace.record import Thrown, Trace
+from t30.answering import answering
+from t30.calling import calling
+from t30.line import Action, AwaitCall, Dial, LineError
+from t30.outcome import Canceled, Outcome
+from t30.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where the engine leaves the recording.
+
+    Attributes:
+        line: of the file; 0 for its end.
+        path: where in the flow chart the engine stands.
+        recorded: what was done then, or what the call came to.
+        engine: what is done now, or the outcome where the call is over for the engine.
+    """
+
+    line: int
+    path: str
+    recorded: Action | Outcome
+    engine: Action | Outcome | None
+
+
+def replay(trace: Trace) -> Difference | None:
+    """Run a recorded call again and return the first difference, or None.
+
+    A recording that was cut off is compared as far as it goes. Page data is compared by its length, since a trace has
+    no more of it; everything else exactly.
+
+    Raises:
+        RequestError: if the recording is of no call that the engine could have made.
+    """
+    session = _session(trace)
+    for step in trace.steps:
+        engine = shown_action(session.action) if session.action else session.outcome
+        if engine != step.action:
+            return Difference(step.line, session.path, step.action, engine)
+        match step.result:
+            case Thrown():
+                session.throw(_fault(step.result))
+            case None:
+                return None
+            case event:
+                session.handle(event)
+    if trace.outcome in (None, session.outcome):
+        return None
+    return Difference(0, session.path, trace.outcome, session.action or session.outcome)
+
+
+def _session(trace: Trace) -> Session:
+    """Begin the same call as the recorded one."""
+    match trace.steps[0].action if trace.steps else None:
+        case Dial(number):
+            return Session(calling(trace.header.station, number))
+        case AwaitCall():
+            return Session(answering(trace.header.station))
+    raise RequestError("usage", "the trace begins neither with a number dialled nor with the wait for a call")
+
+
+def _fault(thrown: Thrown) -> LineError | Canceled:
+    return Canceled(thrown.text) if thrown.kind == Canceled.__name__ else LineError(thrown.text, code=thrown.code)

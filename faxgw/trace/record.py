@@ -1,0 +1,242 @@
+"""The trace file: JSON lines, one for the call, one for each action and event, one for the outcome.
+
+Each line is on disk before the call goes on, so a killed process leaves a readable file.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from faxgw import __version__
+from faxgw.errors import RequestError
+from faxgw.trace import words
+from faxgw.trace.privacy import shown_action, shown_event, shown_station
+from faxgw.trace.values import ACTIONS, EVENTS, plain, valued
+from t30.capabilities import Station
+from t30.line import Action, Event
+from t30.outcome import Direction, Outcome
+
+VERSION = 1
+"""Raised when a reader of today could not read the file of tomorrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a trace says of the call before it begins.
+
+    Attributes:
+        line: the scheme of the line only (``class1``, ``sim``, ...): what follows it may hold credentials.
+        started: local time in ISO 8601, with the offset.
+        station: who we are and what we may do, secrets masked.
+    """
+
+    product: str
+    direction: Direction
+    line: str
+    started: str
+    station: Station
+
+
+@dataclass(frozen=True, slots=True)
+class Thrown:
+    """The call was ended from outside: the line dropped it, or the operator canceled it."""
+
+    kind: str
+    code: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An action and what came of it.
+
+    Attributes:
+        line: of the file, where the action stands; what came of it stands on the next one.
+        at: when it was begun, in seconds since the call began.
+        result: None if the recording was cut off before it was known.
+    """
+
+    line: int
+    at: float
+    action: Action
+    result: Event | Thrown | None
+
+    @property
+    def until(self) -> float:
+        """When the result was there."""
+        return self.result.at if self.result else self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A recorded call. ``outcome`` is None if the recording was cut off before the call ended."""
+
+    header: Header
+    steps: tuple[Step, ...]
+    outcome: Outcome | None
+
+
+_ROLES: dict[str, Mapping[str, type]] = {"action": ACTIONS, "event": EVENTS, "thrown": {Thrown.__name__: Thrown}}
+"""The key by which a line says what it is, and the types that it may name."""
+_RESULTS = (*EVENTS.values(), Thrown)
+
+
+class Recorder:
+    """Writes one call down. A full disk ends the recording, never the call: ``error`` says why then.
+
+    Attributes:
+        error: why the recording stopped, or None.
+    """
+
+    def __init__(
+        self, path: Path, *, direction: Direction, line: str, station: Station, started: datetime | None = None
+    ) -> None:
+        """Begin the file.
+
+        Args:
+            path: is overwritten.
+            direction: of the fax.
+            line: the line's URL or scheme; only the scheme is written.
+            station: who we are; its secrets are masked.
+            started: when the call began; default: now.
+
+        Raises:
+            RequestError: if the file cannot be written.
+        """
+        self.error: OSError | None = None
+        self._after: Action | None = None
+        self._now = 0.0
+        try:
+            self._file: TextIOWrapper | None = path.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise RequestError("usage", f"the trace cannot be written to {path}: {error.strerror}") from error
+        moment = (started or datetime.now(UTC)).astimezone().isoformat(timespec="seconds")
+        scheme = line.partition(":")[0]
+        header = Header(f"faxgw {__version__}", direction, scheme, moment, shown_station(station))
+        self._write({"trace": VERSION, **plain(header)})
+
+    def action(self, action: Action) -> None:
+        """Write down what is about to be done."""
+        self._after = action
+        self._write(_line("action", shown_action(action), self._now))
+
+    def event(self, event: Event) -> None:
+        """Write down what came of it; ``event.at`` is its time."""
+        self._now = event.at
+        self._write(_line("event", shown_event(event, self._after), self._now))
+
+    def thrown(self, error: BaseException, at: float) -> None:
+        """Write down that the call was ended from outside, by a dropped line or by the operator."""
+        self._now = at
+        self._write(_line("thrown", Thrown(type(error).__name__, str(getattr(error, "code", "")), str(error), at), at))
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Write down what the call came to."""
+        self._write({"outcome": {"verdict": outcome.verdict, **plain(outcome)}})
+
+    def close(self) -> None:
+        """End the file."""
+        if self._file:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._file:
+            try:
+                self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._file.flush()
+            except OSError as error:
+                self.error = error
+                self.close()
+
+
+def _line(role: str, what: Action | Event | Thrown, at: float) -> dict[str, Any]:
+    says = words.frames_of(what)
+    return {"at": at, role: type(what).__name__, **plain(what), **({"says": says} if says else {})}
+
+
+# ----------------------------------------------------------------------------------------------------------- reading
+
+
+def read(path: Path) -> Trace:
+    """Read a trace; where the recording was cut off in the middle of a line, that line does not count.
+
+    Raises:
+        RequestError: if the file cannot be read or is no trace of this version.
+    """
+    first, *lines = _lines(path)
+    header = _header(path, first)
+    steps: list[Step] = []
+    outcome: Outcome | None = None
+    waiting = False
+    for number, text in enumerate(lines, 2):
+        at, what = _read_line(path, number, text)
+        fits = outcome is None and isinstance(what, _RESULTS if waiting else (*ACTIONS.values(), Outcome))
+        if not fits:
+            raise RequestError("usage", f"{path}, line {number}: {type(what).__name__} has no place here")
+        if isinstance(what, Outcome):
+            outcome = what
+        elif waiting:
+            steps[-1] = replace(steps[-1], result=what)
+        else:
+            steps.append(Step(number, at, what, None))
+        waiting = not waiting
+    return Trace(header, tuple(steps), outcome)
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the first line, and all others that were written to their end."""
+    try:
+        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        return whole.decode().split("\n")
+    except OSError as error:
+        raise RequestError("usage", f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError("usage", f"{path} is no trace of a call: it is no text") from error
+
+
+def _header(path: Path, text: str) -> Header:
+    try:
+        given = json.loads(text)
+        version = given["trace"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RequestError("usage", f"{path} is no trace of a call: its first line is no header") from error
+    if version != VERSION:
+        raise RequestError("usage", f"{path} is a trace of version {version!r}; this faxgw reads version {VERSION}")
+    with _told(path, 1):
+        header: Header = valued(Header, given)
+    return header
+
+
+def _read_line(path: Path, number: int, text: str) -> tuple[float, Any]:
+    with _told(path, number):
+        given = json.loads(text)
+        if "outcome" in given:
+            return 0.0, valued(Outcome, given["outcome"])
+        role, kinds = next((role, kinds) for role, kinds in _ROLES.items() if role in given)
+        return valued(float, given["at"]), valued(kinds[given[role]], given)
+
+
+@contextmanager
+def _told(path: Path, number: int) -> Iterator[None]:
+    """Say where in the file something is that cannot be read."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, StopIteration, RecursionError) as error:
+        raise RequestError("usage", f"{path}, line {number}: this is no line of a trace ({error!r:.80})") from error
