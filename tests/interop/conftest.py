@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-SPANDSP_LINE = Path(__file__).with_name("spandsp_t31.py")
 LONGEST_CALL = 120.0
 
 
