@@ -38,7 +38,8 @@ def spandsp_line(peer_library: Callable[[str], str], tmp_path: Path) -> Iterator
     def start(*options: object) -> SpandspLine:
         command = [
             sys.executable,
-            SPANDSP_LINE,
+            "-m",
+            "tests.interop.spandsp_t31",
             "--verbose",
             "--seconds",
             LONGEST_CALL,
