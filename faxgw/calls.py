@@ -19,7 +19,7 @@ class Observer(Protocol):
     def event(self, event: Event) -> None:
         """Take note of how it went; ``event.at`` is stamped."""
 
-    def fault(self, fault: LineError | Canceled, at: float) -> None:
+    def thrown(self, error: LineError | Canceled, at: float) -> None:
         """Take note that it ended so instead."""
 
 
@@ -41,7 +41,7 @@ async def run_call(session: Session, line: FaxLine, pages: PagePort, observers: 
         except (LineError, asyncio.CancelledError) as end:
             fault = end if isinstance(end, LineError) else _canceled()
             for observer in observers:
-                observer.fault(fault, line.clock.now() - began)
+                observer.thrown(fault, line.clock.now() - began)
             session.throw(fault)
             continue
         if isinstance(action, AwaitCall):

@@ -1,4 +1,4 @@
-"""How a facsimile information field is declared: once, as named bits and fields; from them it is read, built, explained.
+"""How a facsimile information field is declared: once, as named bits; from them it is read, built, explained.
 
 Bits are numbered as in T.30 Table 2: bit 1 is the first on the wire. From the third octet on, the last bit of an octet
 says whether another octet follows.
@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 T = TypeVar("T")
 
 
-class Field(Generic[T]):
+class Pattern(Generic[T]):
     """Some bits of a field, and what their patterns mean."""
 
     def __init__(self, first: int, meanings: Mapping[str, T], words: str, *, otherwise: T) -> None:
@@ -38,7 +38,7 @@ class Field(Generic[T]):
     def __get__(self, instance: "Fif | None", owner: type["Fif"]) -> Self | T:
         if instance is None:
             return self
-        return self.meanings.get(instance.pattern(self.first, self.count), self.otherwise)
+        return self.meanings.get(instance.bits(self.first, self.count), self.otherwise)
 
     def pattern(self, meaning: T) -> str:
         """Return the bits that say ``meaning``.
@@ -52,9 +52,9 @@ class Field(Generic[T]):
         raise ValueError(f"{self.words}: no bit pattern says {meaning!r}")
 
 
-def bit(number: int, words: str) -> Field[bool]:
+def bit(number: int, words: str) -> Pattern[bool]:
     """Declare one bit."""
-    return Field(number, {"0": False, "1": True}, words, otherwise=False)
+    return Pattern(number, {"0": False, "1": True}, words, otherwise=False)
 
 
 class Fif:
@@ -66,14 +66,14 @@ class Fif:
         self.octets = octets
 
     @classmethod
-    def fields(cls) -> Iterator[Field[Any]]:
+    def fields(cls) -> Iterator[Pattern[Any]]:
         """Yield the declarations in the order of their bits."""
-        found = [each for base in cls.__mro__ for each in vars(base).values() if isinstance(each, Field)]
+        found = [each for base in cls.__mro__ for each in vars(base).values() if isinstance(each, Pattern)]
         return iter(sorted(found, key=lambda each: each.first))
 
     def but(self, **changes: Any) -> Self:
         """Return a copy in which the named fields mean something else."""
-        bits = list(self.pattern(1, 8 * len(self.octets)))
+        bits = list(self.bits(1, 8 * len(self.octets)))
         for name, meaning in changes.items():
             declared = getattr(type(self), name)
             pattern = declared.pattern(meaning)
@@ -86,7 +86,7 @@ class Fif:
             bits[8 * octet - 1] = "1"
         return type(self)(_packed(bits))
 
-    def pattern(self, first: int, count: int) -> str:
+    def bits(self, first: int, count: int) -> str:
         """Return ``count`` bits from number ``first`` on, first bit first; what no extend bit announced is zero."""
         valid = int.from_bytes(self.octets[: self._announced()], "little")
         return "".join("1" if valid >> position & 1 else "0" for position in range(first - 1, first - 1 + count))
@@ -95,7 +95,7 @@ class Fif:
         """Say in words what is set: one line per field whose bits are not all zero."""
         lines = []
         for declared in self.fields():
-            if "1" in self.pattern(declared.first, declared.count):
+            if "1" in self.bits(declared.first, declared.count):
                 meaning = declared.__get__(self, type(self))
                 lines.append(declared.words if meaning is True else f"{declared.words}: {_words(meaning)}")
         return lines

@@ -9,6 +9,9 @@ ADDRESS = 0xFF
 MORE_FOLLOW = 0x03
 FINAL = 0x13
 
+SECRET = frozenset({Fcf.PWD, Fcf.SEP, Fcf.SUB})
+"""Frames whose information field is shown to nobody: passwords, and addresses that serve as such."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -43,4 +46,5 @@ class Frame:
 
     def __str__(self) -> str:
         name = str(self.fcf) if self.fcf else f"unknown frame {self.code:02X}"
-        return f"{name} {self.fif.hex(' ')}".strip()
+        shown = "(not shown)" if self.fcf in SECRET else self.fif.hex(" ")
+        return f"{name} {shown}".strip()

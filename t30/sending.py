@@ -63,9 +63,9 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
             ladder, trained = _resumed(terms.ladder, ladder), False
             page = yield from fetch(exchange, index, terms, ladder[0])
     exchange.record.complete = all(each.confirmed for each in exchange.record.pages)
-    yield from exchange.say(Fcf.DCN)
     if not exchange.record.complete:
         raise PageRefused("a page could not be corrected on this line, however often it was sent (EOR)")
+    yield from exchange.say(Fcf.DCN)
 
 
 def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]:
