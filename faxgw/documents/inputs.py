@@ -1,0 +1,281 @@
+"""The files that people send, each read page by page; runs inside the rendering worker only.
+
+pdfium is not safe with threads and has crashed on hostile files; Pillow and libtiff have had their days too.
+"""
+
+import ctypes
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from PIL import Image, ImageOps
+
+from faxgw.documents.layout import PageShape, PelForPel
+from faxgw.documents.screening import Grey
+from faxgw.documents.text import text_to_pdf
+from faxgw.errors import RequestError
+from t30.pages import Resolution, Width
+
+MAX_PAGES = 2000
+MAX_SIDE = 50_000
+MAX_PELS = 120_000_000
+"""Bounds on an image, checked on its header: a file of 100 kB may unpack to 10 GB."""
+
+NO_SIZE_DPI = 96.0
+"""An image that does not tell its size is as large as a browser shows it, and made smaller to fit."""
+
+LEAST_DPI = 73.0
+"""A tag of 72 dpi or less is what programs write that do not know."""
+
+FAX_DPI = {
+    Resolution.STANDARD: (204, 98),
+    Resolution.FINE: (204, 196),
+    Resolution.SUPERFINE: (204, 391),
+    Resolution.R300: (300, 300),
+    Resolution.R400: (408, 391),
+}
+DPI_TOLERANCE = 0.03
+"""200 x 100, 200 x 200 and 400 x 400 are the same resolutions to T.30's eyes."""
+
+IMAGE_FORMATS = ("TIFF", "PNG", "JPEG", "MPO")
+MAGIC = {
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+}
+
+Image.MAX_IMAGE_PIXELS = MAX_PELS
+# Pillow warns from its limit on and refuses at twice that; ours is checked right after.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+class Input(Protocol):
+    """An opened file."""
+
+    shapes: list[PageShape]
+
+    def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
+        """Draw a page into a box of pels, which need not be square; ``turned``: by 90 degrees counterclockwise."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+def open_input(path: Path) -> Input:
+    """Open a file as what its first octets say that it is, text failing all else.
+
+    Raises:
+        RequestError: ``document.*``, with one sentence that says what is wrong with the file.
+    """
+    head = _head(path)
+    if any(head.startswith(magic) for magic in MAGIC):
+        return ImageInput(path)
+    if b"%PDF-" in head:
+        return PdfInput(path, path.name)
+    return PdfInput(text_to_pdf(path.read_bytes(), path.name), path.name)
+
+
+class PdfInput:
+    """A PDF, from its file or from memory."""
+
+    def __init__(self, source: Path | bytes, name: str) -> None:
+        self._name = name
+        try:
+            self._pdf = pdfium.PdfDocument(source)
+        except pdfium.PdfiumError as error:
+            raise _refused_pdf(name, error) from error
+        if len(self._pdf) == 0:
+            raise RequestError("document.no_pages", f"{name} has no pages.")
+        if len(self._pdf) > MAX_PAGES:
+            raise RequestError("document.too_large", f"{name} has more than {MAX_PAGES} pages.")
+        if self._pdf.get_formtype() != pdfium_c.FORMTYPE_NONE:
+            self._pdf.init_forms()
+        self.shapes = [self._shape(page) for page in range(len(self._pdf))]
+
+    def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
+        """Draw a page; annotations and filled-in forms as they print."""
+        opened = self._page(page)
+        try:
+            bitmap = pdfium.PdfBitmap.new_native(across, down, pdfium_c.FPDFBitmap_Gray)
+            try:
+                bitmap.fill_rect((255, 255, 255, 255), 0, 0, across, down)
+                where = (0, 0, across, down, 3 if turned else 0)
+                flags = pdfium_c.FPDF_ANNOT | pdfium_c.FPDF_PRINTING
+                pdfium_c.FPDF_RenderPageBitmap(bitmap, opened, *where, flags)
+                if self._pdf.formenv is not None:
+                    pdfium_c.FPDF_FFLDraw(self._pdf.formenv, bitmap, opened, *where, flags)
+                drawn: Grey = bitmap.to_numpy()[:, :across].reshape(down, across).copy()
+                return drawn
+            finally:
+                bitmap.close()
+        finally:
+            opened.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._pdf.close()
+
+    def _shape(self, page: int) -> PageShape:
+        size = pdfium_c.FS_SIZEF()
+        pdfium_c.FPDF_GetPageSizeByIndexF(self._pdf, page, ctypes.byref(size))
+        if not (1 <= size.width <= 1e6 and 1 <= size.height <= 1e6):
+            raise RequestError("document.damaged", f"Page {page + 1} of {self._name} cannot be read.")
+        return PageShape(size.width / 72 * 25.4, size.height / 72 * 25.4, sized=True)
+
+    def _page(self, page: int) -> pdfium.PdfPage:
+        try:
+            return self._pdf[page]
+        except pdfium.PdfiumError as error:
+            raise RequestError("document.damaged", f"Page {page + 1} of {self._name} cannot be read.") from error
+
+
+class ImageInput:
+    """A PNG or JPEG image, or a TIFF with any number of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._image = Image.open(path, formats=IMAGE_FORMATS)
+            self.shapes = list(self._shapes())
+            if self._image.format != "TIFF":
+                self._image.copy()
+        except RequestError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise _too_large(path.name) from error
+        except Exception as error:  # Pillow's plugins raise a dozen types for damaged files
+            raise _damaged(path.name, error) from error
+        if not self.shapes:
+            raise RequestError("document.no_pages", f"{path.name} has no pages.")
+
+    def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
+        """Draw a page, averaging over what it has more of than the fax page; in its own size it stays pel for pel."""
+        try:
+            image = self._seek(page)
+            size = (down, across) if turned else (across, down)
+            image.draft("L", size)
+            image = _grey(ImageOps.exif_transpose(image))
+            smaller = image.width > size[0] or image.height > size[1]
+            image = image.resize(size, Image.Resampling.HAMMING if smaller else Image.Resampling.BICUBIC)
+            return np.asarray(image.transpose(Image.Transpose.ROTATE_90) if turned else image)
+        except Exception as error:
+            raise _damaged(self._path.name, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._image.close()
+
+    def _seek(self, page: int) -> Image.Image:
+        """Go to a page; a JPEG once decoded cannot be drafted smaller again, so other files are opened anew."""
+        if self._image.format == "TIFF":
+            self._image.seek(page)
+        else:
+            self._image.close()
+            self._image = Image.open(self._path, formats=IMAGE_FORMATS)
+        return self._image
+
+    def _shapes(self) -> Iterator[PageShape]:
+        octets = self._path.stat().st_size
+        pages = range(MAX_PAGES + 1) if self._image.format == "TIFF" else range(1)
+        for page in pages:
+            try:
+                self._image.seek(page)
+            except EOFError:
+                return
+            if page == MAX_PAGES:
+                raise RequestError("document.too_large", f"{self._path.name} has more than {MAX_PAGES} pages.")
+            if max(self._image.size) > MAX_SIDE or self._image.width * self._image.height > MAX_PELS:
+                raise _too_large(self._path.name)
+            if not _is_whole(self._image, octets):
+                raise RequestError("document.damaged", f"Page {page + 1} of {self._path.name} is cut off.")
+            yield _image_shape(self._image)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except FileNotFoundError:
+        raise RequestError("document.missing", f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise RequestError("document.unreadable", f"{path} is a folder, not a document.") from None
+    except OSError as error:
+        raise RequestError("document.unreadable", f"{path} cannot be read: {error.strerror}.") from None
+    if not head:
+        raise RequestError("document.empty", f"{path.name} is empty (0 bytes).")
+    return head
+
+
+def _refused_pdf(name: str, error: pdfium.PdfiumError) -> RequestError:
+    if getattr(error, "err_code", None) in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
+        return RequestError("document.encrypted", f"{name} is encrypted; send it without a password.")
+    return RequestError("document.damaged", f"{name} begins like a PDF, but cannot be read.")
+
+
+def _too_large(name: str) -> RequestError:
+    return RequestError(
+        "document.too_large",
+        f"{name} has too many pels: at most {MAX_SIDE:,} on a side and {MAX_PELS // 1_000_000} million in all.",
+    )
+
+
+def _damaged(name: str, error: Exception) -> RequestError:
+    if isinstance(error, MemoryError):
+        return _too_large(name)
+    return RequestError("document.damaged", f"{name} is damaged and cannot be read.")
+
+
+def _is_whole(image: Image.Image, octets: int) -> bool:
+    """Return whether every strip and tile of a TIFF page lies within the file."""
+    tags = getattr(image, "tag_v2", {})
+    for offset_tag, count_tag in ((273, 279), (324, 325)):
+        pairs = zip(tags.get(offset_tag, ()), tags.get(count_tag, ()), strict=False)
+        if any(offset + count > octets for offset, count in pairs):
+            return False
+    return True
+
+
+def _image_shape(image: Image.Image) -> PageShape:
+    across, down = image.size
+    told = tuple(float(value) for value in image.info.get("dpi", (0, 0)))
+    sized = min(told) >= LEAST_DPI
+    dpi = told if sized else (NO_SIZE_DPI, NO_SIZE_DPI)
+    orientation = image.getexif().get(274, 1)
+    own = _pel_for_pel(image, dpi) if sized and orientation == 1 else None
+    across_mm, down_mm = across / dpi[0] * 25.4, down / dpi[1] * 25.4
+    if orientation >= 5:
+        across_mm, down_mm = down_mm, across_mm
+    return PageShape(across_mm, down_mm, sized, own)
+
+
+def _pel_for_pel(image: Image.Image, dpi: tuple[float, ...]) -> PelForPel | None:
+    """Return what fax page an image is already, if it is one."""
+    if image.mode != "1" or image.format != "TIFF":
+        return None
+    for resolution, nominal in FAX_DPI.items():
+        close = all(abs(own / name - 1) <= DPI_TOLERANCE for own, name in zip(dpi, nominal, strict=True))
+        for width in Width:
+            if close and resolution.pels(width) == image.width:
+                return PelForPel(width, resolution, image.height)
+    return None
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Return the image in 8-bit grey, on white where it is transparent."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, np.float32)
+        most = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1e-9)
+        return Image.fromarray((values * (255.0 / most)).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L")

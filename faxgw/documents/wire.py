@@ -1,0 +1,80 @@
+"""What the gateway and its rendering worker say to each other: one line of JSON, then for a page its packed pels.
+
+JSON and raw octets, not pickles: the worker reads files from strangers, and what it answers may be theirs too.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from faxgw.documents.layout import Box, PageShape, PelForPel
+from faxgw.documents.screening import Screen
+from t30.pages import Resolution, Width
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """Read the file at ``path`` far enough to tell its pages; answered by their shapes."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageJob:
+    """Draw page ``page`` (from 0) of the file at ``path``; answered by ``rows`` scan lines of packed pels."""
+
+    path: str
+    page: int
+    resolution: Resolution
+    pels: int
+    rows: int
+    box: Box
+    turned: bool
+    copied: bool
+    screen: Screen
+    header_rows: int
+    header: str
+
+
+Job = OpenJob | PageJob
+
+
+def line_octets(pels: int) -> int:
+    """Return the octets of a packed scan line: whole 64-bit words, pel 0 in the least significant bit."""
+    return -(-pels // 64) * 8
+
+
+def job_to_json(job: Job) -> bytes:
+    """Write a job as one line."""
+    fields = asdict(job) | {"do": type(job).__name__}
+    if isinstance(job, PageJob):
+        fields |= {"resolution": job.resolution.name, "screen": job.screen.name}
+    return json.dumps(fields).encode() + b"\n"
+
+
+def job_from_json(line: bytes) -> Job:
+    """Read a job back."""
+    fields: dict[str, Any] = json.loads(line)
+    if fields.pop("do") == "OpenJob":
+        return OpenJob(**fields)
+    fields["resolution"], fields["screen"] = Resolution[fields["resolution"]], Screen[fields["screen"]]
+    fields["box"] = Box(**fields["box"])
+    return PageJob(**fields)
+
+
+def shape_to_json(shape: PageShape) -> list[Any]:
+    """Write a page's shape."""
+    own = shape.pel_for_pel
+    return [
+        shape.across,
+        shape.down,
+        shape.sized,
+        None if own is None else [own.width.name, own.resolution.name, own.rows],
+    ]
+
+
+def shape_from_json(fields: list[Any]) -> PageShape:
+    """Read a page's shape back."""
+    across, down, sized, own = fields
+    pel_for_pel = None if own is None else PelForPel(Width[own[0]], Resolution[own[1]], int(own[2]))
+    return PageShape(float(across), float(down), bool(sized), pel_for_pel)
