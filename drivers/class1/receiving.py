@@ -1,0 +1,195 @@
+"""Reception: +FRH and +FRM, what they bring, and what is kept of it from one action to the next."""
+
+import asyncio
+from collections import deque
+
+from drivers.class1.at import NUMBERS, Code, Data, Line, Result, State, Then
+from drivers.class1.conversation import Conversation
+from drivers.class1.quirks import Quirks
+from t30.hdlc import Deframer, fcs
+from t30.line import CarrierLost, DataReceived, FrameReceived, LineError, LineEvent, Quiet, WrongCarrier
+from t30.rates import Modulation
+
+FRAME_LIMIT = 4.5
+"""Seconds that a V.21 frame, once begun, may take; and that a faster carrier may bring nothing."""
+CHUNK_OCTETS, CHUNK_SECONDS = 8192, 1.0
+TAIL = 0.5
+"""Seconds to wait for a carrier whose content is complete to end by itself, before it is cut off: a preamble of 1 s
+follows it, and not every modem stops well."""
+AGAIN = 0.05
+"""Seconds between two +FRH, when the first said NO CARRIER before there was any."""
+
+_BY_NUMBER = {str(number): modulation for modulation, number in NUMBERS.items()}
+
+
+class Receiver:
+    """The receiving half of the driver."""
+
+    def __init__(self, talk: Conversation, quirks: Quirks) -> None:
+        self._talk = talk
+        self._quirks = quirks
+        self._signal: Modulation | None = None
+        self._begun = False
+        self._over = False
+        self._octets = bytearray()
+        self._frames: deque[FrameReceived] = deque()
+        self._deframer = Deframer()
+
+    def adopt(self, modulation: Modulation) -> None:
+        """Take over a reception that is under way without a command of ours: ATD or ``+FRH:3`` began it."""
+        self.forget()
+        self._signal = modulation
+
+    async def frame(self, modulation: Modulation, within: float) -> LineEvent:
+        """Do ``ListenFrame``."""
+        if self._signal is not modulation and (otherwise := await self._begin(modulation, within, framed=True)):
+            return otherwise
+        return await (self._v21_frame() if modulation is Modulation.V21 else self._fast_frame())
+
+    async def data(self, modulation: Modulation, within: float) -> LineEvent:
+        """Do ``ListenData``."""
+        if self._signal is not modulation and (otherwise := await self._begin(modulation, within, framed=False)):
+            return otherwise
+        octets = await self._chunk(gathering=CHUNK_SECONDS)
+        return DataReceived(octets) if octets else self._carrier_lost()
+
+    async def settle(self) -> None:
+        """Bring the modem back to command state before something else begins; forget what it was receiving.
+
+        Raises:
+            SilentModemError: if it does not stop.
+        """
+        self.forget()
+        self._begun = False
+        if self._talk.state in (State.RECEIVING, State.WAITING):
+            await self._talk.settled(self._talk.clock.real(TAIL))
+        if self._talk.state is not State.COMMAND:
+            await self._talk.must_stop()
+
+    def forget(self) -> None:
+        """Drop what was received and not asked for."""
+        self._signal = None
+        self._over = False
+        self._octets.clear()
+        self._frames.clear()
+        self._deframer = Deframer()
+
+    # ----------------------------------------------------------------------------------------------------- beginning
+
+    async def _begin(self, modulation: Modulation, within: float, *, framed: bool) -> LineEvent | None:
+        """Wait for the carrier; return what happened instead, or None when it is there."""
+        going_on = self._begun and modulation is Modulation.V21
+        await self.settle()
+        clock = self._talk.clock
+        deadline = clock.now() + within
+        command = f"+FRH={NUMBERS[modulation]}" if modulation is Modulation.V21 else f"+FRM={NUMBERS[modulation]}"
+        retries = 0 if modulation is Modulation.V21 else self._quirks.fcerror_retries
+        while (left := deadline - clock.now()) > 0:
+            self._talk.begin(command, Then.RECEIVE)
+            try:
+                async with asyncio.timeout(clock.real(left)):
+                    code, instead = await self._connect()
+            except TimeoutError:
+                break
+            if code is Code.CONNECT:
+                self.adopt(instead or modulation)
+                return WrongCarrier(instead) if instead not in (None, modulation) else None
+            if code is Code.ERROR:
+                raise self._refused(command)
+            if code is Code.FCERROR:
+                retries -= 1
+                if retries < 0:
+                    return WrongCarrier(None)
+            elif going_on or not (framed and modulation is Modulation.V21):
+                return CarrierLost()
+            else:
+                await asyncio.sleep(clock.real(min(AGAIN, left)))
+        await self._talk.must_stop()
+        return Quiet()
+
+    async def _connect(self) -> tuple[Code, Modulation | None]:
+        """Return the result code of a reception, and the modulation that the modem went over to by itself."""
+        instead = None
+        while True:
+            match await self._talk.hear():
+                case Result(code):
+                    return code, instead
+                case Line(text) if text.startswith(("+FRH:", "+FRM:")):
+                    instead = _BY_NUMBER.get(text[5:].strip())
+
+    def _refused(self, command: str) -> LineError:
+        return LineError(f"{self._talk.port}: the modem refuses {command}: the call is gone", code="line.dropped")
+
+    # ---------------------------------------------------------------------------------------------------------- V.21
+
+    async def _v21_frame(self) -> FrameReceived | CarrierLost:
+        octets = bytearray()
+        code = None
+        try:
+            async with asyncio.timeout(self._talk.clock.real(FRAME_LIMIT)):
+                while code is None:
+                    match await self._talk.hear():
+                        case Data(more):
+                            octets += more
+                        case Result(final):
+                            code = final
+        except TimeoutError:
+            await self._talk.must_stop()
+        self.forget()
+        self._begun = bool(octets)
+        return self._judged(bytes(octets), code) if octets else CarrierLost()
+
+    def _judged(self, octets: bytes, code: Code | None) -> FrameReceived:
+        """Check the FCS again: there are modems that say OK to anything.
+
+        NO CARRIER is no verdict: the carrier ended with the frame, and the FCS must tell.
+        """
+        accepted = code in (Code.OK, Code.NO_CARRIER)
+        if not self._quirks.gives_fcs:
+            return FrameReceived(octets, code is Code.OK)
+        content, check = octets[:-2], octets[-2:]
+        return FrameReceived(content, accepted and check == fcs(content).to_bytes(2, "little"))
+
+    # --------------------------------------------------------------------------------------------------- fast carriers
+
+    async def _fast_frame(self) -> FrameReceived | CarrierLost:
+        deadline = self._talk.clock.now() + FRAME_LIMIT
+        while not self._frames:
+            octets = await self._chunk(gathering=0.0)
+            if not octets:
+                return self._carrier_lost()
+            found = self._deframer.feed(octets)
+            self._frames.extend(FrameReceived(frame.octets, frame.good) for frame in found)
+            if not self._frames and self._talk.clock.now() >= deadline:
+                await self.settle()
+                return CarrierLost()
+        return self._frames.popleft()
+
+    async def _chunk(self, *, gathering: float) -> bytes:
+        """Return the next octets of the carrier: what comes within so many seconds of the first; none at its end."""
+        clock = self._talk.clock
+        limit = FRAME_LIMIT
+        began: float | None = clock.now() if self._octets else None
+        while len(self._octets) < CHUNK_OCTETS and not self._over:
+            if began is not None:
+                limit = began + gathering - clock.now()
+            try:
+                async with asyncio.timeout(clock.real(max(0.0, limit))):
+                    heard = await self._talk.hear()
+            except TimeoutError:
+                if not self._octets:
+                    await self._talk.must_stop()
+                break
+            match heard:
+                case Data(octets):
+                    self._octets += octets
+                    began = clock.now() if began is None else began
+                case Result():
+                    self._over = True
+        chunk = bytes(self._octets[:CHUNK_OCTETS])
+        del self._octets[:CHUNK_OCTETS]
+        return chunk
+
+    def _carrier_lost(self) -> CarrierLost:
+        self.forget()
+        return CarrierLost()
