@@ -1,0 +1,63 @@
+"""What one make of modem is: its names, what it can do, and how its firmware lies (R21 of the failures that we test).
+
+The numbers are those of T.31: what ``+FTM`` and ``+FRM`` take. This table is the modem's own; a driver has another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from t30.rates import Modulation
+
+CARRIERS: Mapping[int, Modulation] = {
+    24: Modulation.V27TER_2400,
+    48: Modulation.V27TER_4800,
+    72: Modulation.V29_7200,
+    73: Modulation.V17_7200,
+    74: Modulation.V17_7200_SHORT,
+    96: Modulation.V29_9600,
+    97: Modulation.V17_9600,
+    98: Modulation.V17_9600_SHORT,
+    121: Modulation.V17_12000,
+    122: Modulation.V17_12000_SHORT,
+    145: Modulation.V17_14400,
+    146: Modulation.V17_14400_SHORT,
+}
+"""Value of ``+FTM`` and ``+FRM`` -> what is on the line."""
+
+
+class Flow(Enum):
+    """How the modem says that its buffer is full."""
+
+    NONE = "none"
+    HARDWARE = "rtscts"
+    SOFTWARE = "xonxoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """One make of modem. The defaults are a modem that does what T.31 says."""
+
+    manufacturer: str = "faxgw"
+    model: str = "simulated modem"
+    revision: str = "1.0"
+    information: Mapping[int, str] = field(default_factory=lambda: {0: "14400", 3: "faxgw simulated modem"})
+    """What ``ATI`` n answers beside OK; an n that is not listed is ERROR."""
+    classes: tuple[str, ...] = ("0", "1", "1.0")
+    carriers: tuple[int, ...] = tuple(CARRIERS)
+    adaptive: bool = True
+    """It has ``+FAR``: with ``+FAR=1`` a +FRM that meets V.21 goes over to it (``+FRH:3``)."""
+    buffer: int = 4096
+    """Octets that it holds for the line."""
+    flow: Flow = Flow.HARDWARE
+    flow_command: str = "+IFC"
+    """The one command that sets flow control, of ``+IFC``, ``+FLO``, ``&K`` and ``\\Q``; the others are ERROR."""
+
+    abort_answers: bool = True
+    """OK after a reception was aborted by a character of the DTE."""
+    doubles_dle: bool = True
+    """A DLE in received data goes to the DTE as two."""
+    deaf_after_connect: float = 0.0
+    """Seconds after a CONNECT to +FTM, given before training ends, in which what the DTE writes is lost."""
+    false_fcerrors: int = 0
+    """How often +FRM says +FCERROR before there is any carrier at all, again after each carrier received."""
