@@ -179,6 +179,12 @@ class End:
             return self._ear.heard.popleft()
         return Gone() if self.gone or self.hung_up else None
 
+    async def gone_within(self, seconds: float) -> bool:
+        """Let so many seconds pass, fewer if the other side goes meanwhile; return whether it is gone."""
+        if not self.gone:
+            await self._ear.wait(seconds, parting=True)
+        return self.gone
+
     def discard(self) -> None:
         """Stop listening and forget what was heard but not taken."""
         self._ear.close()
@@ -249,7 +255,8 @@ class _Ear:
         self._started = False
         self._whole = False
         self._echoing = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._hearing: list[asyncio.Future[None]] = []
+        self._parting: list[asyncio.Future[None]] = []
 
     def open(self) -> None:
         if self._listening:
@@ -266,14 +273,17 @@ class _Ear:
         self._whole = False
         self.heard.clear()
 
-    async def wait(self, within: float) -> None:
+    async def wait(self, within: float, *, parting: bool = False) -> None:
+        """Wait until something is heard, or with ``parting`` until the other side is gone, but not longer."""
         loop = asyncio.get_running_loop()
-        self._waiter = waiter = loop.create_future()
+        waiter = loop.create_future()
         timer = None if math.isinf(within) else loop.call_later(self._clock.real(max(0.0, within)), _wake, waiter)
+        waiters = self._parting if parting else self._hearing
+        waiters.append(waiter)
         try:
             await waiter
         finally:
-            self._waiter = None
+            waiters.remove(waiter)
             if timer:
                 timer.cancel()
 
@@ -288,8 +298,7 @@ class _Ear:
             case Gone():
                 self._off()
                 self.gone = True
-                if self._waiter:
-                    _wake(self._waiter)
+                _wake(*self._hearing, *self._parting)
             case Octets():
                 self._started = True
                 if self._whole:
@@ -324,10 +333,10 @@ class _Ear:
     def _hear(self, thing: Heard) -> None:
         if self._listening:
             self.heard.append(thing)
-            if self._waiter:
-                _wake(self._waiter)
+            _wake(*self._hearing)
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+def _wake(*waiters: asyncio.Future[None]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)

@@ -47,7 +47,7 @@ FAST_FLAGS = 0.2
 """Seconds of flags before the frames of a fast modulation."""
 CHUNK_OCTETS, CHUNK_SECONDS = 8192, 1.0
 PIECE_SECONDS = 0.25
-"""A fast signal goes out in pieces of this length: a line that drops is noticed that soon."""
+"""A fast signal goes out in pieces of this length."""
 FRAME_LIMIT = 4.5
 """Seconds without a frame of V.21, or without an octet of a faster carrier, after which a signal is given up."""
 SILENCE_LIMIT = 5.0
@@ -185,11 +185,9 @@ class CircuitLine:
             await end.heard(deadline - self._clock.now())
 
     async def _pause(self, seconds: float) -> None:
-        if self._connected().gone:
+        if await self._connected().gone_within(seconds):
             raise self._dropped()
-        await asyncio.sleep(self._clock.real(seconds))
-        if self._connected().gone:
-            raise self._dropped()
+        self._connected()
 
     # ----------------------------------------------------------------------------------------------------- listening
 

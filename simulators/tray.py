@@ -1,0 +1,125 @@
+"""The paper trays of a simulated fax machine, in memory: pages to send, and pages received."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from t30.pages import (
+    FetchPage,
+    JudgePage,
+    KeepData,
+    Kept,
+    Length,
+    NoMorePages,
+    PageAction,
+    PageEvent,
+    PageFormat,
+    PageReady,
+    Resolution,
+    Verdict,
+    Width,
+)
+from t30.t4 import Bitmap, Decoded, Decoder, encode
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """A page to send, which is coded as the call asks for it."""
+
+    bitmap: Bitmap
+    width: Width = Width.A4
+    resolution: Resolution = Resolution.STANDARD
+    length: Length = Length.A4
+
+
+@dataclass(slots=True)
+class ReceivedPage:
+    """A page as it came: what was handed over, and what it decodes to."""
+
+    format: PageFormat
+    octets: bytearray = field(default_factory=bytearray)
+    decoded: Decoded | None = None
+    """None until the page is judged."""
+    _decoder: Decoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._decoder = Decoder(self.format.coding, self.format.pels)
+
+    def keep(self, octets: bytes) -> Kept:
+        """Take the next octets."""
+        self.octets += octets
+        self._decoder.feed(octets)
+        return Kept(self._decoder.page_ended)
+
+    def judge(self, *, durable: bool) -> Verdict:
+        """Say how good it is; nothing is kept after that."""
+        self.decoded = self.decoded or self._decoder.finish()
+        return Verdict(self.decoded.rows, self.decoded.bad_rows, self.decoded.longest_bad_run, durable)
+
+
+class Tray:
+    """A page source and target.
+
+    Args:
+        outgoing: pages to send: sheets, or pages that are coded already and go out as they are.
+        slow: how often in a row a page is said not to be durable yet.
+
+    Attributes:
+        received: the pages that came, by index; a page sent again replaces the one before.
+        replaced: the pages that were, in order.
+    """
+
+    def __init__(self, outgoing: Sequence[Sheet | PageReady] = (), *, slow: int = 0) -> None:
+        self.outgoing = tuple(outgoing)
+        self.received: dict[int, ReceivedPage] = {}
+        self.replaced: list[ReceivedPage] = []
+        self._slow = slow
+        self._asked = 0
+
+    async def perform(self, action: PageAction) -> PageEvent:
+        """Answer one action.
+
+        Raises:
+            ValueError: if a page is beyond what the receiver can take: nothing is scaled here.
+        """
+        match action:
+            case FetchPage():
+                return self._fetch(action)
+            case KeepData(index, format, octets):
+                return self._place(index, format).keep(octets)
+            case JudgePage(index):
+                return self._judge(index)
+
+    def _fetch(self, action: FetchPage) -> PageReady | NoMorePages:
+        if action.index >= len(self.outgoing):
+            return NoMorePages()
+        page, limits = self.outgoing[action.index], action.limits
+        if isinstance(page, PageReady):
+            return page
+        if page.width.value > limits.width.value or page.resolution not in limits.resolutions:
+            raise ValueError(f"page {action.index + 1} is {page.width} {page.resolution}, beyond {limits}")
+        format = PageFormat(page.width, page.length, page.resolution, limits.coding, limits.ecm)
+        return PageReady(format, _coded(page, format, action.min_row_bits), page.bitmap.rows)
+
+    def _place(self, index: int, format: PageFormat) -> ReceivedPage:
+        page = self.received.get(index)
+        if page is not None and page.decoded is None:
+            return page
+        if page is not None:
+            self.replaced.append(page)
+        self._asked = 0
+        self.received[index] = ReceivedPage(format)
+        return self.received[index]
+
+    def _judge(self, index: int) -> Verdict:
+        self._asked += 1
+        durable = self._asked > self._slow
+        page = self.received.get(index)
+        return page.judge(durable=durable) if page else Verdict(0, 0, 0, durable)
+
+
+@cache
+def _coded(sheet: Sheet, format: PageFormat, min_row_bits: int) -> bytes:
+    # T.4: K is 2 at standard resolution, 4 at higher ones.
+    k = 2 if sheet.resolution is Resolution.STANDARD else 4
+    return encode(sheet.bitmap, format.coding, k=k, min_row_bits=min_row_bits)
