@@ -1,4 +1,4 @@
-"""A real-looking document of three pages for the demo and for tests: a letter, a form with a drawing, a grey picture."""
+"""A real-looking document of three pages for the demo and tests: a letter, a form with a drawing, a grey picture."""
 
 import math
 from pathlib import Path
