@@ -25,9 +25,10 @@ FLOW_COMMANDS = {
     "+IFC": {"0,0": Flow.NONE, "1,1": Flow.SOFTWARE, "2,2": Flow.HARDWARE},
     "+FLO": {"0": Flow.NONE, "1": Flow.SOFTWARE, "2": Flow.HARDWARE},
     "&K": {"0": Flow.NONE, "3": Flow.HARDWARE, "4": Flow.SOFTWARE},
+    "&H": {"0": Flow.NONE, "1": Flow.HARDWARE, "2": Flow.SOFTWARE},
     "\\Q": {"0": Flow.NONE, "1": Flow.SOFTWARE, "3": Flow.HARDWARE},
 }
-NO_EFFECT = ("B", "C", "L", "M", "N", "P", "T", "W", "Y", "&C", "&G", "&P", "&R", "&S", "&W", "%C", "%E")
+NO_EFFECT = ("B", "C", "L", "M", "N", "P", "T", "W", "Y", "&C", "&G", "&I", "&P", "&R", "&S", "&W", "%C", "%E")
 """Taken with any number, and nothing comes of it: a speaker, a data mode or a memory would be needed."""
 
 FAILURES = {
@@ -83,7 +84,6 @@ class Modem:
         self._clock = port.clock
         self._leads_to = leads_to
         self._reader = LineReader()
-        self._end: End | None = None
         self._call: Class1 | None = None
         self._adaptive = False
         self._ring_due = False
@@ -264,22 +264,21 @@ class Modem:
         return self._leads_to or number, seconds
 
     def _off_hook(self, end: End) -> Class1:
-        self._end = end
         self._call = Class1(end, self.dte, firmware=self.firmware, say=self._say)
         self._call.adaptive = self._adaptive
         self._call.guard = self.settings.registers[12] / 50
         return self._call
 
     def _hang_up(self) -> None:
-        if self._call and self._end:
+        if self._call:
             self._call.deafen()
-            self._end.hang_up()
-        self._call = self._end = None
+        self.port.hang_up()  # also a call that was answered in this very moment
+        self._call = None
 
     # ---------------------------------------------------------------------------------------------- the commands
 
     def _table(self) -> "dict[str, Action]":
-        now, flow = self._now, self.firmware.flow_command
+        now = self._now
         table: dict[str, Action] = {
             "A": self._answer,
             "D": self._dial,
@@ -297,7 +296,6 @@ class Modem:
             "+FAR": now(self._adaptive_reception),
             "+VCID": now(self._caller_id),
             "#CID": now(self._caller_id),
-            flow: now(partial(self._flow, FLOW_COMMANDS[flow])),
             "+FTS": self._on_line(range(256), lambda call, n: call.keep_silence(n / 100)),
             "+FRS": self._on_line(range(256), lambda call, n: call.await_silence(n / 100)),
             "+FTH": self._on_line((3,), lambda call, _: call.send_frames()),
@@ -306,6 +304,7 @@ class Modem:
             "+FRM": self._on_line(self.firmware.carriers, lambda call, n: call.receive_data(CARRIERS[n])),
         }
         table |= {name: now(lambda command: _at_most(command, 255)) for name in NO_EFFECT}
+        table |= {name: now(partial(self._flow, FLOW_COMMANDS[name])) for name in self.firmware.flow_commands}
         for name, text in (("MI", "manufacturer"), ("MM", "model"), ("MR", "revision")):
             table["+F" + name] = table["+G" + name] = now(partial(self._tell, getattr(self.firmware, text)))
         return table

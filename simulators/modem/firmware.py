@@ -50,8 +50,8 @@ class Firmware:
     buffer: int = 4096
     """Octets that it holds for the line."""
     flow: Flow = Flow.HARDWARE
-    flow_command: str = "+IFC"
-    """The one command that sets flow control, of ``+IFC``, ``+FLO``, ``&K`` and ``\\Q``; the others are ERROR."""
+    flow_commands: tuple[str, ...] = ("+IFC", "+FLO", "&K", "\\Q")
+    """Which commands set flow control, of these and ``&H``; the others are ERROR."""
 
     abort_answers: bool = True
     """OK after a reception was aborted by a character of the DTE."""

@@ -803,4 +803,4 @@ def test_a_modem_may_lack_adaptive_reception_and_class_1_0() -> None:
         assert await desk.at("AT+IFC=2,2") == b"\r\nERROR\r\n"
         assert await desk.at("AT&K3") == b"\r\nOK\r\n"
 
-    desk_test(play, Firmware(manufacturer="Acme", adaptive=False, classes=("0", "1"), flow_command="&K"))
+    desk_test(play, Firmware(manufacturer="Acme", adaptive=False, classes=("0", "1"), flow_commands=("&K",)))
