@@ -153,6 +153,11 @@ class Dialogue:
         self.state = State.ABORTING
         return bytes((CAN,))
 
+    @property
+    def sends(self) -> bool:
+        """Whether a transmission is under way, from its command to its final result code."""
+        return self.state is State.SENDING or (self.state is State.WAITING and self._then is Then.SEND)
+
     def idle(self) -> None:
         """Take it that the modem is in command state, whatever it did not say."""
         self.state = State.COMMAND

@@ -19,8 +19,9 @@ AHEAD = 0.5
 """Seconds of page data that are kept written ahead of the line."""
 PIECE = 512
 """Octets written at a time; a cancelled page goes on for no more than that and what is ahead."""
-SOFTWARE_PIECE, SOFTWARE_AHEAD = 64, 128
-"""The same with XON/XOFF, which must act soon: both, stuffed, make 256 octets in the kernel's queue at most."""
+SOFTWARE_PIECE, SOFTWARE_LOW = 64, 128
+"""The same with XON/XOFF, and how few octets must be pending before more are written: it must act soon, so that 256
+octets, stuffing included, are in the kernel's queue at most."""
 STALLED = 30.0
 """Seconds of the line after which a modem that takes no more data is given up."""
 
@@ -168,25 +169,26 @@ class Conversation:
         """
         software = self.dialogue.software_flow
         piece = SOFTWARE_PIECE if software else PIECE
-        ahead = SOFTWARE_AHEAD if software else max(PIECE, round(bps / 8 * AHEAD))
+        low = SOFTWARE_LOW if software else PIECE
         stalled = self.patience(STALLED)
+        began = self.clock.now()
         for start in range(0, len(octets), piece):
+            due = began + start * 8 / bps - AHEAD
+            await asyncio.sleep(self.clock.real(max(0.0, due - self.clock.now())))
             try:
                 async with asyncio.timeout(stalled):
-                    await self._room(ahead)
+                    await self._room(low)
             except TimeoutError:
                 raise SilentModemError(f"the modem took no more data for {STALLED:.0f} s") from None
-            # The reader must have its turn even where writing never waits.
-            await asyncio.sleep(0)
             if self.state is not State.SENDING:
                 return False
             self.write(stuffed(octets[start : start + piece]))
         return True
 
-    async def _room(self, ahead: int) -> None:
+    async def _room(self, low: int) -> None:
         while self.dialogue.held and self.state is State.SENDING:
             await self._something()
-        await self._stream.drain(ahead)
+        await self._stream.drain(low)
 
     def end(self, frame: bytes = b"") -> None:
         """Write one frame, or nothing more, and the end of it; a result code follows."""
@@ -198,9 +200,9 @@ class Conversation:
         """Make the modem stop what it is doing; return whether it is in command state then. Takes ``STOP_LIMIT``."""
         with suppress(TimeoutError, LineError):
             async with asyncio.timeout(STOP_LIMIT):
-                if self.state is State.SENDING:
+                if self.dialogue.sends:
                     await self._stop_sending()
-                if self.state in (State.WAITING, State.RECEIVING):
+                elif self.state is not State.COMMAND:
                     await self._stop_receiving()
         return self.state is State.COMMAND
 
@@ -223,7 +225,8 @@ class Conversation:
             raise SilentModemError(f"the modem did not stop within {STOP_LIMIT:.0f} s")
 
     async def _stop_sending(self) -> None:
-        while self.state is State.SENDING:
+        # What ends the data is understood before CONNECT, too; nothing stops what the modem holds already.
+        while self.state is not State.COMMAND:
             self.end()
             await self._until_answered(STOP_LIMIT)
 

@@ -57,6 +57,8 @@ NUMBER_AFTER_RING = 4.0
 MORE_NUMBERS = 0.2
 FLAGS_FIRST = 0.2
 """Seconds of flags before the frames of a fast modulation."""
+STOPPED_LATE = 1.0
+"""Real seconds that a modem in the middle of training may still take to stop."""
 HANG_UP_LIMIT = 5.0
 CLOSING_LIMIT = 3.0
 """Real seconds for going on hook when the port is closed in mid call."""
@@ -241,7 +243,9 @@ class Class1Line:
         self._receiver.forget()
         self._talk.in_call = False
         self._prepared = False
-        if await self._talk.stop() and (await self._talk.ask("H0", within=HANG_UP_LIMIT))[0] is Code.OK:
+        if not await self._talk.stop():
+            await self._talk.settled(STOPPED_LATE)
+        if self._talk.state is State.COMMAND and (await self._talk.ask("H0", within=HANG_UP_LIMIT))[0] is Code.OK:
             return Sent()
         # A modem with a full buffer, or one that hangs, may listen to nothing but this.
         await self._talk.drop_dtr()

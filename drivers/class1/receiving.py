@@ -16,8 +16,15 @@ CHUNK_OCTETS, CHUNK_SECONDS = 8192, 1.0
 TAIL = 0.5
 """Seconds to wait for a carrier whose content is complete to end by itself, before it is cut off: a preamble of 1 s
 follows it, and not every modem stops well."""
+SENDING_TAIL = 3.0
+"""Seconds to wait for the end of a transmission of ours that was cancelled: training, and what the modem holds."""
+AFTER_FINAL = 0.15
+"""Seconds in which a further frame of a signal would begin, although the one before said that it was the last."""
 AGAIN = 0.05
 """Seconds between two +FRH, when the first said NO CARRIER before there was any."""
+
+FINAL = 0x10
+"""Bit of the control octet: no other frame follows in this signal."""
 
 _BY_NUMBER = {str(number): modulation for modulation, number in NUMBERS.items()}
 
@@ -30,6 +37,8 @@ class Receiver:
         self._quirks = quirks
         self._signal: Modulation | None = None
         self._begun = False
+        self._final = False
+        self._waiting = False
         self._over = False
         self._octets = bytearray()
         self._frames: deque[FrameReceived] = deque()
@@ -60,8 +69,11 @@ class Receiver:
             SilentModemError: if it does not stop.
         """
         self.forget()
-        self._begun = False
-        if self._talk.state in (State.RECEIVING, State.WAITING):
+        self._begun = self._final = self._waiting = False
+        if self._talk.dialogue.sends:
+            await self._talk.stop()
+            await self._talk.settled(self._talk.patience(SENDING_TAIL))
+        elif self._talk.state is not State.COMMAND:
             await self._talk.settled(self._talk.clock.real(TAIL))
         if self._talk.state is not State.COMMAND:
             await self._talk.must_stop()
@@ -78,14 +90,19 @@ class Receiver:
 
     async def _begin(self, modulation: Modulation, within: float, *, framed: bool) -> LineEvent | None:
         """Wait for the carrier; return what happened instead, or None when it is there."""
-        going_on = self._begun and modulation is Modulation.V21
-        await self.settle()
+        v21 = framed and modulation is Modulation.V21
+        final, going_on, waiting = v21 and self._final, v21 and self._begun, v21 and self._waiting
+        if not waiting:
+            await self.settle()
+        self._final = self._begun = self._waiting = False
         clock = self._talk.clock
-        deadline = clock.now() + within
-        command = f"+FRH={NUMBERS[modulation]}" if modulation is Modulation.V21 else f"+FRM={NUMBERS[modulation]}"
-        retries = 0 if modulation is Modulation.V21 else self._quirks.fcerror_retries
+        deadline = clock.now() + (min(within, AFTER_FINAL) if final else within)
+        command = f"{'+FRH' if v21 else '+FRM'}={NUMBERS[modulation]}"
+        retries = 0 if v21 else self._quirks.fcerror_retries
         while (left := deadline - clock.now()) > 0:
-            self._talk.begin(command, Then.RECEIVE)
+            if not waiting:
+                self._talk.begin(command, Then.RECEIVE)
+            waiting = False
             try:
                 async with asyncio.timeout(clock.real(left)):
                     code, instead = await self._connect()
@@ -100,10 +117,14 @@ class Receiver:
                 retries -= 1
                 if retries < 0:
                     return WrongCarrier(None)
-            elif going_on or not (framed and modulation is Modulation.V21):
+            elif going_on or not v21:
                 return CarrierLost()
             else:
                 await asyncio.sleep(clock.real(min(AGAIN, left)))
+        if final:
+            # No frame followed; the modem may go on waiting for the next signal.
+            self._waiting = True
+            return CarrierLost()
         await self._talk.must_stop()
         return Quiet()
 
@@ -136,8 +157,12 @@ class Receiver:
         except TimeoutError:
             await self._talk.must_stop()
         self.forget()
-        self._begun = bool(octets)
-        return self._judged(bytes(octets), code) if octets else CarrierLost()
+        if not octets:
+            return CarrierLost()
+        frame = self._judged(bytes(octets), code)
+        self._final = frame.good and bool(frame.octets[1] & FINAL)
+        self._begun = True
+        return frame
 
     def _judged(self, octets: bytes, code: Code | None) -> FrameReceived:
         """Check the FCS again: there are modems that say OK to anything.
@@ -146,9 +171,9 @@ class Receiver:
         """
         accepted = code in (Code.OK, Code.NO_CARRIER)
         if not self._quirks.gives_fcs:
-            return FrameReceived(octets, code is Code.OK)
+            return FrameReceived(octets, code is Code.OK and len(octets) >= 2)
         content, check = octets[:-2], octets[-2:]
-        return FrameReceived(content, accepted and check == fcs(content).to_bytes(2, "little"))
+        return FrameReceived(content, accepted and len(content) >= 2 and check == fcs(content).to_bytes(2, "little"))
 
     # --------------------------------------------------------------------------------------------------- fast carriers
 
