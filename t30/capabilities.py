@@ -256,7 +256,7 @@ class Terms:
         )
 
     def min_row_bits(self, resolution: Resolution, modulation: Modulation) -> int:
-        """Return how many bits a scan line must have at least, fill included (T.4 4.1.2)."""
+        """Return how many bits a scan line must have at least, fill included."""
         if self.limits.ecm:
             return 0
         return math.ceil(modulation.bps * self.receiver.row_milliseconds(resolution) / 1000)

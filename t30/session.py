@@ -28,8 +28,8 @@ class Session:
         """Go on with what the action came to; ``event.at`` is stamped with seconds since the call began."""
         self._advance(lambda: self._procedure.send(event))
 
-    def throw(self, fault: LineError | Canceled) -> None:
-        """Go on with a fault of the line, or the operator's wish to end the call, in place of an event."""
+    def throw(self, fault: LineError | CallEnded) -> None:
+        """Go on with a fault of the line or the pages, or the operator's wish to end the call, in place of an event."""
         self._advance(lambda: self._procedure.throw(fault))
 
     @property

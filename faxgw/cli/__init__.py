@@ -14,6 +14,8 @@ from faxgw.errors import RequestError
 from t30.line import LineError
 
 COMMANDS = {
+    "send": "faxgw.cli.send:app",
+    "receive": "faxgw.cli.receive:app",
     "codec": "faxgw.cli.codec:app",
     "simulate": "faxgw.cli.simulate:app",
     "trace": "faxgw.cli.trace:app",
@@ -39,7 +41,9 @@ class _Commands(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 
 @app.callback(invoke_without_command=True)
