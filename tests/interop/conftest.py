@@ -66,3 +66,19 @@ def spandsp_line(peer_library: Callable[[str], str], tmp_path: Path) -> Iterator
     for told in (dialogue, story):
         if told.exists():
             print(f"--- {told.name}\n{told.read_text()}")
+
+
+@pytest.fixture
+def spandsp_calls(peer_library: Callable[[str], str]) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Return a function that makes the calls which ``spandsp_t30.py`` describes, and gives what they came to."""
+    peer_library("spandsp")
+
+    def make(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        command = [sys.executable, "-m", "tests.interop.spandsp_t30"]
+        asked = "".join(json.dumps(call) + "\n" for call in calls)
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=LONGEST_CALL, check=False)
+        print(done.stderr)
+        assert done.returncode == 0
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return make
