@@ -25,6 +25,9 @@ MAX_SIDE = 50_000
 MAX_PELS = 120_000_000
 """Bounds on an image, checked on its header: a file of 100 kB may unpack to 10 GB."""
 
+MAX_PDF_IMAGE_PELS = 500_000_000
+"""pdfium unpacks an image line by line, so it may be larger; from 2 GB on it leaves the image out in silence."""
+
 NO_SIZE_DPI = 96.0
 """An image that does not tell its size is as large as a browser shows it, and made smaller to fit."""
 
@@ -94,7 +97,7 @@ class PdfInput:
         except pdfium.PdfiumError as error:
             raise _refused_pdf(name, error) from error
         if len(self._pdf) == 0:
-            raise RequestError("document.no_pages", f"{name} has no pages.")
+            raise _without_pages(name)
         if len(self._pdf) > MAX_PAGES:
             raise RequestError("document.too_large", f"{name} has more than {MAX_PAGES} pages.")
         if self._pdf.get_formtype() != pdfium_c.FORMTYPE_NONE:
@@ -105,6 +108,7 @@ class PdfInput:
         """Draw a page; annotations and filled-in forms as they print."""
         opened = self._page(page)
         try:
+            self._check_images(opened, page)
             bitmap = pdfium.PdfBitmap.new_native(across, down, pdfium_c.FPDFBitmap_Gray)
             try:
                 bitmap.fill_rect((255, 255, 255, 255), 0, 0, across, down)
@@ -123,6 +127,13 @@ class PdfInput:
     def close(self) -> None:
         """Let go of the file."""
         self._pdf.close()
+
+    def _check_images(self, opened: pdfium.PdfPage, page: int) -> None:
+        """Refuse a page with an image that pdfium would leave out without a word."""
+        for image in opened.get_objects(filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE,), max_depth=2):
+            across, down = image.get_px_size()
+            if across * down > MAX_PDF_IMAGE_PELS:
+                raise _too_large(f"An image on page {page + 1} of {self._name}", MAX_PDF_IMAGE_PELS)
 
     def _shape(self, page: int) -> PageShape:
         size = pdfium_c.FS_SIZEF()
@@ -148,14 +159,12 @@ class ImageInput:
             self.shapes = list(self._shapes())
             if self._image.format != "TIFF":
                 self._image.copy()
-        except RequestError:
+        except (RequestError, MemoryError):
             raise
-        except Image.DecompressionBombError as error:
-            raise _too_large(path.name) from error
-        except Exception as error:  # Pillow's plugins raise a dozen types for damaged files
-            raise _damaged(path.name, error) from error
+        except Exception as error:
+            raise _unreadable_image(path.name, error) from error
         if not self.shapes:
-            raise RequestError("document.no_pages", f"{path.name} has no pages.")
+            raise _without_pages(path.name)
 
     def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
         """Draw a page, averaging over what it has more of than the fax page; in its own size it stays pel for pel."""
@@ -167,8 +176,10 @@ class ImageInput:
             smaller = image.width > size[0] or image.height > size[1]
             image = image.resize(size, Image.Resampling.HAMMING if smaller else Image.Resampling.BICUBIC)
             return np.asarray(image.transpose(Image.Transpose.ROTATE_90) if turned else image)
+        except MemoryError:
+            raise
         except Exception as error:
-            raise _damaged(self._path.name, error) from error
+            raise _unreadable_image(self._path.name, error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -218,18 +229,25 @@ def _head(path: Path) -> bytes:
 def _refused_pdf(name: str, error: pdfium.PdfiumError) -> RequestError:
     if getattr(error, "err_code", None) in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY):
         return RequestError("document.encrypted", f"{name} is encrypted; send it without a password.")
+    if getattr(error, "err_code", None) == pdfium_c.FPDF_ERR_SUCCESS:
+        return _without_pages(name)
     return RequestError("document.damaged", f"{name} begins like a PDF, but cannot be read.")
 
 
-def _too_large(name: str) -> RequestError:
+def _without_pages(name: str) -> RequestError:
+    return RequestError("document.no_pages", f"{name} has no pages.")
+
+
+def _too_large(name: str, most: int = MAX_PELS) -> RequestError:
     return RequestError(
         "document.too_large",
-        f"{name} has too many pels: at most {MAX_SIDE:,} on a side and {MAX_PELS // 1_000_000} million in all.",
+        f"{name} has too many pels: at most {MAX_SIDE:,} on a side and {most // 1_000_000} million in all.",
     )
 
 
-def _damaged(name: str, error: Exception) -> RequestError:
-    if isinstance(error, MemoryError):
+def _unreadable_image(name: str, error: Exception) -> RequestError:
+    """Say what is wrong; Pillow's plugins raise a dozen types for damaged files."""
+    if isinstance(error, Image.DecompressionBombError):
         return _too_large(name)
     return RequestError("document.damaged", f"{name} is damaged and cannot be read.")
 
