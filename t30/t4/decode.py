@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from t30.pages import Coding
 from t30.t4 import kernels
 from t30.t4.raster import Bitmap
-from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES
+from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, blank_row_bits
 
 _FIRST_ROWS = 256
 """Rows that a decoder makes room for at first; doubled whenever they are full."""
@@ -48,12 +48,14 @@ class Decoder:
     """Decodes one page as its octets come; how they are cut into chunks makes no difference.
 
     A row of MH or MR is damaged when a code word is wrong, or when its runs do not add up to the width; decoding goes
-    on after the next EOL, in MR with the next row that is coded by itself. MMR cannot be taken up again: the row in
-    which damage shows is the last one, marked. Extensions (uncompressed mode) count as damage.
+    on after the next EOL, in MR with the next row that is coded by itself. A row that has all its pels is good even if
+    no EOL follows: MH may do without EOLs altogether. What is too short for a row, since noise has hit fill and made
+    an EOL of it, costs no row. MMR cannot be taken up again: the row in which damage shows is the last one, marked.
+    Extensions (uncompressed mode) count as damage.
 
-    The page has ended at EOFB, or at three EOLs in a row (RTC is six, one of which may be hit by noise; before the
-    first row all six are asked for, since senders may start with several). All that follows is ignored. Input may also
-    simply end: a row then counts as good if it has all its pels, even without an EOL after it.
+    The page has ended at EOFB, or at four EOLs in a row (RTC is six, some of which noise may have hit; before the first
+    row all six are asked for, since senders may start with several). All that follows is ignored. Input may also
+    simply end; then a row that was cut off is damaged.
 
     Rows past 65,536 are not kept; one more row, marked as damaged, stands for them. So memory stays within a page.
     """
@@ -66,6 +68,7 @@ class Decoder:
         self._state[kernels.CODING] = {Coding.MH: kernels.MH, Coding.MR: kernels.MR, Coding.MMR: kernels.MMR}[coding]
         self._state[kernels.WIDTH] = width
         self._state[kernels.POSITION] = kernels.HISTORY
+        self._state[kernels.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else 0
         self._lines = np.full((2, width + 2 + kernels.PAD), width, np.int32)
         self._page = np.zeros((_FIRST_ROWS, -(-width // 64)), np.uint64)
         self._damaged = np.zeros(_FIRST_ROWS, np.bool_)

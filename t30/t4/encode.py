@@ -4,13 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t30.pages import Coding
-from t30.t4.kernels import EOL_BITS, PAD, count_changes, find_changes
+from t30.t4.kernels import EOFB_EOLS, EOL_BITS, PAD, RTC_EOLS, count_changes, find_changes
 from t30.t4.kernels import encode as encode_rows
 from t30.t4.raster import Bitmap
 from t30.t4.tables import CODES, MAX_WIDTH, MODE_CODES
-
-RTC_EOLS = 6
-EOFB_EOLS = 2
 
 
 def encode(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0, end_of_page: bool = True) -> bytes:

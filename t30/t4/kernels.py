@@ -25,7 +25,7 @@ PAD = 3
 
 # What a decoder remembers between chunks, by place in its state.
 CODING, WIDTH, PHASE, POSITION, A0, COUNT, B1, LINE, TWO_D, REFERENCE_GOOD = range(10)
-EOLS, UNANNOUNCED, MARK, ZEROS, ROWS, BAD_ROWS, BAD_RUN, LONGEST_BAD_RUN, STATE_SIZE = range(10, 19)
+EOLS, SPOILT, MARK, ZEROS, ROWS, BAD_ROWS, BAD_RUN, LONGEST_BAD_RUN, SHORTEST, STATE_SIZE = range(10, 20)
 
 # CODING
 MH, MR, MMR = range(3)
@@ -35,10 +35,12 @@ START, TAG, RUNS, CODED_2D, SEEK, ENDED, LOST = range(7)
 
 EOL_BITS = 12
 EOL_ZEROS = 11
+RTC_EOLS = 6
+RTC_EOLS_NEEDED = 4
+"""EOLs that end a page of MH or MR: some of the six may be hit, but a hit on fill looks like one or two of them."""
+EOFB_EOLS = 2
 HISTORY = 16
 """Bits before the position that a decoder may look back at."""
-JUNK_BITS = 16
-"""Up to so many bits between a whole row and the next EOL are a hit on fill or on the EOL; more were a row."""
 MAX_ROWS = 65536
 """Rows kept of one page (8.5 m at fine resolution): a row that refers to the last one may cost its sender one bit."""
 
@@ -296,25 +298,23 @@ def _start(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.b
         return True
     if zeros == end - position:
         return False
-    if s[EOLS] > 1 and s[ROWS] > 0:
-        # EOLs without anything between them, yet not the end of the page: rows that were lost whole.
-        s[EOLS] -= 1
-        _keep_damaged(s, page, damaged)
-        return True
-    s[UNANNOUNCED] = s[EOLS] == 0
+    announced = s[EOLS] > 0
+    s[EOLS] = 0
     s[MARK] = position + zeros
     s[A0] = -1
     s[COUNT] = 0
     s[B1] = 0
-    if s[CODING] == MMR:
-        s[PHASE] = CODED_2D
-        if s[EOLS] > 0:
+    if s[CODING] == MH:
+        s[PHASE] = RUNS
+    elif s[CODING] == MR:
+        s[PHASE] = CODED_2D if s[TWO_D] else RUNS
+        if not announced or (s[TWO_D] and not s[REFERENCE_GOOD]):
             _spoil(stream, s, page, damaged)
-    elif s[CODING] == MR and (s[UNANNOUNCED] or (s[TWO_D] and not s[REFERENCE_GOOD])):
-        _spoil(stream, s, page, damaged)
+            s[SPOILT] = announced or s[ROWS] > 0  # before its first EOL a page has no rows
     else:
-        s[PHASE] = CODED_2D if s[CODING] == MR and s[TWO_D] else RUNS
-    s[EOLS] = 0
+        s[PHASE] = CODED_2D
+        if announced:
+            _spoil(stream, s, page, damaged)
     return True
 
 
@@ -446,13 +446,9 @@ def _seek(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.bo
 @kernel
 def _take_eol(row_end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
     """Count an EOL; what came before it ended at ``row_end``."""
-    if s[UNANNOUNCED]:
-        s[UNANNOUNCED] = 0
-        if row_end - s[MARK] > JUNK_BITS:
-            _keep_damaged(s, page, damaged)
+    _judge(row_end, s, page, damaged)
     s[EOLS] += 1
-    # Six EOLs are RTC. Half of them do: one of the six may be hit. A page may start with several.
-    needed = 2 if s[CODING] == MMR else 3 if s[ROWS] > 0 else 6
+    needed = EOFB_EOLS if s[CODING] == MMR else RTC_EOLS_NEEDED if s[ROWS] > 0 else RTC_EOLS
     if s[EOLS] >= needed:
         s[PHASE] = ENDED
     else:
@@ -471,28 +467,31 @@ def _take_tag(stream: Words, end: int, s: State) -> bool:
 
 @kernel
 def _end_of_input(end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
-    """Keep a row that was cut off, unless it is nothing but a few stray bits after a whole one."""
-    reached = s[POSITION] - s[ZEROS] if s[PHASE] == SEEK else end
-    if s[UNANNOUNCED] and s[CODING] != MMR:
-        cut = s[PHASE] != START and reached - s[MARK] > JUNK_BITS
-    else:
-        cut = s[PHASE] == RUNS or s[PHASE] == CODED_2D
-    if cut:
-        _keep_damaged(s, page, damaged)
+    """Count a row that was cut off."""
+    if s[PHASE] == RUNS or s[PHASE] == CODED_2D:
+        s[SPOILT] = 1
+    _judge(s[POSITION] - s[ZEROS] if s[PHASE] == SEEK else end, s, page, damaged)
     s[PHASE] = LOST
 
 
 @kernel
 def _spoil(stream: Words, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
-    """Give up the row at hand. An unannounced one is judged when the next EOL shows how long it was."""
+    """Give up the row at hand; in MH and MR it is judged when the next EOL shows how long it was."""
     if s[CODING] == MMR:
         _keep_damaged(s, page, damaged)
         s[PHASE] = LOST
-        return
-    if not s[UNANNOUNCED]:
+    else:
+        s[SPOILT] = 1
+        s[ZEROS] = _zeros_before(stream, s[POSITION])
+        s[PHASE] = SEEK
+
+
+@kernel
+def _judge(row_end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
+    """Keep a row that was given up, unless it is too short to be one: then it was a hit on fill."""
+    if s[SPOILT] and row_end - s[MARK] >= s[SHORTEST]:
         _keep_damaged(s, page, damaged)
-    s[ZEROS] = _zeros_before(stream, s[POSITION])
-    s[PHASE] = SEEK
+    s[SPOILT] = 0
 
 
 @kernel
@@ -504,7 +503,6 @@ def _keep_good(s: State, lines: Ends, page: Words, damaged: NDArray[np.bool_]) -
     damaged[row] = False
     s[LINE] = 1 - s[LINE]
     s[REFERENCE_GOOD] = 1
-    s[UNANNOUNCED] = 0
     s[BAD_RUN] = 0
     s[ROWS] = row + 1
     s[PHASE] = START

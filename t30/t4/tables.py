@@ -67,6 +67,19 @@ MODE_HORIZONTAL = 8
 """How arrays number pass and horizontal mode; vertical mode is a1 - b1 + 3: 0 to 6."""
 
 
+def blank_row_bits(width: int) -> int:
+    """Count the bits of a white row of MH, the shortest there is.
+
+    >>> blank_row_bits(1728)
+    17
+    """
+    white = RUNS[0]
+    makes_up = [2560] * ((width - 64) // 2560) if width > 2623 else []
+    rest = width - sum(makes_up)
+    makes_up += [rest // 64 * 64] if rest > 63 else []
+    return sum(len(white[run]) for run in [*makes_up, rest % 64])
+
+
 def _words(terminating: list[str], make_up: list[str]) -> dict[int, str]:
     words = dict(enumerate(terminating))
     return words | {64 * (index + 1): word for index, word in enumerate(make_up + LONG_MAKE_UP)}

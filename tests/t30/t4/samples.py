@@ -14,7 +14,7 @@ LINE = "The quick brown fox jumps over 13 lazy dogs. EOL 000000000001. "
 
 
 def text(width: int, rows: int = 600) -> Bitmap:
-    """Lines of text in several sizes."""
+    """Set lines of text in several sizes."""
     image = Image.new("L", (width, rows), 255)
     draw = ImageDraw.Draw(image)
     top, size = 20, 14
@@ -25,7 +25,7 @@ def text(width: int, rows: int = 600) -> Bitmap:
 
 
 def dithered(width: int, rows: int = 200) -> Bitmap:
-    """A grey ramp by error diffusion."""
+    """Diffuse the error of a grey ramp."""
     ramp = np.linspace(0, 255, width)[None, :] * np.linspace(0.3, 1, rows)[:, None]
     image = Image.fromarray(ramp.astype(np.uint8)).convert("1")
     return Bitmap.from_pels((np.asarray(image, np.bool_) == 0).view(np.uint8))
@@ -44,7 +44,7 @@ def noise(width: int, rows: int = 60) -> Bitmap:
 
 
 def alike(width: int, rows: int = 120) -> Bitmap:
-    """Rows that resemble the one above, so that every mode of two-dimensional coding turns up."""
+    """Draw rows that resemble the one above, so that every mode of two-dimensional coding turns up."""
     return Bitmap.from_pels(_alike(np.random.default_rng(width), width, rows))
 
 
@@ -75,7 +75,7 @@ def _alike(rng: np.random.Generator, width: int, rows: int) -> NDArray[np.uint8]
 
 @st.composite
 def bitmaps(draw: st.DrawFn, *, max_width: int = 300, max_rows: int = 20) -> Bitmap:
-    """Pages of 0 rows or more, of any width, now and then of a fax width."""
+    """Draw pages of 0 rows or more, of any width, now and then of a fax width."""
     width = draw(st.integers(1, max_width) | st.sampled_from(WIDTHS))
     rows = draw(st.integers(0, max_rows))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))

@@ -1,0 +1,223 @@
+"""What becomes of damaged and of odd streams, bit by bit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from t30.pages import Coding
+from t30.t4 import Bitmap, Decoded, encode
+from t30.t4.kernels import MAX_ROWS
+from t30.t4.tables import RUNS
+from tests.t30.t4 import samples
+from tests.t30.t4.decoding import decode, octets_of
+
+EOL = "000000000001"
+FILL = "0" * 29
+PLAIN = "10011"  # 8 white
+HALVES = "1011 011"  # 4 white, 4 black
+BLACK = "00110101 000101"  # 0 white, 8 black
+ROWS = {PLAIN: "........", HALVES: "....####", BLACK: "########"}
+LATE = "001 000111 00011"  # horizontal: 1 white, 7 black
+EXTENSION_1D, EXTENSION_2D = "000000001111", "0000001111"
+
+
+def read(bits: str, coding: Coding = Coding.MH) -> tuple[list[str], bool]:
+    """Decode rows of 8 pels; return them, each ``?`` where damaged, and whether the page was ended."""
+    decoder, page = decode(coding, 8, [octets_of(bits)])
+    return drawn(page), decoder.page_ended
+
+
+def drawn(page: Decoded) -> list[str]:
+    rows = ["".join(".#"[pel] for pel in row) for row in page.bitmap.pels()]
+    return ["?" if bad else row for row, bad in zip(rows, page.damaged, strict=True)]
+
+
+GOOD = [ROWS[PLAIN], ROWS[HALVES], ROWS[BLACK]]
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        EOL + PLAIN + EOL + HALVES + EOL + BLACK + EOL * 6,
+        PLAIN + EOL + HALVES + EOL + BLACK + EOL * 6,
+        EOL * 5 + PLAIN + EOL + HALVES + EOL + BLACK + EOL * 6,
+        EOL + PLAIN + FILL + EOL + HALVES + FILL * 1000 + EOL + BLACK + EOL * 6,
+        FILL + EOL + PLAIN + EOL + HALVES + EOL + BLACK + EOL * 4,
+        EOL + PLAIN + EOL + HALVES + EOL + BLACK + EOL * 4 + "1011" * 40,
+        PLAIN + HALVES + BLACK + EOL * 6,
+    ],
+    ids=["as in T.4", "no first EOL", "five EOLs first", "fill", "short RTC", "junk after RTC", "no EOLs"],
+)
+def test_ways_to_send_three_rows(bits: str) -> None:
+    assert read(bits) == (GOOD, True)
+
+
+@pytest.mark.parametrize("tail", ["", EOL, EOL * 2, FILL, FILL + EOL, "1", "011"])
+def test_input_may_end_without_rtc(tail: str) -> None:
+    assert read(EOL + PLAIN + EOL + HALVES + EOL + BLACK + tail) == (GOOD, False)
+
+
+def test_a_page_may_have_no_rows() -> None:
+    for coding, bits in ((Coding.MH, EOL * 6), (Coding.MR, (EOL + "1") * 6), (Coding.MMR, EOL * 2)):
+        assert read(bits, coding) == ([], True)
+        assert read("", coding) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["1011", "1011 11", "1011 0010 1000", EXTENSION_1D, "0000 0001 1011", "10010 1011"],
+    ids=["no black", "short", "long", "extension", "no code word", "too long already"],
+)
+def test_a_row_that_does_not_add_up_is_damaged_and_the_next_one_is_not(row: str) -> None:
+    rows = [ROWS[PLAIN], "?", ROWS[BLACK]]
+    assert read(EOL + PLAIN + EOL + row + EOL + BLACK + EOL * 6) == (rows, True)
+
+
+def test_what_follows_a_whole_row_without_an_eol_is_a_row_of_its_own() -> None:
+    rows = [ROWS[HALVES], "?", ROWS[BLACK]]
+    assert read(EOL + HALVES + "1011" + EOL + BLACK + EOL * 6) == (rows, True)
+
+
+def test_a_damaged_row_shows_the_last_good_one() -> None:
+    _, page = decode(
+        Coding.MH, 8, [octets_of(EOL + "1011 11" + EOL + HALVES + EOL + "1011 11" + EOL + "1111 11" + EOL * 6)]
+    )
+    assert list(page.damaged) == [True, False, True, True]
+    assert np.array_equal(page.bitmap.pels(), [[0] * 8, *[[0] * 4 + [1] * 4] * 3])
+
+
+def test_a_row_cut_off_by_the_end_of_input_is_damaged() -> None:
+    assert read(EOL + PLAIN + EOL + "1011") == ([ROWS[PLAIN], "?"], False)
+    assert read("1" + "001 1011", Coding.MMR)[0] == [ROWS[PLAIN], "?"]
+
+
+@pytest.mark.parametrize("hit", range(12))
+def test_an_eol_hit_by_noise_costs_no_more_than_one_row_and_shifts_nothing(hit: int) -> None:
+    eol = EOL[:hit] + "01"[EOL[hit] == "0"] + EOL[hit + 1 :]
+    bitmap = samples.text(1728, 60)
+    bits = [bits_of(encode(_row(bitmap, row), Coding.MH, end_of_page=False))[12:] for row in range(bitmap.rows)]
+    stream = EOL + EOL.join(bits[:40]) + eol + EOL.join(bits[40:]) + EOL * 6
+    _, page = decode(Coding.MH, 1728, [octets_of(stream)])
+    assert page.rows == bitmap.rows
+    assert set(np.flatnonzero(page.damaged)) <= {39, 40}
+    assert np.array_equal(page.bitmap.words[~page.damaged], bitmap.words[~page.damaged])
+
+
+@pytest.mark.parametrize("hit", ["1", "101", "1001101", "1 00000 1 1", "1 00000000000000000 1 0000 1"])
+def test_a_hit_on_fill_costs_no_row(hit: str) -> None:
+    bitmap = samples.text(1728, 60)
+    rows = [bits_of(encode(_row(bitmap, row), Coding.MH, end_of_page=False))[12:] for row in range(bitmap.rows)]
+    rows[30] += FILL + hit + FILL
+    _, page = decode(Coding.MH, 1728, [octets_of(EOL + EOL.join(rows) + EOL * 6)])
+    assert page.bitmap == bitmap
+    assert page.bad_rows == 0
+
+
+def test_four_eols_of_rtc_that_are_left_end_the_page() -> None:
+    for hit in range(6):
+        rtc = [EOL] * 6
+        rtc[hit] = "000001000001"
+        rows, ended = read(EOL + PLAIN + EOL + BLACK + "".join(rtc))
+        assert ended == (hit not in {2, 3})
+        assert rows[:2] == [ROWS[PLAIN], ROWS[BLACK]]
+        assert set(rows[2:]) <= {"?"}
+
+
+def test_five_octets_hit_cost_five_rows() -> None:
+    bitmap = samples.alike(1728, 1000)
+    inked = _inked(bitmap)
+    hit = [inked[len(inked) * fifth // 5] for fifth in range(5)]
+    octets = bytearray(encode(bitmap, Coding.MH))
+    for row in hit:
+        end = len(encode(Bitmap(1728, bitmap.words[: row + 1]), Coding.MH, end_of_page=False))
+        octets[end - 12] ^= 0xFF
+    _, page = decode(Coding.MH, 1728, [bytes(octets)])
+    assert page.rows == bitmap.rows
+    assert list(np.flatnonzero(page.damaged)) == hit
+    assert np.array_equal(page.bitmap.words[~page.damaged], bitmap.words[~page.damaged])
+
+
+def test_damage_in_mr_lasts_until_the_next_row_coded_by_itself() -> None:
+    bitmap = samples.text(1728, 300)
+    octets = bytearray(encode(bitmap, Coding.MR, k=4))
+    first = next(row for row in _inked(bitmap) if row % 4 == 0)
+    end = len(encode(Bitmap(1728, bitmap.words[: first + 1]), Coding.MR, k=4, end_of_page=False))
+    octets[end - 12] ^= 0xFF
+    _, page = decode(Coding.MR, 1728, [bytes(octets)])
+    assert list(np.flatnonzero(page.damaged)) == [first, first + 1, first + 2, first + 3]
+    assert np.array_equal(page.bitmap.words[~page.damaged], bitmap.words[~page.damaged])
+
+
+def test_damage_ends_an_mmr_page_with_a_row_marked() -> None:
+    bitmap = samples.text(1728, 80)
+    octets = bytearray(encode(bitmap, Coding.MMR))
+    end = len(encode(Bitmap(1728, bitmap.words[:40]), Coding.MMR, end_of_page=False))
+    octets[end:] = bytes(3) + b"\x01" * 50
+    decoder, page = decode(Coding.MMR, 1728, [bytes(octets)])
+    assert not decoder.page_ended
+    assert page.bad_rows == page.longest_bad_run == 1
+    assert page.damaged[-1]
+    assert np.array_equal(page.bitmap.words[:40], bitmap.words[:40])
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [EXTENSION_2D, "0001", LATE + "0000010", "001 10010 11", EOL + "1", "0000011"],
+    ids=["extension", "pass past the end", "left of the row", "too long a run", "one EOL", "right of the row"],
+)
+def test_modes_that_lead_nowhere_are_damage(bits: str) -> None:
+    rows, ended = read("1" + bits + "1" * 9, Coding.MMR)
+    assert not ended
+    assert rows == [ROWS[PLAIN], *[".#######"] * (LATE in bits), "?"]
+
+
+def test_runs_of_no_pels_join_their_neighbours() -> None:
+    white, black = (["0" * 0, *runs.values()][1:] for runs in RUNS)
+    assert read(EOL + white[2] + black[0] + white[2] + black[4] + EOL * 6) == ([ROWS[HALVES]], True)
+    assert read("001" + white[2] + black[0] + "001" + white[2] + black[4] + EOL * 2, Coding.MMR)[0] == [ROWS[HALVES]]
+    assert read("001" + white[8] + black[0] + EOL * 2, Coding.MMR) == ([ROWS[PLAIN]], True)
+
+
+def test_endless_runs_of_no_pels_end_with_the_input() -> None:
+    white, black = RUNS[0][0], RUNS[1][0]
+    assert read(EOL + (white + black) * 20_000) == (["?"], False)
+
+
+def test_a_page_without_end_is_kept_within_bounds() -> None:
+    decoder, page = decode(Coding.MMR, 1728, [b"\xff" * 5000] * 4)  # one bit a row
+    assert not decoder.page_ended
+    assert page.rows == MAX_ROWS + 1
+    assert list(np.flatnonzero(page.damaged)) == [MAX_ROWS]
+
+
+def test_the_longest_page_is_whole() -> None:
+    bitmap = samples.white(64, MAX_ROWS)
+    decoder, page = decode(Coding.MMR, 64, [encode(bitmap, Coding.MMR)])
+    assert decoder.page_ended
+    assert page.bitmap == bitmap
+    assert page.bad_rows == 0
+
+
+def test_the_tail_of_a_carrier_costs_two_rows_where_rtc_is_missing() -> None:
+    tail = b"\xff" * 25 + bytes.fromhex("5A 13 C7 90 2E 71 88 04 FD 36")
+    for coding in (Coding.MH, Coding.MR):
+        bitmap = samples.text(1728, 60)
+        _, page = decode(coding, 1728, [encode(bitmap, coding, end_of_page=False), tail])
+        assert page.bad_rows <= 2
+        assert np.array_equal(page.bitmap.words[:60], bitmap.words)
+
+
+def _row(bitmap: Bitmap, row: int) -> Bitmap:
+    return Bitmap(bitmap.width, bitmap.words[row : row + 1])
+
+
+def _inked(bitmap: Bitmap) -> list[int]:
+    """Find rows whose code is long enough to be hit in its middle."""
+    changes = np.count_nonzero(np.diff(bitmap.pels(), axis=1), axis=1)
+    return [int(row) for row in np.flatnonzero(changes > 40)]
+
+
+def bits_of(octets: Sequence[int]) -> str:
+    """Write octets as bits in the order of the wire."""
+    return "".join(f"{octet:08b}"[::-1] for octet in octets)
