@@ -15,6 +15,9 @@ class Coding(Enum):
     MR = "MR"
     MMR = "MMR"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 class Width(Enum):
     """Recording width; the value is the number of pels per scan line at 8 pels/mm."""

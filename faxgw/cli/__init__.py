@@ -14,6 +14,7 @@ from faxgw.errors import RequestError
 from t30.line import LineError
 
 COMMANDS = {
+    "demo": "faxgw.cli.demo:app",
     "send": "faxgw.cli.send:app",
     "receive": "faxgw.cli.receive:app",
     "codec": "faxgw.cli.codec:app",
