@@ -168,10 +168,12 @@ def _fits_true(
     # A picture that does not tell its size is no reason to ask for more than A4, nor to lay it on its side.
     widths = [one for one in Width if one.value <= limits.width.value] if shape.sized else [Width.A4]
     longest = _longest(limits.length) if shape.sized else min(_longest(limits.length), Paper.A4.down)
-    room = longest - (HEADER_MM if header else 0.0)
     best: tuple[float, Width, bool] | None = None
     for width in widths:
         for turned in (False, True) if shape.sized else (False,):
+            # A header must not make an A4 page longer than A4: it is made 1.5 % smaller instead.
+            sheet = min(longest, _longest(_length(shape.across if turned else shape.down)))
+            room = sheet - (HEADER_MM if header else 0.0)
             scale = min(1.0, _scale(shape, across=scan_line_mm(width, resolution), down=room, turned=turned))
             if scale >= FULL_SIZE:
                 return _laid(shape, (scale, width, turned), resolution=resolution, header=header, down=None)

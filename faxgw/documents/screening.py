@@ -31,6 +31,12 @@ DOT_CELL = {
 THRESHOLD = 160
 """Lighter than the middle: a hairline that covers a bit over a third of a scan line still comes out black."""
 
+RIDGE = 48
+"""Grey levels by which a thin line must stand out; noise and the halo around letters in a JPEG stay below."""
+
+LIGHTEST_DOT = 245
+"""Greys from here on get no dots: the white of a scan is never quite white."""
+
 WHITER, BLACKER = 216, 40
 """Greys between these may be a picture's; lighter ones are paper or shading under text."""
 
@@ -65,27 +71,22 @@ def black_and_white(grey: Grey, *, screen: Screen, resolution: Resolution) -> Bl
 
 
 def _text(grey: Grey) -> Black:
-    """Return what is darker than the threshold, and thin lines that lie half in one scan line, half in the next.
+    """Return what is darker than the threshold, and thin lines lighter than that.
 
-    Each half of such a line may be lighter than the threshold, and the line would be gone: a rule of 0.5 points does
-    that at standard resolution. The darker half is taken where both make up a black pel and white lies on both sides.
+    A rule of 0.5 points that lies half in one scan line and half in the next of standard resolution is lighter than
+    the threshold in both, and would be gone. So the darkest pel across a thin stroke counts where both sides of it, two
+    pels away, are clearly lighter.
     """
     black = grey < THRESHOLD
-    for axis in (0, 1):
-        ink = np.pad(255 - grey, [(1, 2), (0, 0)] if axis == 0 else [(0, 0), (1, 2)]).astype(np.int16)
-        ink = ink if axis == 0 else ink.T
-        before, here, there, behind = ink[:-3], ink[1:-2], ink[2:-1], ink[3:]
-        darker = np.maximum(here, there)
-        split = (here + there > 255 - THRESHOLD) & (darker <= 255 - THRESHOLD)
-        split &= (before * 3 <= darker) & (behind * 3 <= darker)
-        marks = black if axis == 0 else black.T
-        marks |= split & (here >= there)
-        marks[1:] |= (split & (here < there))[:-1]
+    for pels, marks in ((grey, black), (grey.T, black.T)):
+        ink = np.pad(255 - pels, [(2, 2), (0, 0)]).astype(np.int16)
+        before, above, here, below, behind = (ink[at : at + pels.shape[0]] for at in range(5))
+        marks[(here > above) & (here >= below) & (here - np.maximum(before, behind) >= RIDGE)] = True
     return black
 
 
 def clustered(grey: Grey, resolution: Resolution) -> Black:
-    """Return the page in clustered dots: 255 stays white and 0 black."""
+    """Return the page in clustered dots: paper stays white and 0 black."""
     rows, pels = grey.shape
     cell = _thresholds(DOT_CELL[resolution])
     tiled = np.tile(cell, (-(-rows // cell.shape[0]), -(-pels // cell.shape[1])))[:rows, :pels]
@@ -101,7 +102,7 @@ def _thresholds(cell: tuple[int, int]) -> Grey:
     hills = np.cos(2 * np.pi * (across + down)) + np.cos(2 * np.pi * (across - down))
     rank = np.empty(rows * pels)
     rank[np.argsort(-hills.round(9).ravel(), kind="stable")] = np.arange(rows * pels)
-    return np.ceil(255 * (1 - (rank + 0.5) / rank.size)).astype(np.uint8).reshape(cell)
+    return np.ceil(LIGHTEST_DOT * (1 - (rank + 0.5) / rank.size)).astype(np.uint8).reshape(cell)
 
 
 def _paper_made_white(grey: Grey) -> Grey:

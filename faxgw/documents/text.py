@@ -21,6 +21,9 @@ LINES = 63
 LONGEST = 4 * 2**20
 """Octets; some 800 full pages."""
 
+WITHOUT_STROKE = str.maketrans("ŁłĐđĦħŦŧı", "LlDdHhTti")
+"""Letters that Unicode does not take apart into a base and an accent."""
+
 UNWANTED = dict.fromkeys(i for i in range(32) if chr(i) not in "\t\n\f")
 
 
@@ -71,14 +74,14 @@ def shown(text: str) -> bytes:
     """Return the text in Windows-1252, letters without their accents where it has only those, else ``?``.
 
     >>> shown("Łódź → 5 €").decode("cp1252")
-    '?ódz ? 5 €'
+    'Lódz ? 5 €'
     """
     return b"".join(_octets(character) or b"?" for character in text)
 
 
 def _octets(character: str) -> bytes:
     """Return a character in Windows-1252, empty where not even its base letter is there."""
-    for form in (character, unicodedata.normalize("NFKD", character)[0]):
+    for form in (character, unicodedata.normalize("NFKD", character)[0].translate(WITHOUT_STROKE)):
         try:
             return form.encode("cp1252")
         except UnicodeEncodeError:
