@@ -9,10 +9,17 @@ from t30.fcf import POST_PAGE, Fcf
 from t30.fif import Fif
 from t30.frame import Frame
 from t30.identity import decoded
-from t30.line import FrameReceived, SendFrames, Tone
-from t30.pages import Coding, PageFormat
+from t30.line import Cause, FrameReceived, SendFrames, Tone
+from t30.pages import Coding, PageFormat, Resolution
 
 TONES = {Tone.CED: "answering tone", Tone.CNG: "calling tone"}
+CAUSES = {
+    Cause.BUSY: "the number is busy",
+    Cause.NO_ANSWER: "nobody answers",
+    Cause.NO_CARRIER: "no fax machine answers",
+    Cause.NO_DIALTONE: "there is no dial tone",
+    Cause.REJECTED: "the call is rejected",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +85,16 @@ def frames_of(what: object) -> list[str]:
 def page_format(format: PageFormat) -> str:
     """Say what a page is on the wire.
 
-    >>> from t30.pages import Length, Resolution, Width
+    >>> from t30.pages import Length, Width
     >>> page_format(PageFormat(Width.A4, Length.UNLIMITED, Resolution.FINE, Coding.MMR, True))
     'A4 wide, fine, MMR'
     """
-    return f"{format.width.name} wide, {format.resolution.label}, {format.coding.name}"
+    return f"{format.width.name} wide, {resolution_words(format.resolution)}, {format.coding.name}"
+
+
+def resolution_words(resolution: Resolution) -> str:
+    """Return the name of a resolution, with its unit where it is a number."""
+    return f"{resolution.label} dpi" if resolution.label.isdigit() else resolution.label
 
 
 def counted(number: int, noun: str) -> str:
@@ -106,7 +118,7 @@ def shortened(parts: list[str], most: int = 8) -> str:
 def seconds(duration: float) -> str:
     """Return a duration as one says it.
 
-    >>> [seconds(0.075), seconds(2.94), seconds(61.23)]
+    >>> [seconds(0.076), seconds(2.94), seconds(61.23)]
     ['0.08 s', '2.9 s', '61.2 s']
     """
     return f"{duration:.2f} s" if duration < 1 else f"{duration:.1f} s"
@@ -147,7 +159,9 @@ def _dis(fif: bytes) -> str:
     modulation = max(dis.modulations, key=lambda one: one.bps)
     resolution = max(dis.resolutions, key=lambda one: one.across * one.down)
     codings = ", ".join(coding.name for coding in Coding if coding in dis.codings())
-    told = f"up to {modulation}, {codings}, {resolution.label}, {dis.width.name} wide, {_correction(dis.ecm)}"
+    told = (
+        f"up to {modulation}, {codings}, {resolution_words(resolution)}, {dis.width.name} wide, {_correction(dis.ecm)}"
+    )
     return told if dis.receiver else f"does not receive; {told}"
 
 
@@ -172,6 +186,8 @@ def _ppr(fif: bytes) -> str:
     """Read the map of wanted frames: the bits at its end that stand for no frame are set, too."""
     bits = "".join(f"{octet:08b}"[::-1] for octet in fif)
     used = bits.rstrip("1")
+    if not used:
+        return "all"
     wanted = [str(number) for number, bit in enumerate(used) if bit == "1"]
     if len(used) < len(bits):
         wanted.append(f"all from {len(used)} on")

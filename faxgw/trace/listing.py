@@ -1,0 +1,88 @@
+"""A recorded call in words, one line per signal: for terminals."""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from faxgw.trace import words
+from faxgw.trace.record import Trace
+from faxgw.trace.signals import Kind, Party, Signal, party, signals
+from t30.outcome import Direction, Outcome, PageResult
+
+_ARROWS = {Party.CALLER: "──▶", Party.ANSWERER: "◀──"}
+_COLOURS = {Kind.FRAMES: "cyan", Kind.TRAINING: "yellow", Kind.PAGE: "green", Kind.TONE: "magenta"}
+
+
+def listing(trace: Trace) -> Iterator[Text]:
+    """Yield the lines: what the call was, each signal with start and duration in seconds, what it came to."""
+    yield Text(title(trace), "bold")
+    yield Text(f"{'start':>8}{'seconds':>9}  caller   answerer", "dim")
+    for signal in signals(trace):
+        yield from _signal(signal)
+    yield from outcome(trace.outcome)
+
+
+def title(trace: Trace) -> str:
+    """Say in one sentence what call this is."""
+    return f"{headline(trace)}, {source(trace)}"
+
+
+def headline(trace: Trace) -> str:
+    """Say from whom to whom the fax goes, as far as the machines have said so."""
+    own, other = trace.header.station.ident, trace.outcome.remote_id if trace.outcome else ""
+    sender, receiver = (own, other) if trace.header.direction is Direction.OUT else (other, own)
+    return f"Fax{f' from {sender}' if sender else ''}{f' to {receiver}' if receiver else ''}"
+
+
+def source(trace: Trace) -> str:
+    """Say when and by whom the call was recorded."""
+    header = trace.header
+    over = f" over {header.line}" if header.line else ""
+    started = header.started.replace("T", " ")
+    return f"{started}{over}, recorded by the {party(trace).value} with {header.product}"
+
+
+def result(outcome: Outcome | None) -> str:
+    """Say in one line what a call came to."""
+    if outcome is None:
+        return "the recording ends before the call did"
+    confirmed = words.counted(sum(page.confirmed for page in outcome.pages), "page")
+    told = [f"{outcome.verdict}: {confirmed} confirmed", words.seconds(outcome.seconds)]
+    if outcome.modulation:
+        told += [str(outcome.modulation.long), "error correction" if outcome.ecm else "no error correction"]
+    if outcome.remote_id:
+        told.append(f"other machine {outcome.remote_id}")
+    return ", ".join(told)
+
+
+def page(result: PageResult) -> str:
+    """Say in one line what became of a page."""
+    bad = f", {result.bad_rows:,} of them bad" if result.bad_rows else ""
+    size = f"{words.counted(result.rows, 'row')}{bad}, {words.counted(result.octets, 'octet')}"
+    end = "confirmed" if result.confirmed else "not confirmed"
+    return (
+        f"page {result.index + 1}: {words.page_format(result.format)}, {size}, {words.seconds(result.seconds)}, {end}"
+    )
+
+
+def outcome(outcome: Outcome | None) -> Iterator[Text]:
+    """Yield the lines at the foot."""
+    whole = outcome is not None and outcome.complete
+    yield Text(result(outcome), "bold green" if whole else "bold red")
+    if outcome is not None:
+        if outcome.reason.text:
+            yield Text(f"{outcome.reason.code}: {outcome.reason.text}", "red")
+        yield from (Text(page(each), "" if each.confirmed else "red") for each in outcome.pages)
+
+
+def _signal(signal: Signal) -> Iterator[Text]:
+    duration = signal.end - signal.start
+    lasted = f"{duration:.2f}" if duration >= 0.005 else ""
+    arrow = _ARROWS[signal.by] if signal.travels else "   "
+    indent = "" if signal.travels and signal.by is Party.CALLER else "  "
+    for number, line in enumerate(signal.lines):
+        when = f"{signal.start:8.2f}{lasted:>9}" if number == 0 else " " * 17
+        name = f"{line.name}: " if line.name else ""
+        text = Text(f"{when}  {arrow if number == 0 else '   '}  {indent}", "dim")
+        text.append(name, _COLOURS.get(signal.kind, ""))
+        yield text.append(line.words, "red" if line.bad else "")
