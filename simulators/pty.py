@@ -28,6 +28,8 @@ class PseudoTerminal:
 
     Attributes:
         path: what to open. It can be opened, closed and opened again.
+        is_open: whether anybody has it open.
+        openings: how often it was opened after nobody had it open.
     """
 
     def __init__(self, modem: Modem) -> None:
@@ -40,7 +42,8 @@ class PseudoTerminal:
         self._hang_up_seen = select.poll()
         self._hang_up_seen.register(self._master, select.POLLHUP)
         self._outgoing = bytearray()
-        self._open = False
+        self.is_open = False
+        self.openings = 0
         self._closed = asyncio.Event()
         modem.dte.write = self._write
         modem.dte.on_room = self._watch
@@ -61,7 +64,8 @@ class PseudoTerminal:
         while True:
             while self._hang_up_seen.poll(0):  # noqa: ASYNC110 (the kernel has no event for it)
                 await asyncio.sleep(LOOK_AGAIN)
-            self._open = True
+            self.is_open = True
+            self.openings += 1
             self._closed.clear()
             self._watch()
             await self._closed.wait()
@@ -70,7 +74,7 @@ class PseudoTerminal:
     def _watch(self) -> None:
         """Read while the modem has room: a full terminal is what holds the program back."""
         loop = asyncio.get_running_loop()
-        if self._open and self.modem.room:
+        if self.is_open and self.modem.room:
             loop.add_reader(self._master, self._read)
         else:
             loop.remove_reader(self._master)
@@ -89,7 +93,7 @@ class PseudoTerminal:
         self._watch()
 
     def _write(self, octets: bytes) -> None:
-        if self._open and len(self._outgoing) + len(octets) <= LONGEST_QUEUE:
+        if self.is_open and len(self._outgoing) + len(octets) <= LONGEST_QUEUE:
             self._outgoing += octets
             self._flush()
 
@@ -108,7 +112,7 @@ class PseudoTerminal:
 
     def _leave(self) -> None:
         """Nobody has the terminal open any more; what was not read is not for the next one."""
-        self._open = False
+        self.is_open = False
         self._outgoing.clear()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._master)

@@ -4,8 +4,9 @@ The numbers are those of T.31: what ``+FTM`` and ``+FRM`` take. This table is th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 from t30.rates import Modulation
 
@@ -61,3 +62,24 @@ class Firmware:
     """Seconds after a CONNECT to +FTM, given before training ends, in which what the DTE writes is lost."""
     false_fcerrors: int = 0
     """How often +FRM says +FCERROR before there is any carrier at all, again after each carrier received."""
+
+
+LIES: Mapping[str, Mapping[str, Any]] = {
+    "no-abort-ok": {"abort_answers": False},
+    "bare-dle": {"doubles_dle": False},
+    "early-connect": {"deaf_after_connect": 0.4},
+    "early-fcerror": {"false_fcerrors": 2},
+    "no-far": {"adaptive": False},
+    "no-class-1.0": {"classes": ("0", "1")},
+}
+"""Name of a lie, or a lack -> what makes a firmware so."""
+
+
+def lying(*lies: str, firmware: Firmware | None = None) -> Firmware:
+    """Return a firmware with these of ``LIES``.
+
+    >>> lying("bare-dle", "no-far").doubles_dle
+    False
+    """
+    changes = {name: value for lie in lies for name, value in LIES[lie].items()}
+    return replace(firmware or Firmware(), **changes)

@@ -1,0 +1,288 @@
+"""``faxgw simulate``: Class 1 modems on pseudo-terminals, with a simulated fax machine or each other at the far end."""
+
+import asyncio
+import json as json_text
+import signal
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from faxgw.calls import result
+from faxgw.cli import options
+from faxgw.cli.conduct import in_words
+from faxgw.documents.document import open_document
+from faxgw.documents.source import PageSource
+from faxgw.documents.target import PageTarget
+from faxgw.errors import RequestError
+from simulators.exchange import Exchange
+from simulators.faults import Faults
+from simulators.machine import Machine
+from simulators.modem import LIES, lying
+from simulators.pty import PseudoTerminal, linked
+from simulators.tray import Tray
+from t30.line import LineClock
+from t30.outcome import Outcome
+from t30.rates import Modulation
+
+FAR_NUMBER = "15550100"
+"""The fax machine's; whatever the modem dials, it is reached."""
+LOOK_AGAIN = 0.05
+"""Real seconds between two looks whether the modem waits for a call."""
+TIME_TO_HANG_UP = 30.0
+"""Seconds of line time that a program has to hang up after the last call."""
+TIME_TO_READ = 2.0
+"""Real seconds that it then has to read the modem's last answer and close the terminal."""
+
+app = typer.Typer(no_args_is_help=True, help="Simulated modems, on a simulated telephone line.")
+
+SpeedOption = Annotated[
+    float, typer.Option("--speed", metavar="X", min=0.1, max=1000, help="Line clock, as a multiple of real time.")
+]
+
+
+def _share(name: str, text: str) -> Any:
+    return typer.Option(name, min=0, max=1, metavar="P", help=text)
+
+
+@app.command()
+def modem(
+    link: Annotated[Path | None, typer.Option("--link", metavar="PATH", help="Name for the terminal.")] = None,
+    number: Annotated[str, typer.Option("--number", metavar="N", help="The modem's own number.")] = "15550199",
+    answer: Annotated[
+        Path | None, typer.Option("--answer", metavar="OUT.tif", help="The far machine answers and stores the fax.")
+    ] = None,
+    call_with: Annotated[
+        Path | None, typer.Option("--call-with", metavar="IN.tif", help="The far machine calls and sends this.")
+    ] = None,
+    ring_after: Annotated[
+        float, typer.Option("--ring-after", metavar="S", min=0, help="Seconds from +FCLASS=1 to that call.")
+    ] = 2.0,
+    calls: Annotated[
+        int | None, typer.Option("--calls", metavar="N", min=1, help="End after so many calls; else on SIGINT.")
+    ] = None,
+    ident: options.IdentOption = "+1 555 0100",
+    ecm: options.EcmOption = options.Switch.ON,
+    modems: options.ModemsOption = None,
+    max_rate: options.RateOption = 14400,
+    coding: options.CodingOption = None,
+    lies: Annotated[
+        list[str] | None, typer.Option("--lie", metavar="|".join(LIES), help="How the modem's firmware lies; again.")
+    ] = None,
+    no_train: Annotated[
+        list[int] | None,
+        typer.Option("--no-train", parser=options.rate, metavar="BPS", help="A rate that never trains; again."),
+    ] = None,
+    lose: Annotated[float, _share("--lose", "Share of signals that are lost.")] = 0.0,
+    corrupt: Annotated[float, _share("--corrupt", "Share of signals that are damaged.")] = 0.0,
+    late: Annotated[float, _share("--late", "Share of signals that come late.")] = 0.0,
+    echo: Annotated[float, _share("--echo", "Share of V.21 signals that are echoed.")] = 0.0,
+    dropouts: Annotated[float, _share("--dropouts", "Share of signals that are away for a moment.")] = 0.0,
+    drop_after: Annotated[
+        float | None, typer.Option("--drop-after", metavar="S", min=0, help="Drop every call after S seconds.")
+    ] = None,
+    delay: Annotated[
+        float, typer.Option("--delay", metavar="S", min=0, max=2, help="Seconds from one end to the other.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of everything that goes wrong by chance.")] = 0,
+    speed: SpeedOption = 1.0,
+    json: options.JsonOption = False,
+) -> None:
+    """Put a Class 1 modem on a pseudo-terminal; whatever it dials, a simulated fax machine is at the other end.
+
+    Prints the terminal's path first (with --json on standard error), then what each call came to for that machine. Ends
+    after N calls or on SIGINT, with exit code 0. OUT.tif is the last call that brought pages, whole as soon as it ends.
+    """
+    if answer and call_with:
+        raise RequestError("usage", "The far machine answers or calls: give --answer or --call-with, not both.")
+    if unknown := set(lies or ()) - set(LIES):
+        raise RequestError("usage", f"--lie is one of {', '.join(LIES)}, not {unknown.pop()}.")
+    faults = Faults(
+        seed=seed,
+        lost=lose,
+        corrupted=corrupt,
+        delayed=late,
+        echoed=echo,
+        dropouts=dropouts,
+        untrainable=frozenset(one for one in Modulation if one.bps in (no_train or ())),
+        drop_at=drop_after,
+    )
+    if answer and not answer.absolute().parent.is_dir():
+        raise RequestError("usage", f"{answer.absolute().parent} is no folder to store a fax in.")
+    station = options.station(ident=ident, ecm=ecm, modems=modems, max_rate=max_rate, coding=coding)
+    outcomes: list[Outcome] = []
+
+    def report(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        typer.echo(in_words(outcome), err=json)
+
+    async def simulate() -> None:
+        exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), faults=faults, delay=delay)
+        terminal = exchange.modem(number, firmware=lying(*lies or ()), leads_to=FAR_NUMBER)
+        machine = exchange.machine(FAR_NUMBER, station, Tray())
+        if call_with:
+            work = _call(machine, terminal, call_with, after=ring_after, calls=calls, report=report)
+        else:
+            work = _answer(machine, answer, calls, report)
+        await _run(exchange, [link], work, to_stderr=json)
+
+    asyncio.run(simulate())
+    if json:
+        typer.echo(json_text.dumps({"calls": [result(outcome) for outcome in outcomes], "seed": seed}))
+
+
+@app.command()
+def exchange(
+    modems: Annotated[
+        list[str], typer.Option("--modem", metavar="PATH=NUMBER", help="A modem's terminal and number; again.")
+    ],
+    delay: Annotated[
+        float, typer.Option("--delay", metavar="S", min=0, max=2, help="Seconds from one end to the other.")
+    ] = 0.0,
+    speed: SpeedOption = 1.0,
+) -> None:
+    """Put several modems on one exchange, where they call each other by number. Ends on SIGINT, with exit code 0."""
+    plugs = [_plug(text) for text in modems]
+
+    async def simulate() -> None:
+        exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), delay=delay)
+        try:
+            for _, number in plugs:
+                exchange.modem(number)
+        except ValueError as error:
+            raise RequestError("usage", f"--modem: {error}.") from None
+        await _run(exchange, [link for link, _ in plugs], to_stderr=False)
+
+    asyncio.run(simulate())
+
+
+# ------------------------------------------------------------------------------------------------------ the far machine
+
+Report = Callable[[Outcome], None]
+
+
+async def _answer(machine: Machine, out: Path | None, calls: int | None, report: Report) -> None:
+    """Let the machine take calls; what each brings, if anything, is stored in ``out``."""
+    for _ in range(calls) if calls else count():
+        with _folder(out) as folder:
+            target = machine.pages = PageTarget(folder)
+            try:
+                await target.prepare()
+                outcome = await machine.receive()
+            finally:
+                await target.close()
+        report(outcome)
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """Give a folder for what one call brings; in the end the TIFF in it, if there is one, becomes ``out``."""
+    with tempfile.TemporaryDirectory(dir=out and out.absolute().parent, prefix=".faxgw-") as name:
+        received = Path(name, "fax.tif")
+        try:
+            yield received.parent
+        finally:
+            if out and received.exists():
+                received.replace(out)
+
+
+async def _call(
+    machine: Machine, terminal: PseudoTerminal, document: Path, *, after: float, calls: int | None, report: Report
+) -> None:
+    """Let the machine call and send the document, ``after`` seconds after the modem has begun to wait for a call."""
+    source = machine.pages = PageSource(await asyncio.to_thread(open_document, [document]))
+    waits = _waiting(terminal)
+    try:
+        await source.prepare()
+        for _ in range(calls) if calls else count():
+            while not waits():
+                await asyncio.sleep(LOOK_AGAIN)
+                if waits():
+                    await asyncio.sleep(machine.line.clock.real(after))
+            report(await machine.send(terminal.modem.port.number))
+            await _hung_up(terminal)
+    finally:
+        await source.close()
+
+
+def _waiting(terminal: PseudoTerminal) -> Callable[[], bool]:
+    """Return what says whether a program waits for a call: the one that has the terminal open said ``+FCLASS=1``."""
+    told = 0
+
+    def take_note() -> None:
+        nonlocal told
+        told = terminal.openings
+
+    modem = terminal.modem
+    modem.on_fax_class = take_note
+    return lambda: (
+        terminal.is_open and told == terminal.openings and modem.settings.fax_class != "0" and not modem.port.in_use
+    )
+
+
+async def _hung_up(terminal: PseudoTerminal) -> None:
+    """Wait until the modem is on hook; a program that never hangs up is not waited for."""
+    port = terminal.modem.port
+    with suppress(TimeoutError):
+        async with asyncio.timeout(port.clock.real(TIME_TO_HANG_UP)):
+            while port.in_use:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_AGAIN)
+
+
+async def _closed(terminal: PseudoTerminal) -> None:
+    """Wait until the program has closed the terminal."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIME_TO_READ):
+            while terminal.is_open:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_AGAIN)
+
+
+# ------------------------------------------------------------------------------------------------------------ running
+
+
+async def _run(
+    exchange: Exchange, links: Sequence[Path | None], work: Coroutine[Any, Any, None] | None = None, *, to_stderr: bool
+) -> None:
+    """Run until the work is done and the modems are free again, or SIGINT or SIGTERM."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    tasks = {loop.create_task(exchange.run()), loop.create_task(_stopped(stop))}
+    with ExitStack() as linked_meanwhile:
+        try:
+            for terminal, link in zip(exchange.terminals, links, strict=True):
+                typer.echo(terminal.path, err=to_stderr)
+                linked_meanwhile.enter_context(linked(terminal.path, link))
+            if work:
+                tasks.add(loop.create_task(_and_free(work, exchange.terminals)))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except OSError as fault:
+            raise RequestError("usage", f"--link {fault.filename}: {fault.strerror}.") from fault
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+async def _and_free(work: Coroutine[Any, Any, None], terminals: Sequence[PseudoTerminal]) -> None:
+    await work
+    for terminal in terminals:
+        await _hung_up(terminal)
+        await _closed(terminal)
+
+
+async def _stopped(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+def _plug(text: str) -> tuple[Path, str]:
+    path, equals, number = text.rpartition("=")
+    if not equals or not path or not number:
+        raise RequestError("usage", f"--modem takes PATH=NUMBER, not {text!r}.")
+    return Path(path), number
