@@ -12,6 +12,8 @@ from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, blank_row_bits
 
 _FIRST_ROWS = 256
 """Rows that a decoder makes room for at first; doubled whenever they are full."""
+_SHORTEST_MR = 4
+"""Bits: a row may be a single one, but 1 + x^-18 + x^-23 leaves one or two stray bits where V.29 or V.17 hit fill."""
 _HISTORY = kernels.HISTORY // 8
 
 
@@ -68,7 +70,7 @@ class Decoder:
         self._state[kernels.CODING] = {Coding.MH: kernels.MH, Coding.MR: kernels.MR, Coding.MMR: kernels.MMR}[coding]
         self._state[kernels.WIDTH] = width
         self._state[kernels.POSITION] = kernels.HISTORY
-        self._state[kernels.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else 0
+        self._state[kernels.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else _SHORTEST_MR
         self._lines = np.full((2, width + 2 + kernels.PAD), width, np.int32)
         self._page = np.zeros((_FIRST_ROWS, -(-width // 64)), np.uint64)
         self._damaged = np.zeros(_FIRST_ROWS, np.bool_)

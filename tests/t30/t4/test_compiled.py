@@ -1,0 +1,47 @@
+"""Compiled code reads past an array in silence: the tests on damage run once more with every index checked."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from t30.t4.jit import kernel
+
+HERE = Path(__file__).parent
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
+
+
+@kernel
+def reach(array: NDArray[np.int64], index: int) -> int:
+    return int(array[index])
+
+
+@pytest.mark.skipif(CHECKED, reason="this is the run with bounds checked")
+def test_nothing_is_read_or_written_out_of_bounds() -> None:
+    files = [HERE / "test_damage.py", HERE / "test_codec.py", Path(__file__)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *map(str, files)]
+    checked = subprocess.run(
+        command, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.skipif(not CHECKED, reason="only where bounds are checked")
+def test_bounds_are_checked_here() -> None:
+    with pytest.raises(IndexError):
+        reach(np.zeros(4, np.int64), 4)
+    assert Path(vars(numba.config)["CACHE_DIR"]).name == "boundscheck"
+
+
+def test_kernels_compile_where_nothing_can_be_cached() -> None:
+    made: dict[str, Callable[[int], int]] = {}
+    exec(compile("def twice(x: int) -> int:\n    return 2 * x\n", "/nowhere/kernels.py", "exec"), made)
+    with pytest.raises(RuntimeError, match="no locator available"):
+        numba.njit(cache=True)(made["twice"])
+    assert kernel(made["twice"])(21) == 42
