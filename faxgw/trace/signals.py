@@ -301,7 +301,7 @@ class _View:
     def _remember(self, frame: FrameReceived) -> None:
         """Keep what a frame means for the page signals after it."""
         fcf = _fcf(frame)
-        self.correcting = fcf in (Fcf.PPR, Fcf.CTR, Fcf.CTC) or (self.correcting and fcf in (Fcf.RR, Fcf.RNR, Fcf.PPS))
+        self.correcting = fcf in (Fcf.PPR, Fcf.CTR)
         if self.judged and fcf in _CONFIRMATIONS:
             self.page, self.judged = self.judged + 1, 0
 

@@ -179,6 +179,17 @@ def test_both_ends_of_a_call_tell_the_same_story(record_calls: RecordCalls) -> N
 BOTH_KNOW = (Kind.FRAMES, Kind.TRAINING, Kind.PAGE)
 
 
+def test_frames_sent_again_are_told_by_number(record_calls: RecordCalls) -> None:
+    out, in_ = record_calls([bytes(9_000)], faults=Faults(corrupt=frozenset({4}), error_density=0.002))
+    damaged, again = ([line for line in listing(read(path)) if "page 1: " in line.plain][:2] for path in (in_, out))
+    assert "frames, 9,216 octets at V.17 14400" in again[0].plain
+    asked = next(line.plain for line in listing(read(in_)) if "PPR" in line.plain)
+    wanted = asked.partition("again: ")[2].partition(", ...")[0].partition(", all")[0]
+    assert wanted
+    assert f"again at V.17 14400, short training: {wanted}" in again[1].plain
+    assert "frames again" in damaged[1].plain
+
+
 def test_cut_off_recording_says_so(small_call: Path) -> None:
     trace = read(small_call)
     cut = replace(trace, steps=(*trace.steps[:5], replace(trace.steps[5], result=None)), outcome=None)
