@@ -55,11 +55,10 @@ def after_page(fif: bytes) -> Fcf | None:
     Raises:
         ValueError: if it says something else.
     """
-    fcf = Fcf.of(fif[0]) if fif and fif[0] else None
-    fcf = {Fcf.PRI_MPS: Fcf.MPS, Fcf.PRI_EOM: Fcf.EOM, Fcf.PRI_EOP: Fcf.EOP}.get(fcf, fcf) if fcf else None
-    if fcf not in POST_PAGE.values() or not fif:
-        raise ValueError(f"no post-page command: {fif.hex(' ')}")
-    return fcf
+    code = fif[0] if fif else -1
+    if code in POST_PAGE:
+        return POST_PAGE[code]
+    raise ValueError(f"no post-page command: {fif.hex(' ')}")
 
 
 def missing(held: Mapping[int, bytes], frames: int, frame_octets: int) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 from t30 import timers
 from t30.capabilities import Station
 from t30.fcf import Fcf
-from t30.frame import Frame
+from t30.frame import FINAL, Frame
 from t30.line import (
     Action,
     CarrierLost,
@@ -114,8 +114,11 @@ class Exchange:
 
     # ---------------------------------------------------------------------------------------------------- receiving
 
-    def message(self, within: float) -> Procedure[Message | Damaged | None]:
-        """Take in one V.21 signal that begins ``within`` seconds; None if none does."""
+    def message(self, within: float, *, echo_ends: bool = False) -> Procedure[Message | Damaged | None]:
+        """Take in one V.21 signal that begins ``within`` seconds; None if none does.
+
+        Our own signal, echoed by the line, is passed over (R20), or with ``echo_ends`` is the same as none.
+        """
         frames: list[Frame] = []
         damaged = False
         deadline = self.now + within
@@ -127,7 +130,9 @@ class Exchange:
             match event:
                 case FrameReceived(octets, good):
                     if good and octets in self._said:
-                        continue  # R20: our own signal, echoed by the line
+                        if echo_ends and octets[1] == FINAL:
+                            return None
+                        continue
                     frame = Frame.parse(octets) if good else None
                     damaged = damaged or frame is None
                     frames += [frame] if frame else []
@@ -167,12 +172,18 @@ class Exchange:
         """
         for _ in range(timers.TRIES):
             heard = yield from self.message(within)
-            if isinstance(heard, Damaged):
-                continue  # it will be repeated
-            if heard is not None and heard.fcf is Fcf.DCN:
-                raise Disconnected("the other machine hung up (DCN) before the fax was whole")
-            return heard
-        return None
+            if not isinstance(heard, Damaged):
+                return _not_goodbye(heard)
+        return None  # what cannot be read is repeated, but not for ever
+
+    def interruption(self) -> Procedure[Message | None]:
+        """Return the command that came where a fast carrier was expected; None if it was our echo, or cannot be read.
+
+        Raises:
+            Disconnected: if it is DCN.
+        """
+        heard = yield from self.message(timers.NEXT_FRAME, echo_ends=True)
+        return _not_goodbye(heard) if isinstance(heard, Message) else None
 
     def response(
         self,
@@ -206,12 +217,18 @@ class Exchange:
                     yield from self.do(then, Sent)
             heard = yield from self.message(within)
             asking = crp and isinstance(heard, Damaged)
-            if not isinstance(heard, Message) or heard.fcf in (Fcf.CRP, *again):
+            if not isinstance(heard, Message) or heard.fcf in (None, Fcf.CRP, *again):
                 continue
             if heard.fcf is Fcf.DCN:
                 raise Disconnected(f"the other machine answered {frames[-1].fcf} by hanging up (DCN)")
             return heard
         raise NoResponse(f"no answer to {frames[-1].fcf}, sent {timers.TRIES} times")
+
+
+def _not_goodbye(heard: Message | None) -> Message | None:
+    if heard is not None and heard.fcf is Fcf.DCN:
+        raise Disconnected("the other machine hung up (DCN) before the fax was whole")
+    return heard
 
 
 def unexpected(heard: Message, after: str) -> RemoteError:

@@ -93,5 +93,11 @@ _UNDIRECTED = frozenset(
 )
 _BY_CODE = {fcf.code: fcf for fcf in Fcf}
 
-POST_PAGE = {0x00: None, Fcf.MPS.code: Fcf.MPS, Fcf.EOM.code: Fcf.EOM, Fcf.EOP.code: Fcf.EOP}
+PLAIN = {Fcf.PRI_MPS: Fcf.MPS, Fcf.PRI_EOM: Fcf.EOM, Fcf.PRI_EOP: Fcf.EOP}
+"""Post-page commands with a wish for an operator, and what they are without it."""
+
+POST_PAGE: dict[int, Fcf | None] = {
+    0x00: None,
+    **{fcf.octet(x=x): PLAIN.get(fcf, fcf) for fcf in (*PLAIN, *PLAIN.values()) for x in (False, True)},
+}
 """Second control field of PPS and EOR: what comes after this partial page (None: the next part of the same page)."""

@@ -1,17 +1,18 @@
 """Phases B to D for the station that gets the pages (T.30 Figure 5-2, from entry F)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from t30 import ecm, timers
 from t30.capabilities import Dcs, Quality
 from t30.exchange import Exchange, Message, Procedure, unexpected
-from t30.fcf import Fcf
+from t30.fcf import PLAIN, Fcf
 from t30.frame import Frame
 from t30.identity import decoded
 from t30.line import (
     CarrierLost,
     Content,
     DataReceived,
+    Event,
     FrameReceived,
     ListenData,
     ListenFrame,
@@ -22,14 +23,14 @@ from t30.outcome import Incompatible, LocalError, NoResponse, PageResult
 from t30.pages import JudgePage, KeepData, Kept, Verdict
 from t30.rates import Modulation
 
-_PLAIN = {Fcf.PRI_MPS: Fcf.MPS, Fcf.PRI_EOM: Fcf.EOM, Fcf.PRI_EOP: Fcf.EOP}
-"""A wish for an operator is treated as the plain command: nobody sits here."""
-
 TCF_WITHIN = 4.5
 """How long to wait for the training check after DCS: HylaFAX's limit."""
 
 CHUNKS_AFTER_END = 2
 """So many more chunks of a carrier are taken in after RTC or EOFB; then it is left alone, and V.21 is listened for."""
+
+INTERRUPTIONS = 3
+"""So many V.21 signals that are no command, our own echo above all, are passed over in a wait for a fast carrier."""
 
 FRAMES_PER_SIGNAL = 1024
 """More frames than that in one in-message signal are noise."""
@@ -73,25 +74,28 @@ class Reception:
         """Obey commands until there are no more; return whether the sender wants to negotiate again (EOM)."""
         heard: Message | None = command
         while heard is not None:
-            yield from self._obey(heard)
-            yield from self._in_message()
-            heard = yield from self.exchange.command()
+            heard = yield from self._obey(heard)
+            heard = heard or (yield from self._in_message())
+            heard = heard or (yield from self.exchange.command())
         if self.last not in (Fcf.EOM, Fcf.EOP):
             raise NoResponse(f"the sender went silent before page {self.index + 1} was whole")
         return self.last is Fcf.EOM
 
     # -------------------------------------------------------------------------------------------------- commands
 
-    def _obey(self, command: Message) -> Procedure[None]:
-        """Do what one command wants."""
-        fcf = _PLAIN.get(command.fcf, command.fcf) if command.fcf else None
+    def _obey(self, command: Message) -> Procedure[Message | None]:
+        """Do what one command wants; return another that came in the midst of it.
+
+        A wish for an operator is treated as the plain command: nobody sits here.
+        """
+        fcf = PLAIN.get(command.fcf, command.fcf) if command.fcf else None
         is_again = fcf is Fcf.CRP or (fcf is Fcf.RR and not self._said(Fcf.RNR)) or self._repeats(command)
         if self.responded and is_again:
             yield from self._respond(command, self.responded)
-            return
+            return None
         match fcf:
             case Fcf.DCS:
-                yield from self._train(command)
+                return (yield from self._train(command))
             case Fcf.MPS | Fcf.EOM | Fcf.EOP:
                 yield from self._page_ends(command, fcf)
             case Fcf.PPS:
@@ -106,6 +110,7 @@ class Reception:
                 raise Incompatible("the other machine wants to be sent a document, and there is none")
             case _:
                 raise unexpected(command, "a wait for a command")
+        return None
 
     def _respond(self, command: Message, response: Frame, after: float = timers.TURNAROUND) -> Procedure[None]:
         """Answer a command, and keep the answer in case the command is repeated."""
@@ -123,15 +128,15 @@ class Reception:
 
         Only PPS says by itself which page it belongs to; for the rest the moment must tell.
         """
-        if self.noticed or command.frames[-1].octets != self.obeyed or command.fcf is Fcf.DCS:
+        if self.noticed or command.frames[-1].octets != self.obeyed or command.fcf in (Fcf.DCS, Fcf.RR):
             return False
-        earliest, latest = timers.RESPONSE_REPEATED
-        return command.fcf is Fcf.PPS or earliest <= self.exchange.now - self.responded_at <= latest
+        since = self.exchange.now - self.responded_at
+        return command.fcf is Fcf.PPS or any(first <= since <= last for first, last in timers.RESPONSE_REPEATED)
 
     # -------------------------------------------------------------------------------------------------- training
 
-    def _train(self, command: Message) -> Procedure[None]:
-        """Judge the training check that follows DCS."""
+    def _train(self, command: Message) -> Procedure[Message | None]:
+        """Judge the training check that follows DCS; return a command that came in its place."""
         identity = command.find(Fcf.TSI)
         record = self.exchange.record
         record.remote_id = decoded(identity) if identity else record.remote_id
@@ -142,28 +147,33 @@ class Reception:
         if modulation is None:
             # The rate is none of T.30: let its training pass, then refuse it.
             yield from self._respond(command, self.exchange.frame(Fcf.FTT), after=2 * timers.TCF_SECONDS)
-            return
+            return None
         record.modulation, record.ecm = modulation, self.dcs.ecm
         heard = yield from self._training_check(modulation)
-        if heard is None:
-            return
+        if isinstance(heard, Message):
+            return heard
         if trained(heard, modulation):
             yield from self._respond(command, self.exchange.frame(Fcf.CFR))
             self.carrier = modulation.short
         else:
             yield from self._respond(command, self.exchange.frame(Fcf.FTT))
+        return None
 
-    def _training_check(self, modulation: Modulation) -> Procedure[bytes | None]:
-        """Return what came as training check; None if a V.21 signal came instead."""
+    def _training_check(self, modulation: Modulation) -> Procedure[bytes | Message]:
+        """Return what came as training check, or the command that came in its place."""
         octets = b""
         enough = 2 * modulation.octets(timers.TCF_SECONDS)
+        interruptions = INTERRUPTIONS
         while len(octets) < enough:
             event = yield from self.exchange.do(ListenData(modulation, Content.TCF, TCF_WITHIN))
             match event:
                 case DataReceived(chunk):
                     octets += chunk
-                case WrongCarrier(which) if which in (None, Modulation.V21) and not octets:
-                    return None
+                case WrongCarrier(which) if _maybe_v21(which) and not octets and interruptions:
+                    interruptions -= 1
+                    heard = yield from self.exchange.interruption()
+                    if heard is not None:
+                        return heard
                 case CarrierLost() | Quiet() | WrongCarrier():
                     break
                 case _:
@@ -179,15 +189,23 @@ class Reception:
 
     # -------------------------------------------------------------------------------------------------- in-message
 
-    def _in_message(self) -> Procedure[None]:
-        """Take in the signal between two commands, if one is expected."""
-        if self.carrier is not None:
-            if not self.page_octets and not self.block.held:
-                self.page_began = self.exchange.now
-            yield from (self._frames(self.carrier) if self.dcs.ecm else self._page(self.carrier))
+    def _in_message(self) -> Procedure[Message | None]:
+        """Take in the signal between two commands, if one is expected; return a command that came in its place."""
+        if self.carrier is None:
+            return None
+        if not self.page_octets and not self.block.held:
+            self.page_began = self.exchange.now
+        for _ in range(INTERRUPTIONS):
+            stopped_by = yield from (self._frames(self.carrier) if self.dcs.ecm else self._page(self.carrier))
+            if not isinstance(stopped_by, WrongCarrier) or not _maybe_v21(stopped_by.which):
+                return None
+            command = yield from self.exchange.interruption()
+            if command is not None or self.noticed:
+                return command
+        return None
 
-    def _page(self, carrier: Modulation) -> Procedure[None]:
-        """Take in a page without error correction, up to the end of its carrier."""
+    def _page(self, carrier: Modulation) -> Procedure[Event | None]:
+        """Take in a page without error correction, up to the end of its carrier; return what ended it."""
         spare = CHUNKS_AFTER_END
         while spare:
             event = yield from self.exchange.do(ListenData(carrier, Content.PAGE, timers.T2))
@@ -197,14 +215,15 @@ class Reception:
                     spare -= ended
                 case CarrierLost():
                     self.noticed = True
-                    return
+                    return event
                 case Quiet() | WrongCarrier():
-                    return
+                    return event
                 case _:
                     raise LocalError(f"ListenData was answered by {event!r}")
+        return None
 
-    def _frames(self, carrier: Modulation) -> Procedure[None]:
-        """Take in the frames of a partial page, up to the end of their carrier."""
+    def _frames(self, carrier: Modulation) -> Procedure[Event | None]:
+        """Take in the frames of a partial page, up to the end of their carrier; return what ended them."""
         within = timers.T2
         for _ in range(FRAMES_PER_SIGNAL):
             event = yield from self.exchange.do(ListenFrame(carrier, within))
@@ -216,11 +235,12 @@ class Reception:
                     within = timers.NEXT_FRAME
                 case CarrierLost():
                     self.noticed = True
-                    return
+                    return event
                 case Quiet() | WrongCarrier():
-                    return
+                    return event
                 case _:
                     raise LocalError(f"ListenFrame was answered by {event!r}")
+        return None
 
     def _hold(self, octets: bytes) -> None:
         """Put away the page data of one good frame; a frame of a length that was not agreed on is asked for again."""
@@ -248,16 +268,18 @@ class Reception:
         if not verdict.durable:
             return  # the sender repeats its command after T4, and the page is judged again
         response = judged(verdict, self.exchange.station.quality)
-        self._enter(verdict, confirmed=response is not Fcf.RTN)
+        self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(response))
-        if response is not Fcf.RTN:
+        if response is Fcf.RTN:
+            self.page_octets = 0
+        else:
             self._page_is_confirmed(fcf)
             self.carrier = self._next_carrier(fcf) if response is Fcf.MCF else None
 
     def _partial_page_ends(self, command: Message) -> Procedure[None]:
         """Ask for what is missing of a partial page, or confirm it (T.30 Annex A)."""
-        after = ecm.after_page(command.fif) if _is_pps(command.fif) else None
-        if not _is_pps(command.fif):
+        after = _after_page(command)
+        if len(command.fif) < 4:
             raise unexpected(command, "a partial page")
         counters = (command.fif[1], command.fif[2])
         if counters == self.confirmed_block and not self.block.held and self.responded:
@@ -286,7 +308,7 @@ class Reception:
                 yield from self._respond(command, self.exchange.frame(Fcf.RNR))
                 self.carrier = None
                 return
-            self._enter(verdict, confirmed=True)
+            self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(Fcf.MCF))
         if after is not None:
             self._page_is_confirmed(after)
@@ -294,16 +316,15 @@ class Reception:
 
     def _page_is_given_up(self, command: Message) -> Procedure[None]:
         """Keep what there is of a page that the sender stops correcting (EOR): it is not confirmed."""
-        after = ecm.after_page(command.fif) if command.fif else Fcf.EOP
+        after = _after_page(command)
         if self.block.held:
             yield from self._keep_block()
-        self.block = _Block()
         if after is not None and self.page_octets:
             verdict = yield from self.exchange.do(JudgePage(self.index), Verdict)
-            self._enter(verdict, confirmed=False)
+            self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(Fcf.ERR))
         if after is not None:
-            self._page_is_confirmed(after)
+            self._turn_page(after)
         self.carrier = self._next_carrier(after)
 
     def _next_carrier(self, after: Fcf | None) -> Modulation | None:
@@ -311,23 +332,27 @@ class Reception:
         modulation = self.exchange.record.modulation
         return modulation.short if modulation and after in (None, Fcf.MPS) else None
 
-    def _enter(self, verdict: Verdict, *, confirmed: bool) -> None:
-        """Write a page into the record."""
+    def _enter(self, verdict: Verdict) -> None:
+        """Write a page into the record; it is confirmed only when our response is out."""
         seconds = self.exchange.now - self.page_began
-        page = PageResult(
-            self.index, self.dcs.format, self.page_octets, verdict.rows, confirmed, verdict.bad_rows, seconds
+        rows, bad_rows = verdict.rows, verdict.bad_rows
+        self.exchange.record.page(
+            PageResult(
+                self.index, self.dcs.format, self.page_octets, rows, confirmed=False, bad_rows=bad_rows, seconds=seconds
+            )
         )
-        self.exchange.record.page(page)
-        if not confirmed:
-            self.page_octets = 0
 
     def _page_is_confirmed(self, after: Fcf) -> None:
-        """Go on to the next page, or note that there is none."""
+        """Note that our response is out, and go on to the next page, or note that there is none."""
+        pages = self.exchange.record.pages
+        pages[-1] = replace(pages[-1], confirmed=True, seconds=self.exchange.now - self.page_began)
+        self.exchange.record.complete = after is Fcf.EOP and all(page.confirmed for page in pages)
+        self._turn_page(after)
+
+    def _turn_page(self, after: Fcf) -> None:
         self.last = after
         self.index += 1
         self.page_octets = 0
-        pages = self.exchange.record.pages
-        self.exchange.record.complete = after is Fcf.EOP and all(page.confirmed for page in pages)
 
 
 def judged(verdict: Verdict, quality: Quality) -> Fcf:
@@ -355,9 +380,13 @@ def _zero_runs(octets: bytes) -> list[bytes]:
     return octets.translate(bytes(1) + b"\x01" * len(nonzero)).split(b"\x01")
 
 
-def _is_pps(fif: bytes) -> bool:
+def _after_page(command: Message) -> Fcf | None:
+    """Return what follows the partial page that PPS or EOR ends."""
     try:
-        ecm.after_page(fif)
+        return ecm.after_page(command.fif)
     except ValueError:
-        return False
-    return len(fif) >= 4
+        raise unexpected(command, "a partial page") from None
+
+
+def _maybe_v21(which: Modulation | None) -> bool:
+    return which in (None, Modulation.V21)

@@ -177,7 +177,8 @@ class _Attempt:
             frames = ecm.burst(block, wanted)
             yield from self.exchange.do(SendFrames(carrier, frames, timers.TURNAROUND), Sent)
             pps = ecm.pps(after, page=self.index, block=number, frames=len(wanted))
-            reply = yield from self._response(self.exchange.frame(Fcf.PPS, pps), Fcf.PPR, Fcf.PIP, Fcf.PIN, Fcf.RTN)
+            confirming = (Fcf.PIP, Fcf.RTP) if after else ()
+            reply = yield from self._response(self.exchange.frame(Fcf.PPS, pps), Fcf.PPR, Fcf.PIN, Fcf.RTN, *confirming)
             if reply.fcf is not Fcf.PPR:
                 return reply
             wanted = ecm.requested(reply.fif, len(block)) or [len(block) - 1]

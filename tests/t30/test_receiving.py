@@ -14,11 +14,13 @@ from t30.line import (
     CarrierLost,
     Cause,
     Content,
+    LineError,
     ListenData,
     ListenFrame,
     NotConnected,
     Quiet,
     Ringing,
+    SendFrames,
     WrongCarrier,
 )
 from t30.outcome import Canceled
@@ -447,3 +449,64 @@ def test_the_state_of_a_call_is_named_by_what_is_going_on() -> None:
     call = receiving()
     assert isinstance(call.action, ListenData)
     assert call.session.path == "answering > answer > until_end > in_message > page"
+
+
+def test_our_own_echo_does_not_hide_the_page_after_it() -> None:
+    call = receiving()
+    call.gives(WrongCarrier(Modulation.V21), 0.5)
+    call.x = False
+    call.hears(Fcf.CFR)
+    call.x = True
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.hears(Fcf.EOP)
+    call.says(Fcf.MCF)
+
+
+def test_our_own_echo_does_not_hide_the_training_check_after_it() -> None:
+    call = answered()
+    call.says(Fcf.CSI, Fcf.DIS)
+    call.hears(TSI, dcs())
+    call.gives(WrongCarrier(Modulation.V21), 0.1)
+    call.x = False
+    call.hears((Fcf.CSI, encoded(STATION.ident)), (Fcf.DIS, STATION.dis().octets))
+    call.x = True
+    call.hears_data(V17, Content.TCF, bytes(2700))
+    call.says(Fcf.CFR)
+
+
+def test_a_command_repeated_at_once_because_its_answer_was_damaged_is_answered_again() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.hears(Fcf.MPS)
+    call.says(Fcf.MCF)
+    call.gives(WrongCarrier(Modulation.V21), 0.3)
+    call.hears(Fcf.MPS)
+    call.says(Fcf.MCF)
+
+
+def test_a_fax_without_a_page_is_not_received() -> None:
+    call = receiving(with_ecm=True)
+    call.gives(CarrierLost(), 1)
+    call.hears((Fcf.EOR, bytes((Fcf.EOP.code,))))
+    call.says(Fcf.ERR)
+    call.hears(Fcf.DCN)
+    assert call.hangs_up().verdict == "failed"
+
+
+def test_a_page_whose_confirmation_did_not_get_out_is_not_confirmed() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.hears(Fcf.EOP)
+    assert isinstance(call.action, SendFrames)
+    call.session.throw(LineError("gone", code="line.dropped"))
+    outcome = call.hangs_up()
+    assert (outcome.verdict, outcome.reason.code) == ("failed", "line.dropped")
+    assert [page.confirmed for page in outcome.pages] == [False]
+
+
+def test_what_follows_an_unknown_partial_page_is_an_error_of_the_other_side() -> None:
+    call = receiving(with_ecm=True)
+    call.hears_burst(V17_SHORT, fcd(0, piece(0)))
+    call.hears((Fcf.PPS, b"\x55\x00\x00\x00"))
+    call.says(Fcf.DCN)
+    assert call.hangs_up().reason.code == "fax.protocol"

@@ -8,7 +8,7 @@ from t30.capabilities import Dcs, Dis, ScanTime, Station
 from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identity import encoded
-from t30.line import Cause, Content, LineError, NotConnected, SendData, SendFrames, Sent
+from t30.line import Cause, Content, FrameReceived, LineError, NotConnected, SendData, SendFrames, Sent
 from t30.outcome import Canceled
 from t30.pages import Resolution
 from t30.rates import LADDER, Family, Modulation
@@ -397,3 +397,22 @@ def test_a_receiver_that_is_never_ready_is_left() -> None:
     assert 60.0 <= call.now - began <= 65.0
     call.says(Fcf.DCN)
     assert call.hangs_up().reason.code == "fax.no_response"
+
+
+def test_rtp_after_a_corrected_page_confirms_it_and_trains_again() -> None:
+    call = trained(STATION, PAGE, PAGE)
+    call.sends_frames(V17_SHORT)
+    call.says(Fcf.PPS)
+    call.hears(Fcf.RTP)
+    ladder_step(call, V17)
+    call.hears(Fcf.CFR)
+    call.sends_frames(V17_SHORT)
+    pps(call, Fcf.EOP, page=1, block=0, frames=1)
+
+
+def test_an_answer_that_t30_does_not_know_is_none() -> None:
+    call = trained(PLAIN, PAGE)
+    call.sends_data(V17_SHORT, Content.PAGE)
+    call.says(Fcf.EOP)
+    call.gives(FrameReceived(b"\xff\x13\xff", good=True))
+    call.says(Fcf.EOP)
