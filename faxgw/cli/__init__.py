@@ -20,6 +20,7 @@ COMMANDS = {
     "codec": "faxgw.cli.codec:app",
     "simulate": "faxgw.cli.simulate:app",
     "trace": "faxgw.cli.trace:app",
+    "replay": "faxgw.cli.replay:app",
 }
 """Command name to the Typer application that is it; help texts come from there."""
 
