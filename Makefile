@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check interop soak bench clean
+.PHONY: demo test check interop soak clean
 
 demo: .venv/installed
 	$(BIN)/faxgw demo --out demo
@@ -21,10 +21,7 @@ interop: .venv/installed-test
 	$(BIN)/pytest -m interop -rs
 
 soak: .venv/installed-test
-	FAXGW_SOAK=1 $(BIN)/pytest -m soak -s -rs
-
-bench: .venv/installed
-	$(BIN)/faxgw bench codec
+	FAXGW_SOAK=1 $(BIN)/pytest -m soak -s -rs --durations=0
 
 clean:
 	rm -rf .venv demo
