@@ -8,7 +8,7 @@ from faxgw.trace.record import Thrown, Trace
 from t30.answering import answering
 from t30.calling import calling
 from t30.line import Action, AwaitCall, Dial, LineError
-from t30.outcome import Canceled, Outcome
+from t30.outcome import CallEnded, Canceled, Outcome
 from t30.session import Session
 
 
@@ -65,5 +65,10 @@ def _session(trace: Trace) -> Session:
     raise RequestError("usage", "the trace begins neither with a number dialled nor with the wait for a call")
 
 
-def _fault(thrown: Thrown) -> LineError | Canceled:
-    return Canceled(thrown.text) if thrown.kind == Canceled.__name__ else LineError(thrown.text, code=thrown.code)
+def _fault(thrown: Thrown) -> LineError | CallEnded:
+    """Return what ended the call; the engine tells a line's fault, the operator's wish, and the rest apart."""
+    if thrown.kind == LineError.__name__:
+        return LineError(thrown.text, code=thrown.code)
+    fault = Canceled(thrown.text) if thrown.kind == Canceled.__name__ else CallEnded(thrown.text)
+    fault.code = thrown.code
+    return fault

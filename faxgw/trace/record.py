@@ -19,9 +19,10 @@ from faxgw.trace import words
 from faxgw.trace.privacy import shown_action, shown_event, shown_station
 from faxgw.trace.values import ACTIONS, EVENTS, plain, valued
 from t30.capabilities import Station
-from t30.line import Action, Event
-from t30.outcome import Direction, Outcome
+from t30.line import Action, Event, LineError
+from t30.outcome import CallEnded, Canceled, Direction, Outcome
 
+FAULTS = (LineError, Canceled, CallEnded)
 VERSION = 1
 """Raised when a reader of today could not read the file of tomorrow."""
 
@@ -45,7 +46,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Thrown:
-    """The call was ended from outside: the line dropped it, or the operator canceled it."""
+    """The call was ended from outside: the line dropped it, the operator canceled it, a page could not be stored.
+
+    Attributes:
+        kind: the name of one of ``FAULTS``; the error may have been of a class below it.
+    """
 
     kind: str
     code: str
@@ -132,10 +137,11 @@ class Recorder:
         self._now = event.at
         self._write(_line("event", shown_event(event, self._after), self._now))
 
-    def thrown(self, error: BaseException, at: float) -> None:
-        """Write down that the call was ended from outside, by a dropped line or by the operator."""
+    def thrown(self, error: LineError | CallEnded, at: float) -> None:
+        """Write down that the call was ended from outside: by the line, the operator, or the keeper of the pages."""
         self._now = at
-        self._write(_line("thrown", Thrown(type(error).__name__, str(getattr(error, "code", "")), str(error), at), at))
+        kind = next(kind for kind in FAULTS if isinstance(error, kind))
+        self._write(_line("thrown", Thrown(kind.__name__, error.code, str(error), at), at))
 
     def outcome(self, outcome: Outcome) -> None:
         """Write down what the call came to."""

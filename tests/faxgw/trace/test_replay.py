@@ -7,14 +7,15 @@ from random import Random
 
 import pytest
 
+from faxgw.calls import PageFault
 from faxgw.errors import RequestError
 from faxgw.replay import Difference, replay
-from faxgw.trace.record import Recorder, Thrown, read
+from faxgw.trace.record import Recorder, read
 from simulators.faults import Faults
 from t30.calling import calling
 from t30.capabilities import Station
-from t30.line import Connected, Dial, ListenFrame, SendFrames, stamped
-from t30.outcome import Canceled, Direction, Outcome
+from t30.line import Action, Connected, Dial, HangUp, LineError, ListenFrame, SendFrames, Sent
+from t30.outcome import CallEnded, Canceled, Direction, Outcome
 from t30.rates import Family, Modulation
 from t30.session import Session
 
@@ -54,22 +55,37 @@ def test_call_with_faults_is_done_again_exactly(record_calls: RecordCalls, seed:
     assert (replay(read(out)), replay(read(in_))) == (None, None)
 
 
-def test_canceled_call_is_done_again_exactly(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "then"),
+    [
+        (Canceled("the operator ended the call"), SendFrames),
+        (PageFault("the disk is full", "storage.failed"), SendFrames),
+        (LineError("the modem is gone", code="line.unavailable"), HangUp),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_call_ended_from_outside_is_done_again_exactly(
+    tmp_path: Path, fault: LineError | CallEnded, then: type[Action]
+) -> None:
     path = tmp_path / "call.jsonl"
     session = Session(calling(Station(), "1"))
     with Recorder(path, direction=Direction.OUT, line="sim:1", station=Station()) as recorder:
-        recorder.action(Dial("1"))
-        recorder.event(Connected(3.0))
-        session.handle(stamped(Connected(), 3.0))
-        assert session.action
-        recorder.action(session.action)
-        recorder.thrown(Canceled("the operator ended the call"), 4.0)
-        session.throw(Canceled("the operator ended the call"))
-        assert isinstance(session.action, SendFrames)
-        recorder.action(session.action)
-    trace = read(path)
-    assert isinstance(trace.steps[1].result, Thrown)
-    assert replay(trace) is None
+        now = 0.0
+        while action := session.action:
+            recorder.action(action)
+            now += 3.0
+            if isinstance(action, ListenFrame):
+                recorder.thrown(fault, now)
+                session.throw(fault)
+                assert isinstance(session.action, then)
+                continue
+            event = Connected(now) if isinstance(action, Dial) else Sent(now)
+            recorder.event(event)
+            session.handle(event)
+        assert session.outcome
+        assert session.outcome.reason.code == fault.code
+        recorder.outcome(session.outcome)
+    assert replay(read(path)) is None
 
 
 def test_recording_that_was_cut_off_is_compared_as_far_as_it_goes(record_calls: RecordCalls) -> None:
