@@ -77,10 +77,12 @@ class Modem:
 
 async def wake(talk: Conversation) -> bool:
     """Get the modem to answer AT, whatever state it was left in; return whether it does."""
-    if await _alive(talk):
-        return True
     await talk.stop()
     talk.dialogue.idle()
+    if await _alive(talk):
+        return True
+    # It may be busy with what another program left it in.
+    talk.write(talk.dialogue.abort())
     if await _alive(talk):
         return True
     await talk.drop_dtr()
