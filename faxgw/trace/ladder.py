@@ -1,5 +1,6 @@
 """A recorded call as a ladder diagram (SVG): caller left, answerer right, time downward; for light, dark and paper."""
 
+import math
 import re
 import textwrap
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ BASELINE = 0.74
 PADDING = 7
 LETTERS = 104
 """So many letters fit between the two lifelines."""
-PIXELS_PER_SECOND = 4.0
-TALLEST = 110.0
-"""Height of the longest signals; a page of ten minutes must not make a sheet of ten metres."""
+OCTAVE = 30.0
+"""Pixels by which a long signal grows when it lasts twice as long: ten minutes of page make no sheet of ten metres."""
+LONG = 6.0
+"""Seconds from which on a signal counts as long."""
 GAP = (7.0, 30.0)
 """Least and most space between two signals."""
+GAP_PER_SECOND = 4.0
 PAGES_AT_FOOT = 12
 
 # Light first: what prints is light, whatever the screen is.
@@ -57,7 +60,7 @@ def ladder(trace: Trace) -> str:
     top = sheet.y
     before = 0.0
     for signal in signals(trace):
-        sheet.y += min(max((signal.start - before) * PIXELS_PER_SECOND, GAP[0]), GAP[1])
+        sheet.y += min(max((signal.start - before) * GAP_PER_SECOND, GAP[0]), GAP[1])
         (_arrow if signal.travels else _note)(sheet, signal)
         before = signal.end
     sheet.y += GAP[1]
@@ -126,7 +129,7 @@ def _arrow(sheet: _Sheet, signal: Signal) -> None:
     """Draw a signal as a block with its tip at the machine that hears it."""
     rows = _wrapped(signal.lines)
     seconds = signal.end - signal.start
-    height = max(len(rows) * ROW + 2 * PADDING, min(seconds * PIXELS_PER_SECOND, TALLEST))
+    height = max(len(rows) * ROW + 2 * PADDING, OCTAVE * math.log2(1 + seconds / LONG))
     start, end = LIFELINE[signal.by], LIFELINE[signal.by.other]
     neck = end - POINT if end > start else end + POINT
     top, middle, bottom = sheet.y, sheet.y + height / 2, sheet.y + height

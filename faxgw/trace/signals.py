@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from faxgw.trace import words
-from faxgw.trace.privacy import FRAME_NUMBER_END
+from faxgw.trace.privacy import FCF_END, FRAME_NUMBER_END
 from faxgw.trace.record import Step, Thrown, Trace
 from t30.fcf import Fcf
 from t30.frame import Frame
@@ -95,6 +95,7 @@ AROUND_FRAME = 3
 """Octets of FCS and flag per frame."""
 REFUSALS = frozenset({Fcf.FTT, Fcf.RTN, Fcf.PIN, Fcf.PPR, Fcf.EOR, Fcf.ERR, Fcf.CRP, Fcf.CTC, Fcf.FNV})
 """What is said only when something went wrong before."""
+PART_CONFIRMED = "part of a page confirmed"
 _CONFIRMATIONS = frozenset({Fcf.MCF, Fcf.RTP, Fcf.PIP, Fcf.ERR})
 
 
@@ -144,6 +145,7 @@ class _View:
     pages: dict[int, PageReady] = field(default_factory=dict)
     said: frozenset[bytes] = frozenset()
     correcting: bool = False
+    in_parts: bool = False
 
     def take(self, step: Step) -> None:
         """Add what a step tells."""
@@ -293,14 +295,18 @@ class _View:
     def _frames(self, modulation: Modulation, frames: list[FrameReceived]) -> tuple[Line, ...]:
         if modulation is not Modulation.V21:
             return self._page_frames(modulation, frames)
-        for each in frames:
-            self._remember(each)
-        told = [(words.frame(each.octets, good=each.good), _fcf(each)) for each in frames]
-        return tuple(Line(said.name, said.words, bad=not said.good or fcf in REFUSALS) for said, fcf in told)
+        return tuple(self._frame(each) for each in frames)
 
-    def _remember(self, frame: FrameReceived) -> None:
-        """Keep what a frame means for the page signals after it."""
-        fcf = _fcf(frame)
+    def _frame(self, frame: FrameReceived) -> Line:
+        said, fcf = words.frame(frame.octets, good=frame.good), _fcf(frame)
+        told = PART_CONFIRMED if fcf is Fcf.MCF and self.in_parts else said.words
+        self._remember(frame, fcf)
+        return Line(said.name, told, bad=not said.good or fcf in REFUSALS)
+
+    def _remember(self, frame: FrameReceived, fcf: Fcf | None) -> None:
+        """Keep what a frame means for the signals after it."""
+        if fcf in (Fcf.PPS, Fcf.EOP, Fcf.MPS, Fcf.EOM):
+            self.in_parts = fcf is Fcf.PPS and frame.octets[FCF_END : FCF_END + 1] == b"\0"
         self.correcting = fcf in (Fcf.PPR, Fcf.CTR)
         if self.judged and fcf in _CONFIRMATIONS:
             self.page, self.judged = self.judged + 1, 0
