@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
+from PIL.TiffImagePlugin import AppendingTiffWriter
 
 Pels = NDArray[np.bool_]
 """Shape (rows, width), True = black."""
@@ -34,9 +35,17 @@ def chart_page(charts: Path, number: int, *, first: int = 0, rows: int = 400) ->
 
 
 def write_pages(path: Path, pages: Sequence[Pels], *, resolution: tuple[int, int] = FINE) -> Path:
-    """Write the pages as a multi-page TIFF in T.6, at ``resolution`` dots per inch across and down."""
-    images = [Image.fromarray(np.where(page, 0, 255).astype(np.uint8)).convert("1") for page in pages]
-    images[0].save(path, save_all=True, append_images=images[1:], compression="group4", dpi=resolution)
+    """Write the pages as a multi-page TIFF in T.6, all at ``resolution`` dots per inch across and down."""
+    return write_mixed(path, [(page, resolution) for page in pages])
+
+
+def write_mixed(path: Path, pages: Sequence[tuple[Pels, tuple[int, int]]]) -> Path:
+    """Write pages that each have a resolution of their own."""
+    with AppendingTiffWriter(str(path), new=True) as file:
+        for page, resolution in pages:
+            image = Image.fromarray(np.where(page, 0, 255).astype(np.uint8)).convert("1")
+            image.save(file, format="TIFF", compression="group4", dpi=resolution)
+            file.newFrame()
     return path
 
 

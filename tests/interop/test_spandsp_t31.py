@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from tests.interop.conftest import LONGEST_CALL, SpandspLine
-from tests.interop.pages import chart_page, differences, read_pages, text_page, write_pages
+from tests.interop.pages import (
+    FINE,
+    STANDARD,
+    Pels,
+    chart_page,
+    differences,
+    read_pages,
+    text_page,
+    write_mixed,
+    write_pages,
+)
 
 pytestmark = pytest.mark.interop
 
@@ -18,6 +28,17 @@ SPEED = 8
 FAXGW = Path(sys.executable).with_name("faxgw")
 WAYS = [("off", "mh"), ("off", "mr"), ("on", "mh"), ("on", "mr"), ("on", "mmr")]
 FAMILIES = [("v29,v27ter", 9600, "V.29"), ("v27ter", 4800, "V.27ter")]
+SIZES = {
+    (1728, FINE): "fine",
+    (1728, STANDARD): "standard",
+    (2048, FINE): "fine",
+    (2432, FINE): "fine",
+    (1728, (204, 391)): "superfine",
+    (2592, (300, 300)): "300",
+    (3456, (408, 391)): "400",
+    (4864, (408, 391)): "400",
+}
+"""Pels per scan line and dots per inch -> what the result calls it."""
 FIRST = text_page(title="One")
 MID_PAGE_2 = 22
 
@@ -101,6 +122,24 @@ def test_a_long_page_is_received_whole(spandsp_line: Start, charts: Path, tmp_pa
     assert differences(pages, read_pages(tmp_path / "inbox" / "fax.tif")) == []
 
 
+def test_a_document_of_every_size_and_resolution_is_sent_pel_for_pel(spandsp_line: Start, tmp_path: Path) -> None:
+    pages = every_size()
+    line = spandsp_line("--answer", tmp_path / "out.tif", "--speed", 2 * SPEED)
+    result = send(line, write_mixed(tmp_path / "in.tif", pages), speed=2 * SPEED)
+    assert result["outcome"] == "delivered", result["reason"]
+    assert [page["resolution"] for page in result["pages"]] == [SIZES[page.shape[1], dpi] for page, dpi in pages]
+    assert differences([page for page, _ in pages], read_pages(tmp_path / "out.tif")) == []
+
+
+def test_a_document_of_every_size_and_resolution_is_stored_pel_for_pel(spandsp_line: Start, tmp_path: Path) -> None:
+    pages = every_size()
+    line = spandsp_line("--call-with", write_mixed(tmp_path / "in.tif", pages), "--speed", 2 * SPEED)
+    result = receive(line, tmp_path / "inbox", speed=2 * SPEED)
+    assert result["outcome"] == "received", result["reason"]
+    assert [page["resolution"] for page in result["pages"]] == [SIZES[page.shape[1], dpi] for page, dpi in pages]
+    assert differences([page for page, _ in pages], read_pages(tmp_path / "inbox" / "fax.tif")) == []
+
+
 @pytest.mark.parametrize("refusal", ["busy", "no-answer", "no-dialtone"])
 def test_a_call_that_does_not_come_about_says_why(spandsp_line: Start, tmp_path: Path, refusal: str) -> None:
     line = spandsp_line("--refuse", refusal, "--speed", SPEED)
@@ -130,22 +169,27 @@ def test_a_modem_unplugged_in_mid_page_ends_the_call_and_keeps_the_page_before(
     assert differences([FIRST], read_pages(tmp_path / "inbox" / "fax.tif")[:1]) == []
 
 
+def every_size() -> list[tuple[Pels, tuple[int, int]]]:
+    """Draw a page of each size, so that every page break is a new negotiation (EOM)."""
+    return [(text_page(120, title=f"{width} {dpi}", width=width), dpi) for width, dpi in SIZES]
+
+
 def two_pages(folder: Path) -> Path:
     """Write a document whose second page takes from second 17 to 29 of a call."""
     return write_pages(folder / "in.tif", [FIRST, text_page(1500, title="Two")])
 
 
-def send(line: SpandspLine, document: Path, *options: object, exits: int = 0) -> dict[str, Any]:
-    return faxgw("send", line, "--to", "5550100", *options, document, exits=exits)
+def send(line: SpandspLine, document: Path, *options: object, exits: int = 0, speed: int = SPEED) -> dict[str, Any]:
+    return faxgw("send", line, "--to", "5550100", *options, document, exits=exits, speed=speed)
 
 
-def receive(line: SpandspLine, folder: Path, *options: object, exits: int = 0) -> dict[str, Any]:
-    return faxgw("receive", line, "--out", folder, "--timeout", 30, *options, exits=exits)
+def receive(line: SpandspLine, folder: Path, *options: object, exits: int = 0, speed: int = SPEED) -> dict[str, Any]:
+    return faxgw("receive", line, "--out", folder, "--timeout", 30, *options, exits=exits, speed=speed)
 
 
-def faxgw(command: str, line: SpandspLine, *options: object, exits: int) -> dict[str, Any]:
+def faxgw(command: str, line: SpandspLine, *options: object, exits: int, speed: int) -> dict[str, Any]:
     """Run one command of the product on the line and return its JSON."""
-    words = [FAXGW, command, "--line", f"class1:{line.path}?speed={SPEED}", "--json", *options]
+    words = [FAXGW, command, "--line", f"class1:{line.path}?speed={speed}", "--json", *options]
     finished = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, timeout=LONGEST_CALL, check=False
     )
