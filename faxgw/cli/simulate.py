@@ -22,7 +22,7 @@ from faxgw.errors import RequestError
 from simulators.exchange import Exchange
 from simulators.faults import Faults
 from simulators.machine import Machine
-from simulators.modem import LIES, lying
+from simulators.modem import CARRIER_TAIL, LIES, Firmware, lying
 from simulators.pty import PseudoTerminal, linked
 from simulators.tray import Tray
 from t30.line import LineClock
@@ -31,6 +31,7 @@ from t30.rates import Modulation
 
 FAR_NUMBER = "15550100"
 """The fax machine's; whatever the modem dials, it is reached."""
+REAL = Firmware(tail=CARRIER_TAIL)
 LOOK_AGAIN = 0.05
 """Real seconds between two looks whether the modem waits for a call."""
 TIME_TO_HANG_UP = 30.0
@@ -122,7 +123,7 @@ def modem(
 
     async def simulate() -> None:
         exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), faults=faults, delay=delay)
-        terminal = exchange.modem(number, firmware=lying(*lies or ()), leads_to=FAR_NUMBER)
+        terminal = exchange.modem(number, firmware=lying(*lies or (), firmware=REAL), leads_to=FAR_NUMBER)
         machine = exchange.machine(FAR_NUMBER, station, Tray())
         if call_with:
             work = _call(machine, terminal, call_with, after=ring_after, calls=calls, report=report)
@@ -152,7 +153,7 @@ def exchange(
         exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), delay=delay)
         try:
             for _, number in plugs:
-                exchange.modem(number)
+                exchange.modem(number, firmware=REAL)
         except ValueError as error:
             raise RequestError("usage", f"--modem: {error}.") from None
         await _run(exchange, [link for link, _ in plugs], to_stderr=False)

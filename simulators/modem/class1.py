@@ -287,6 +287,7 @@ class Class1:
             if isinstance(piece, Octets):
                 self._put(piece.octets)
             piece = await self._next()
+        self._put(self._firmware.tail)
         self._put_end()
         return Result.NO_CARRIER
 

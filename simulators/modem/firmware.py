@@ -27,6 +27,11 @@ CARRIERS: Mapping[int, Modulation] = {
 """Value of ``+FTM`` and ``+FRM`` -> what is on the line."""
 
 
+CARRIER_TAIL = b"\xff" * 20 + bytes.fromhex("5B 92 E4 71 0D C8 3A 96")
+"""What a receiver makes of the end of a fast carrier: the ones that it is turned off with, and noise before the modem
+notices. efax does not find the RTC of a page that nothing follows."""
+
+
 class Flow(Enum):
     """How the modem says that its buffer is full."""
 
@@ -46,6 +51,9 @@ class Firmware:
     """What ``ATI`` n answers beside OK; an n that is not listed is ERROR."""
     classes: tuple[str, ...] = ("0", "1", "1.0")
     carriers: tuple[int, ...] = tuple(CARRIERS)
+    tail: bytes = b""
+    """What the DTE gets after the last octet that was sent: ``CARRIER_TAIL`` from a real receiver. With nothing the
+    receiver knows the end to the bit, which lets a test compare."""
     adaptive: bool = True
     """It has ``+FAR``: with ``+FAR=1`` a +FRM that meets V.21 goes over to it (``+FRH:3``)."""
     buffer: int = 4096

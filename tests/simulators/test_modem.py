@@ -10,7 +10,7 @@ from simulators.cable import Cable
 from simulators.circuit import NO_FAULTS, TRAINING, CarrierOff, CarrierOn, End, Frame, Gone, Heard, Octets, ToneHeard
 from simulators.clock import run
 from simulators.faults import Faults
-from simulators.modem import Firmware, Modem
+from simulators.modem import CARRIER_TAIL, Firmware, Modem
 from simulators.modem.class1 import fcs
 from simulators.switch import Switch
 from t30.line import Cause, LineClock, Tone
@@ -757,6 +757,19 @@ def test_a_modem_may_forget_to_double_a_dle() -> None:
         assert (await desk.said(b"NO CARRIER\r\n")).endswith(b"CONNECT\r\na\x10b" + END + b"\r\nNO CARRIER\r\n")
 
     desk_test(play, Firmware(doubles_dle=False))
+
+
+def test_a_carrier_may_have_a_tail_that_was_never_sent() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.prepare()
+        end = await desk.calls()
+        desk.cable.write(b"AT+FRM=96\r")
+        await asyncio.sleep(0.1)
+        await send_octets(end, Modulation.V29_9600, b"page")
+        answer = await desk.said(b"NO CARRIER\r\n")
+        assert answer.endswith(b"CONNECT\r\npage" + b"\xff" * 20 + CARRIER_TAIL[20:] + END + b"\r\nNO CARRIER\r\n")
+
+    desk_test(play, Firmware(tail=CARRIER_TAIL))
 
 
 def test_a_modem_may_say_connect_too_early_and_lose_what_is_written_at_once() -> None:
