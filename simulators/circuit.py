@@ -102,7 +102,9 @@ class End:
         """This end is on hook."""
         self.on_hang_up: Callable[[], None] | None = None
         """Called once, when this end goes on hook."""
-        self._ear = _Ear(circuit.clock, slack)
+        self.on_heard: Callable[[Heard], None] | None = None
+        """Called with everything that this end hears while it listens, when it is on the line."""
+        self._ear = _Ear(circuit.clock, slack, self._tap)
         self._sending: Passage | None = None
 
     def _connect(self, other: "End", *, delay: float, random: Random) -> None:
@@ -200,6 +202,10 @@ class End:
         if signal.echo is not None:
             self._back.send(thing, after=signal.echo)
 
+    def _tap(self, thing: Heard) -> None:
+        if self.on_heard:
+            self.on_heard(thing)
+
     def _cut_off(self) -> None:
         self._out.cut()
         self._back.cut()
@@ -244,12 +250,13 @@ class _Way:
 class _Ear:
     """What an end hears of the line. The other side's carrier drowns the echo of one's own."""
 
-    def __init__(self, clock: LineClock, slack: float) -> None:
+    def __init__(self, clock: LineClock, slack: float, tap: Callable[[Heard], None]) -> None:
         self.heard: deque[Heard] = deque()
         self.present: Modulation | None = None
         self.gone = False
         self._clock = clock
         self._slack = slack
+        self._tap = tap
         self._listening = False
         self._since = 0.0
         self._started = False
@@ -333,6 +340,7 @@ class _Ear:
     def _hear(self, thing: Heard) -> None:
         if self._listening:
             self.heard.append(thing)
+            self._tap(thing)
             _wake(*self._hearing)
 
 

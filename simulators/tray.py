@@ -26,7 +26,7 @@ from t30.t4 import Bitmap, Decoded, Decoder, encode
 class Sheet:
     """A page to send, which is coded as the call asks for it."""
 
-    bitmap: Bitmap
+    bitmap: Bitmap = field(repr=False)
     width: Width = Width.A4
     resolution: Resolution = Resolution.STANDARD
     length: Length = Length.A4
