@@ -135,7 +135,16 @@ class _Reception:
 
 @dataclass(slots=True)
 class _View:
-    """Goes through the steps, and knows what only several of them tell together."""
+    """Goes through the steps, and knows what only several of them tell together.
+
+    Attributes:
+        page: number of the page that is being sent or received, from 1.
+        judged: number of the page that was judged and not answered for yet; 0 if there is none.
+        pages: those to be sent, by number.
+        said: the frames of our last V.21 signal, which may come back as an echo.
+        correcting: the next page signal repeats frames.
+        in_parts: the page that was sent last goes on after this part of it.
+    """
 
     own: Party
     signals: list[Signal] = field(default_factory=list)
@@ -173,13 +182,14 @@ class _View:
         heard, self.reception = self.reception, None
         if heard is None:
             return
-        start = max(heard.start, self.signals[-1].end if self.signals else 0.0)
+        # It was estimated from the length of what came: it cannot have begun before the signal before it ended.
+        start = min(max(heard.start, self.signals[-1].end if self.signals else 0.0), heard.end)
         if heard.frames and all(each.octets in self.said for each in heard.frames):
             names = ", ".join(words.frame(each.octets).name for each in heard.frames)
             self._note(start, heard.end, Line("", f"heard its own {names}, echoed by the line"))
             return
         kind, lines = self._heard(heard)
-        self.signals.append(Signal(kind, self.own.other, min(start, heard.end), heard.end, lines))
+        self.signals.append(Signal(kind, self.own.other, start, heard.end, lines))
 
     # --------------------------------------------------------------------------------------------- what we do
 
@@ -191,9 +201,8 @@ class _View:
                     lines.append(Line("", words.CAUSES[step.result.cause], bad=True))
                 self._send(step, Kind.CALL, *lines)
             case AwaitCall() if isinstance(step.result, Ringing):
-                told = f"calls {step.result.dialled}".rstrip() + (
-                    f" from {step.result.caller}" if step.result.caller else ""
-                )
+                caller = f" from {step.result.caller}" if step.result.caller else ""
+                told = f"calls {step.result.dialled}".rstrip() + caller
                 self.signals.append(Signal(Kind.CALL, self.own.other, step.until, step.until, (Line("", told),)))
             case Answer():
                 connected = isinstance(step.result, Connected)
