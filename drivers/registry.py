@@ -7,6 +7,7 @@ from typing import Protocol, Self
 from urllib.parse import parse_qsl
 
 from t30.line import FaxLine, LineError
+from t30.rates import Modulation
 
 DRIVERS: Mapping[str, str] = {
     "class1": "drivers.class1.modem:Class1Line",
@@ -18,6 +19,16 @@ EXAMPLE = "class1:/dev/ttyACM0"
 
 class Line(FaxLine, Protocol):
     """A line that was opened here: a ``FaxLine`` that must be closed."""
+
+    @property
+    def sends(self) -> frozenset[Modulation]:
+        """What it can send: a station must not try anything else."""
+        ...
+
+    @property
+    def receives(self) -> frozenset[Modulation]:
+        """What it can receive: a station must not promise anything else."""
+        ...
 
     async def close(self) -> None:
         """Go on hook as well as can be and release the port. Never raises; may be called more than once."""

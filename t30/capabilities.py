@@ -1,7 +1,7 @@
 """DIS, DTC and DCS (T.30 Table 2), declared once; what a station can do; and what two stations agree on."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from t30.fif import Fif, Pattern, bit
 from t30.pages import Coding, Length, PageFormat, PageLimits, Resolution, Width
@@ -199,6 +199,11 @@ class Station:
     nonstandard: bytes = b""
     """Information field of NSF, sent before DIS when there is one: country and provider code, then the vendor's own."""
     quality: Quality = Quality()
+
+    def limited_to(self, modulations: frozenset[Modulation]) -> "Station":
+        """Return this station on a modem that can do only these: without the families that it lacks a rate of."""
+        able = {family for family in self.families if all(m.long in modulations for m in best_first([family]))}
+        return replace(self, families=frozenset(able))
 
     def dis(self) -> Dis:
         """Return what this station says that it can do."""

@@ -68,7 +68,7 @@ class Class1Line:
     """One modem. Made by ``open`` or, on a stream of one's own, by ``attach``.
 
     Attributes:
-        modem: what it is and can do: ``sends`` and ``receives`` bound what a station may promise.
+        modem: what it is and can do.
     """
 
     def __init__(self, talk: Conversation, modem: Modem, options: Options) -> None:
@@ -80,6 +80,16 @@ class Class1Line:
         self._before = Before.NOBODY
         self._prepared = False
         self._tells_caller = False
+
+    @property
+    def sends(self) -> frozenset[Modulation]:
+        """What the modem can send, by ``+FTM=?``."""
+        return self.modem.sends
+
+    @property
+    def receives(self) -> frozenset[Modulation]:
+        """What the modem can receive, by ``+FRM=?``."""
+        return self.modem.receives
 
     @classmethod
     async def open(cls, url: LineUrl) -> Self:

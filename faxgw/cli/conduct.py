@@ -42,7 +42,7 @@ class Call:
     direction: Direction
     line: str
     station: Station
-    procedure: Procedure[Outcome]
+    procedure: Callable[[Station], Procedure[Outcome]]
     trace: Path | None
     json: bool
     pages: int | None = None
@@ -85,13 +85,15 @@ async def _conduct(call: Call, pages: Pages, console: Console) -> Outcome:
 
 async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "asyncio.Task[Outcome]") -> Outcome:
     limits = _Limits(call, task.cancel, lambda: typer.echo("listening", err=call.json))
+    can = line.sends if call.direction is Direction.OUT else line.receives
+    station = call.station.limited_to(can)
     with ExitStack() as until_end:
         observers: list[Observer] = [limits, until_end.enter_context(Progress(console, line.clock, call.pages))]
         recorder: Recorder | None = None
         if call.trace:
-            recorder = Recorder(call.trace, direction=call.direction, line=call.line, station=call.station)
+            recorder = Recorder(call.trace, direction=call.direction, line=call.line, station=station)
             observers.append(until_end.enter_context(recorder))
-        outcome = await run_call(Session(call.procedure), line, pages, observers)
+        outcome = await run_call(Session(call.procedure(station)), line, pages, observers)
         if limits.nobody_called:
             outcome = replace(outcome, reason=Reason("call.none", f"nobody called within {call.wait:g} s"))
         if recorder:

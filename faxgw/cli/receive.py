@@ -48,5 +48,5 @@ def receive(
         width=width,
         length=length,
     )
-    call = Call(Direction.IN, line, station, answering(station), trace, json, wait=timeout, longest=max_call)
+    call = Call(Direction.IN, line, station, answering, trace, json, wait=timeout, longest=max_call)
     report(call, conduct(call, PageTarget(out)))

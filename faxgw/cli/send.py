@@ -50,6 +50,13 @@ def send(
     above = Header(ident, datetime.now()) if header else None
     with open_document(files, RenderOptions(resolution=resolution, paper=page, header=above)) as document:
         call = Call(
-            Direction.OUT, line, station, calling(station, to), trace, json, pages=len(document), longest=max_call
+            Direction.OUT,
+            line,
+            station,
+            lambda ours: calling(ours, to),
+            trace,
+            json,
+            pages=len(document),
+            longest=max_call,
         )
         report(call, conduct(call, PageSource(document)))

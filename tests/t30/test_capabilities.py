@@ -116,6 +116,13 @@ def test_scan_lines_last_as_long_as_the_receiver_asks() -> None:
     assert terms.dcs(PageFormat(Width.A4, Length.A4, Resolution.FINE, Coding.MH, ecm=False), LADDER[2]).scan_time == 10
 
 
+def test_a_station_does_not_promise_what_its_modem_lacks() -> None:
+    v29_modem = frozenset(LADDER[2:]) | {Modulation.V17_14400_SHORT}
+    station = Station().limited_to(v29_modem)
+    assert station.families == {Family.V27TER, Family.V29}
+    assert Station().limited_to(frozenset(Modulation)) == Station()
+
+
 def test_error_correction_needs_no_fill() -> None:
     slow = Dis().but(receiver=True, scan_time=ScanTime(40, 40), ecm=True)
     terms = agree(Station(), slow)
