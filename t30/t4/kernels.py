@@ -308,9 +308,12 @@ def _start(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.b
         s[PHASE] = RUNS
     elif s[CODING] == MR:
         s[PHASE] = CODED_2D if s[TWO_D] else RUNS
-        if not announced or (s[TWO_D] and not s[REFERENCE_GOOD]):
+        if not announced:
             _spoil(stream, s, page, damaged)
-            s[SPOILT] = announced or s[ROWS] > 0  # before its first EOL a page has no rows
+            s[SPOILT] = s[ROWS] > 0  # before its first EOL a page has no rows
+        elif s[TWO_D] and not s[REFERENCE_GOOD]:
+            _spoil(stream, s, page, damaged)
+            s[MARK] = position - s[SHORTEST]  # nothing is known to be wrong with it: it counts, however short
     else:
         s[PHASE] = CODED_2D
         if announced:

@@ -92,6 +92,12 @@ def test_a_row_cut_off_by_the_end_of_input_is_damaged() -> None:
     assert read("1" + "001 1011", Coding.MMR)[0] == [ROWS[PLAIN], "?"]
 
 
+@pytest.mark.parametrize(("row", "becomes"), [("0111 1", "?"), ("0111 001", "..######")])
+def test_an_eol_is_found_though_a_code_word_took_one_of_its_zeros(row: str, becomes: str) -> None:
+    rows = [ROWS[PLAIN], becomes, ROWS[BLACK]]
+    assert read(EOL + PLAIN + EOL + row + EOL + BLACK + EOL * 6) == (rows, True)
+
+
 @pytest.mark.parametrize("hit", range(12))
 def test_an_eol_hit_by_noise_costs_no_more_than_one_row_and_shifts_nothing(hit: int) -> None:
     eol = EOL[:hit] + "01"[EOL[hit] == "0"] + EOL[hit + 1 :]
@@ -147,6 +153,17 @@ def test_damage_in_mr_lasts_until_the_next_row_coded_by_itself() -> None:
     _, page = decode(Coding.MR, 1728, [bytes(octets)])
     assert list(np.flatnonzero(page.damaged)) == [first, first + 1, first + 2, first + 3]
     assert np.array_equal(page.bitmap.words[~page.damaged], bitmap.words[~page.damaged])
+
+
+def test_rows_of_mr_that_lean_on_a_damaged_one_are_damaged_however_short() -> None:
+    bits = [EOL + "1" + HALVES, EOL + "0" + "11", EOL + "1" + "1111 11", *[EOL + "0" + "11"] * 2, EOL + "1" + BLACK]
+    rows = [ROWS[HALVES], ROWS[HALVES], "?", "?", "?", ROWS[BLACK]]
+    assert read("".join(bits) + (EOL + "1") * 6, Coding.MR) == (rows, True)
+
+
+@pytest.mark.parametrize("stray", ["1", "0110 1011 0101"])
+def test_bits_before_the_first_eol_of_mr_are_no_row(stray: str) -> None:
+    assert read(stray + EOL + "1" + HALVES + (EOL + "1") * 6, Coding.MR) == ([ROWS[HALVES]], True)
 
 
 def test_damage_ends_an_mmr_page_with_a_row_marked() -> None:
