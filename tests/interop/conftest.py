@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,14 @@ class SpandspLine:
 
     path: str
     process: subprocess.Popen[str]
+    dialogue: Path
+
+    def await_said(self, words: str, *, times: int) -> None:
+        """Wait until the DTE has said this so often."""
+        gives_up = time.monotonic() + LONGEST_CALL
+        while self.dialogue.read_text().count(words) < times:
+            assert time.monotonic() < gives_up, f"{words} was not said {times} times"
+            time.sleep(0.01)
 
     def report(self) -> dict[str, Any]:
         """End the modem and return what it says about the call."""
@@ -56,7 +65,7 @@ def spandsp_line(peer_library: Callable[[str], str], tmp_path: Path) -> Iterator
                 text=True,
             )
         assert process.stdout
-        running.append(SpandspLine(process.stdout.readline().strip(), process))
+        running.append(SpandspLine(process.stdout.readline().strip(), process, dialogue))
         return running[-1]
 
     yield start

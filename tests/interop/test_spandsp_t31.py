@@ -1,8 +1,10 @@
 """faxgw through a modem and to a fax machine that nobody here wrote: libspandsp's, over a pseudo-terminal."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,41 @@ def test_a_modem_unplugged_in_mid_page_ends_the_call_and_keeps_the_page_before(
     assert differences([FIRST], read_pages(tmp_path / "inbox" / "fax.tif")[:1]) == []
 
 
+@pytest.mark.parametrize(("way", "carrier"), [("send", "AT+FTM=146"), ("receive", "AT+FRM=146")])
+def test_interrupted_in_mid_page_it_says_goodbye_hangs_up_and_is_gone_in_time(
+    spandsp_line: Start, tmp_path: Path, way: str, carrier: str
+) -> None:
+    document = two_pages(tmp_path)
+    if way == "send":
+        line = spandsp_line("--answer", tmp_path / "out.tif", "--speed", SPEED)
+        words = faxgw_words("send", line, "--to", "5550100", document, speed=SPEED)
+    else:
+        line = spandsp_line("--call-with", document, "--speed", SPEED)
+        words = faxgw_words("receive", line, "--out", tmp_path / "inbox", speed=SPEED)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        line.await_said(carrier, times=2)
+        running.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
+        printed, told = running.communicate(timeout=20)
+        took = time.monotonic() - interrupted
+    print(told, printed)
+    assert running.returncode == 1
+    result = json.loads(printed)
+    assert (result["outcome"], result["reason"]["code"]) == ("partial", "call.canceled")
+    assert took < 3.0
+    report = line.report()
+    assert report["on_hook"]
+    if way == "send":  # a machine that is sending itself does not hear our DCN
+        assert "DCN" in report["text"]
+
+
+def test_a_recorded_call_replays(spandsp_line: Start, tmp_path: Path) -> None:
+    line = spandsp_line("--answer", tmp_path / "out.tif", "--speed", SPEED)
+    send(line, write_pages(tmp_path / "in.tif", [text_page(60)]), "--trace", tmp_path / "call.jsonl")
+    replayed = subprocess.run([FAXGW, "replay", tmp_path / "call.jsonl"], capture_output=True, text=True, check=False)
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+
+
 def every_size() -> list[tuple[Pels, tuple[int, int]]]:
     """Draw a page of each size, so that every page break is a new negotiation (EOM)."""
     return [(text_page(120, title=f"{width} {dpi}", width=width), dpi) for width, dpi in SIZES]
@@ -189,11 +226,14 @@ def receive(line: SpandspLine, folder: Path, *options: object, exits: int = 0, s
 
 def faxgw(command: str, line: SpandspLine, *options: object, exits: int, speed: int) -> dict[str, Any]:
     """Run one command of the product on the line and return its JSON."""
-    words = [FAXGW, command, "--line", f"class1:{line.path}?speed={speed}", "--json", *options]
-    finished = subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, timeout=LONGEST_CALL, check=False
-    )
+    words = faxgw_words(command, line, *options, speed=speed)
+    finished = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST_CALL, check=False)
     print(f"--- faxgw {command}\n{finished.stdout}\n{finished.stderr}")
     assert finished.returncode == exits
     result: dict[str, Any] = json.loads(finished.stdout)
     return result
+
+
+def faxgw_words(command: str, line: SpandspLine, *options: object, speed: int) -> list[str]:
+    words = [FAXGW, command, "--line", f"class1:{line.path}?speed={speed}", "--json", *options]
+    return [str(word) for word in words]
