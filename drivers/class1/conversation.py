@@ -17,11 +17,11 @@ FLOOR = 1.0
 """Real seconds that a modem is given at least, however fast the line's clock runs: it may share a busy machine."""
 AHEAD = 0.5
 """Seconds of page data that are kept written ahead of the line."""
-PIECE = 512
-"""Octets written at a time; a cancelled page goes on for no more than that and what is ahead."""
-SOFTWARE_PIECE, SOFTWARE_LOW = 64, 128
-"""The same with XON/XOFF, and how few octets must be pending before more are written: it must act soon, so that 256
-octets, stuffing included, are in the kernel's queue at most."""
+PIECE, PENDING = 0.1, 512
+"""Seconds of page data written at a time, and octets that may be pending when more are written. A cancelled page goes
+on for no more than that and what is ahead."""
+SOFTWARE_PIECE, SOFTWARE_PENDING = 64, 128
+"""Octets for both with XON/XOFF, which must act soon: stuffed, they make 256 in the kernel's queue at most."""
 STALLED = 30.0
 """Seconds of the line after which a modem that takes no more data is given up."""
 
@@ -168,8 +168,8 @@ class Conversation:
             LineError: if it is gone.
         """
         software = self.dialogue.software_flow
-        piece = SOFTWARE_PIECE if software else PIECE
-        low = SOFTWARE_LOW if software else PIECE
+        piece = min(max(1, round(bps / 8 * PIECE)), SOFTWARE_PIECE if software else PENDING)
+        low = SOFTWARE_PENDING if software else PENDING
         stalled = self.patience(STALLED)
         began = self.clock.now()
         for start in range(0, len(octets), piece):
