@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 LONGEST_CALL = 120.0
+LONGEST_SOAK = 900.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def spandsp_calls(peer_library: Callable[[str], str]) -> Callable[[list[dict[str
     def make(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "tests.interop.spandsp_t30"]
         asked = "".join(json.dumps(call) + "\n" for call in calls)
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=LONGEST_CALL, check=False)
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=LONGEST_SOAK, check=False)
         print(done.stderr)
         assert done.returncode == 0
         return [json.loads(line) for line in done.stdout.splitlines()]
