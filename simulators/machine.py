@@ -85,13 +85,14 @@ class Machine:
 
     async def send(self, number: str) -> Outcome:
         """Call a number and send what is in the tray."""
-        return await self._run(calling(self.station, number))
+        return await self.run(calling(self.station, number))
 
     async def receive(self) -> Outcome:
         """Wait for a call and take what it brings."""
-        return await self._run(answering(self.station))
+        return await self.run(answering(self.station))
 
-    async def _run(self, procedure: Procedure[Outcome]) -> Outcome:
+    async def run(self, procedure: Procedure[Outcome]) -> Outcome:
+        """Run any procedure on this machine's line."""
         session = Session(self.habit.live(procedure))
         self.transcript = []
         began = self.line.clock.now()
