@@ -14,7 +14,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 from PIL import Image, ImageOps
 
-from faxgw.documents.layout import PageShape, PelForPel
+from faxgw.documents.layout import LINES_PER_MM, PageShape, PelForPel, scan_line_mm
 from faxgw.documents.screening import Grey
 from faxgw.documents.text import text_to_pdf
 from faxgw.errors import RequestError
@@ -154,8 +154,10 @@ class ImageInput:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Opened here: from a path, Pillow maps an uncompressed TIFF into memory and garbles it if it lies on its side.
+        self._file = path.open("rb")
         try:
-            self._image = Image.open(path, formats=IMAGE_FORMATS)
+            self._image = Image.open(self._file, formats=IMAGE_FORMATS)
             self.shapes = list(self._shapes())
             if self._image.format != "TIFF":
                 self._image.copy()
@@ -172,6 +174,7 @@ class ImageInput:
             image = self._seek(page)
             size = (down, across) if turned else (across, down)
             image.draft("L", size)
+            image.load()
             image = _grey(ImageOps.exif_transpose(image))
             smaller = image.width > size[0] or image.height > size[1]
             image = image.resize(size, Image.Resampling.HAMMING if smaller else Image.Resampling.BICUBIC)
@@ -184,14 +187,15 @@ class ImageInput:
     def close(self) -> None:
         """Let go of the file."""
         self._image.close()
+        self._file.close()
 
     def _seek(self, page: int) -> Image.Image:
-        """Go to a page; a JPEG once decoded cannot be drafted smaller again, so other files are opened anew."""
+        """Go to a page; a JPEG once decoded cannot be drafted smaller again, so other files are read anew."""
         if self._image.format == "TIFF":
             self._image.seek(page)
         else:
-            self._image.close()
-            self._image = Image.open(self._path, formats=IMAGE_FORMATS)
+            self._file.seek(0)
+            self._image = Image.open(self._file, formats=IMAGE_FORMATS)
         return self._image
 
     def _shapes(self) -> Iterator[PageShape]:
@@ -268,11 +272,14 @@ def _image_shape(image: Image.Image) -> PageShape:
     sized = min(told) >= LEAST_DPI
     dpi = told if sized else (NO_SIZE_DPI, NO_SIZE_DPI)
     orientation = image.getexif().get(274, 1)
-    own = _pel_for_pel(image, dpi) if sized and orientation == 1 else None
-    across_mm, down_mm = across / dpi[0] * 25.4, down / dpi[1] * 25.4
     if orientation >= 5:
-        across_mm, down_mm = down_mm, across_mm
-    return PageShape(across_mm, down_mm, sized, own)
+        # Stored on its side; dots per inch are as stored. Pillow tells the size of a TIFF as seen, of others as stored.
+        dpi = dpi[::-1]
+        across, down = (across, down) if image.format == "TIFF" else (down, across)
+    own = _pel_for_pel(image, dpi) if sized and orientation == 1 else None
+    if own is not None:
+        return PageShape(scan_line_mm(own.width, own.resolution), own.rows / LINES_PER_MM[own.resolution], True, own)
+    return PageShape(across / dpi[0] * 25.4, down / dpi[1] * 25.4, sized)
 
 
 def _pel_for_pel(image: Image.Image, dpi: tuple[float, ...]) -> PelForPel | None:

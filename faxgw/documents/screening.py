@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from t30.pages import Resolution
 
@@ -44,7 +44,10 @@ STEEP = 24
 """Grey levels between neighbours: text and lines, even smoothed, are steeper than this around every grey pel."""
 
 PICTURE_SHARE = 0.2
-"""A region is a picture if this share of its pels is an even grey, or of its surroundings."""
+"""A region is a picture if this share of its pels and of its surroundings is an even grey."""
+
+MOST_GROWTH = 64
+"""Regions, of 2 mm each, that a picture may grow over light greys."""
 
 
 class Screen(Enum):
@@ -109,8 +112,10 @@ def _paper_made_white(grey: Grey) -> Grey:
     """Stretch the greys so that the paper of a scan is white, where most of the page is one light grey."""
     counts = np.bincount(grey.ravel(), minlength=256)
     around = np.convolve(counts, np.ones(17), "same")
-    paper = int(around[160:].argmax()) + 160
-    if paper > 250 or around[paper] < 0.4 * grey.size:
+    peak = int(around[160:].argmax()) + 160
+    near = slice(peak - 8, peak + 9)
+    paper = round(float((counts[near] * np.arange(256)[near]).sum()) / max(1, int(counts[near].sum())))
+    if paper > 250 or counts[near].sum() < 0.4 * grey.size:
         return grey
     stretched = np.minimum(np.arange(256) * 255 // (paper - 8), 255).astype(np.uint8)
     return stretched[grey]
@@ -118,29 +123,44 @@ def _paper_made_white(grey: Grey) -> Grey:
 
 def _pictures(grey: Grey, resolution: Resolution) -> Black | None:
     """Return which pels lie in a picture, None for none at all."""
-    even = _even_grey(grey)
-    if not even.any():
+    even = _even(grey)
+    mid = even & (grey > BLACKER) & (grey < WHITER)
+    if not mid.any():
         return None
-    rows, pels = (2 * side for side in DOT_CELL[resolution])
-    padded = np.pad(even, ((0, -even.shape[0] % rows), (0, -even.shape[1] % pels)))
-    share = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // pels, pels).mean(axis=(1, 3))
-    around = Image.fromarray((share * 255).astype(np.uint8)).filter(ImageFilter.BoxBlur(1))
-    found = Image.fromarray(((np.asarray(around) > PICTURE_SHARE * 255) * 255).astype(np.uint8))
-    # Closed over gaps of a few regions: a bright sky and a dark coat belong to the picture around them.
-    closed = np.asarray(found.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(3))) > 0
-    if not closed.any():
+    region = tuple(2 * side for side in DOT_CELL[resolution])
+    found = _mask(_shares(mid, region).filter(ImageFilter.BoxBlur(1)), PICTURE_SHARE)
+    # Closed over small gaps, and grown over light greys: a dark coat and a pale sky belong to the picture around them.
+    found = found.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(3))
+    light = _mask(_shares(even & (grey < LIGHTEST_DOT), region), 0.5)
+    for _ in range(MOST_GROWTH):
+        grown = ImageChops.lighter(found, ImageChops.darker(found.filter(ImageFilter.MaxFilter(3)), light))
+        if grown == found:
+            break
+        found = grown
+    pictures = np.asarray(found) > 0
+    if not pictures.any():
         return None
-    whole: Black = closed.repeat(rows, axis=0).repeat(pels, axis=1)[: grey.shape[0], : grey.shape[1]]
+    whole: Black = pictures.repeat(region[0], axis=0).repeat(region[1], axis=1)[: grey.shape[0], : grey.shape[1]]
     return whole
 
 
-def _even_grey(grey: Grey) -> Black:
-    """Return the pels that are grey and differ little from all four neighbours."""
-    even = (grey > BLACKER) & (grey < WHITER)
-    for axis in (0, 1):
-        flat = np.abs(np.diff(grey.astype(np.int16), axis=axis)) < STEEP
-        ahead = (slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))
-        behind = (slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))
-        even[ahead] &= flat
-        even[behind] &= flat
+def _even(grey: Grey) -> Black:
+    """Return the pels that differ little from all four neighbours."""
+    even = np.ones(grey.shape, np.bool_)
+    for pels, marks in ((grey, even), (grey.T, even.T)):
+        steep = np.abs(np.diff(pels.astype(np.int16), axis=0)) >= STEEP
+        marks[1:][steep] = False
+        marks[:-1][steep] = False
     return even
+
+
+def _shares(pels: Black, region: tuple[int, ...]) -> Image.Image:
+    """Return the share of each region's pels that are true, 255 for all."""
+    rows, across = region
+    padded = np.pad(pels, ((0, -pels.shape[0] % rows), (0, -pels.shape[1] % across)))
+    parts = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // across, across)
+    return Image.fromarray((parts.mean(axis=(1, 3)) * 255).astype(np.uint8))
+
+
+def _mask(shares: Image.Image, least: float) -> Image.Image:
+    return Image.fromarray(((np.asarray(shares) > least * 255) * 255).astype(np.uint8))

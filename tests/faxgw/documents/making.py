@@ -1,0 +1,91 @@
+"""What the tests of documents make and compare: limits, pictures, PDFs, and pages read back by Pillow and pdfium."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pikepdf
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+from numpy.typing import NDArray
+from PIL import Image
+
+from t30.pages import Coding, Length, PageLimits, Resolution, Width
+from t30.t4 import Bitmap
+
+Pels = NDArray[np.uint8]
+
+
+def limits(
+    *resolutions: Resolution,
+    width: Width = Width.A4,
+    length: Length = Length.UNLIMITED,
+    coding: Coding = Coding.MMR,
+    ecm: bool = True,
+) -> PageLimits:
+    return PageLimits(width, length, frozenset(resolutions or Resolution), coding, ecm)
+
+
+def text_like(rows: int, pels: int, seed: int = 1) -> Pels:
+    """Black strokes on white, the kind of page that faxes are."""
+    random = np.random.default_rng(seed)
+    page = np.zeros((rows, pels), np.uint8)
+    for _ in range(rows // 8):
+        top, left = int(random.integers(rows)), int(random.integers(pels))
+        page[top : top + int(random.integers(1, 9)), left : left + int(random.integers(1, 60))] = 1
+    return page
+
+
+def fax_tiff(path: Path, pages: Sequence[Pels], *, dpi: tuple[float, float], compression: str = "group4") -> Path:
+    """Write a bilevel TIFF with Pillow and libtiff."""
+    images = [Image.fromarray((1 - page) * 255).convert("1") for page in pages]
+    images[0].save(path, save_all=True, append_images=images[1:], compression=compression, dpi=dpi)
+    return path
+
+
+def pdf_page(path: Path, content: bytes, *, across_mm: float = 210.0, down_mm: float = 297.0, pages: int = 1) -> Path:
+    """Write a PDF whose pages draw ``content``, in which 1 unit is 1 mm."""
+    pdf = pikepdf.new()
+    box = [0, 0, across_mm / 25.4 * 72, down_mm / 25.4 * 72]
+    for _ in range(pages):
+        stream = pdf.make_stream(b"%.6f 0 0 %.6f 0 0 cm " % (72 / 25.4, 72 / 25.4) + content)
+        pdf.pages.append(pikepdf.Page(pikepdf.Dictionary(Type=pikepdf.Name.Page, MediaBox=box, Contents=stream)))
+    pdf.save(path)
+    return path
+
+
+def tiff_pages(path: Path) -> list[Pels]:
+    """Read every page of a TIFF by libtiff, 1 = black."""
+    with Image.open(path) as image:
+        pages = []
+        for page in range(image.n_frames):  # type: ignore[attr-defined]
+            image.seek(page)
+            pages.append(1 - np.asarray(image.convert("L")) // 255)
+        return pages
+
+
+def pdf_pels(path: Path, page: int, *, pels: int, rows: int) -> Pels:
+    """Draw a page of a PDF by pdfium with one pel for each of the fax's, 1 = black."""
+    pdf = pdfium.PdfDocument(path)
+    opened = pdf[page]
+    bitmap = pdfium.PdfBitmap.new_native(pels, rows, pdfium_c.FPDFBitmap_Gray)
+    bitmap.fill_rect((255, 255, 255, 255), 0, 0, pels, rows)
+    pdfium_c.FPDF_RenderPageBitmap(bitmap, opened, 0, 0, pels, rows, 0, 0)
+    grey = bitmap.to_numpy().reshape(rows, -1)[:, :pels].copy()
+    for part in (bitmap, opened, pdf):
+        part.close()
+    black: Pels = (grey < 128).astype(np.uint8)
+    return black
+
+
+def bounds(bitmap: Bitmap) -> tuple[int, int, int, int]:
+    """Return the first and last black row and the first and last black pel."""
+    rows, pels = np.nonzero(bitmap.pels())
+    return int(rows.min()), int(rows.max()), int(pels.min()), int(pels.max())
+
+
+def jpeg(image: Image.Image, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", **options)
+    return out.getvalue()

@@ -1,0 +1,238 @@
+"""Files that cannot be sent, hostile ones among them: one clear sentence each, and nothing left running."""
+
+import io
+import os
+import struct
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pikepdf
+import pytest
+from PIL import Image
+
+from faxgw.documents.document import RenderOptions, open_document
+from faxgw.documents.renderer import WorkerLimits
+from faxgw.documents.sample import write_sample
+from faxgw.errors import RequestError
+from tests.faxgw.documents.making import limits, pdf_page
+
+
+def sample(folder: Path) -> Path:
+    path = folder / "sample.pdf"
+    write_sample(path)
+    return path
+
+
+def png_header(across: int, down: int) -> bytes:
+    """Make a PNG that says it is that large, and has next to no data."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", across, down, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+
+
+def noise(kind: str) -> bytes:
+    image = Image.fromarray(np.random.default_rng(5).integers(0, 256, (300, 300), np.uint8))
+    out = io.BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
+def encrypted(folder: Path) -> bytes:
+    out = io.BytesIO()
+    with pikepdf.open(sample(folder)) as pdf:
+        pdf.save(out, encryption=pikepdf.Encryption(user="secret", owner="owner"))
+    return out.getvalue()
+
+
+def without_pages() -> bytes:
+    out = io.BytesIO()
+    pikepdf.new().save(out)
+    return out.getvalue()
+
+
+def with_a_40000_pel_image() -> bytes:
+    """Pdfium draws nothing in its place and reports nothing."""
+    pdf = pikepdf.new()
+    image = pdf.make_stream(
+        b"\0" * 9,
+        Type=pikepdf.Name.XObject,
+        Subtype=pikepdf.Name.Image,
+        Width=40000,
+        Height=40000,
+        ColorSpace=pikepdf.Name.DeviceRGB,
+        BitsPerComponent=8,
+    )
+    page = pikepdf.Dictionary(
+        Type=pikepdf.Name.Page,
+        MediaBox=[0, 0, 595, 842],
+        Contents=pdf.make_stream(b"q 500 0 0 500 0 0 cm /P Do Q"),
+        Resources=pikepdf.Dictionary(XObject=pikepdf.Dictionary(P=image)),
+    )
+    pdf.pages.append(pikepdf.Page(page))
+    out = io.BytesIO()
+    pdf.save(out)
+    return out.getvalue()
+
+
+def endless(path: Path) -> Path:
+    """Write a page of nine forms, each of which draws the next one twelve times."""
+    pdf = pikepdf.new()
+    form = pdf.make_stream(b"0 0 1 1 re f", Type=pikepdf.Name.XObject, Subtype=pikepdf.Name.Form, BBox=[0, 0, 600, 900])
+    for _ in range(9):
+        resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary(X=form))
+        form = pdf.make_stream(
+            b"/X Do " * 12,
+            Type=pikepdf.Name.XObject,
+            Subtype=pikepdf.Name.Form,
+            BBox=[0, 0, 600, 900],
+            Resources=resources,
+        )
+    page = pikepdf.Dictionary(
+        Type=pikepdf.Name.Page,
+        MediaBox=[0, 0, 595, 842],
+        Contents=pdf.make_stream(b"/X Do"),
+        Resources=pikepdf.Dictionary(XObject=pikepdf.Dictionary(X=form)),
+    )
+    pdf.pages.append(pikepdf.Page(page))
+    pdf.save(path)
+    return path
+
+
+def refusal(path: Path, options: RenderOptions | None = None) -> RequestError:
+    """Open and draw the file, which must be refused at one or the other; the sentence must name the file."""
+    with pytest.raises(RequestError) as refused, open_document([path], options) as document:
+        document.bitmap(0, document.layout(0, limits()))
+    assert path.name in refused.value.reason
+    assert refused.value.reason.endswith(".")
+    assert "\n" not in refused.value.reason
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("name", "octets", "code"),
+    [
+        ("empty.pdf", b"", "document.empty"),
+        ("random.dat", np.random.default_rng(1).bytes(4000), "document.unreadable"),
+        ("zeros.tif", bytes(500), "document.unreadable"),
+        ("program", b"\x7fELF\2\1\1" + bytes(200), "document.unreadable"),
+        ("junk.pdf", b"%PDF-1.7\nnothing of the kind", "document.damaged"),
+        ("no-pages.pdf", without_pages(), "document.no_pages"),
+        ("left-out.pdf", with_a_40000_pel_image(), "document.too_large"),
+        ("huge.png", png_header(100_000, 100_000), "document.too_large"),
+        ("wide.png", png_header(100_000, 10), "document.too_large"),
+        ("large.png", png_header(20_000, 20_000), "document.too_large"),
+        ("short.png", png_header(300, 300), "document.damaged"),
+        ("cut.png", noise("PNG")[:30_000], "document.damaged"),
+        ("cut.jpg", noise("JPEG")[:9_000], "document.damaged"),
+        ("cut.tif", noise("TIFF")[:40_000], "document.damaged"),
+        ("header.tif", b"II*\0\x08\0\0\0", "document.damaged"),
+        ("no-pages.tif", b"II*\0\0\0\0\0", "document.damaged"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_in_one_sentence(tmp_path: Path, name: str, octets: bytes, code: str) -> None:
+    (tmp_path / name).write_bytes(octets)
+    assert refusal(tmp_path / name).code == code
+
+
+def test_an_encrypted_pdf_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.pdf").write_bytes(encrypted(tmp_path))
+    refused = refusal(tmp_path / "secret.pdf")
+    assert (refused.code, "is encrypted" in refused.reason) == ("document.encrypted", True)
+
+
+def test_a_pdf_that_only_forbids_changes_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "owner.pdf"
+    with pikepdf.open(sample(tmp_path)) as pdf:
+        pdf.save(path, encryption=pikepdf.Encryption(user="", owner="owner"))
+    with open_document([path]) as document:
+        assert len(document) == 3
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "not-there.pdf").code == "document.missing"
+    assert refusal(tmp_path).code == "document.unreadable"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    path = sample(tmp_path)
+    path.chmod(0)
+    assert refusal(path).code == "document.unreadable"
+
+
+def test_no_file_at_all_is_refused() -> None:
+    with pytest.raises(RequestError, match="no document to send"):
+        open_document([])
+
+
+def test_a_large_image_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "huge.png").write_bytes(png_header(100_000, 100_000))
+    began = time.monotonic()
+    refusal(tmp_path / "huge.png", RenderOptions(limits=WorkerLimits(memory=64 << 20)))
+    assert time.monotonic() - began < 5
+
+
+def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_drawn(tmp_path: Path) -> None:
+    slow, good = endless(tmp_path / "slow.pdf"), pdf_page(tmp_path / "good.pdf", b"10 10 50 50 re f")
+    with open_document([slow, good], RenderOptions(limits=WorkerLimits(seconds=1))) as document:
+        with pytest.raises(RequestError, match=r"Page 1 of slow\.pdf takes longer than 1 s") as refused:
+            document.bitmap(0, document.layout(0, limits()))
+        assert refused.value.code == "document.timeout"
+        assert document.bitmap(1, document.layout(1, limits())).pels().any()
+
+
+def test_a_page_that_needs_too_much_memory_is_refused_and_the_gateway_lives(tmp_path: Path) -> None:
+    path = tmp_path / "page.pdf"
+    pdf_page(path, b"0 0 100 100 re f")
+    refused = refusal(path, RenderOptions(limits=WorkerLimits(memory=4 << 20)))
+    assert refused.code in {"document.too_large", "document.crashed"}
+
+
+def test_closing_ends_a_page_in_mid_drawing(tmp_path: Path) -> None:
+    document = open_document([endless(tmp_path / "slow.pdf")])
+    failures: list[BaseException] = []
+
+    def draw() -> None:
+        try:
+            document.bitmap(0, document.layout(0, limits()))
+        except RequestError as error:
+            failures.append(error)
+
+    drawing = threading.Thread(target=draw)
+    drawing.start()
+    drawing.join(0.3)
+    assert drawing.is_alive()
+    document.close()
+    drawing.join(5)
+    assert not drawing.is_alive()
+    assert len(failures) == 1
+
+
+@pytest.mark.soak
+def test_random_damage_to_any_kind_of_file_ends_in_pages_or_in_a_refusal(
+    tmp_path: Path, soak: bool, soak_seed: int
+) -> None:
+    random = np.random.default_rng(soak_seed)
+    wholes = {"pdf": sample(tmp_path).read_bytes(), **{kind: noise(kind.upper()) for kind in ("png", "tiff", "jpeg")}}
+    options = RenderOptions(limits=WorkerLimits(seconds=20))
+    for number in range(2000 if soak else 24):
+        kind = list(wholes)[number % len(wholes)]
+        octets = bytearray(wholes[kind])
+        for _ in range(int(random.integers(1, 20))):
+            octets[int(random.integers(0, min(len(octets), 4000)))] = int(random.integers(256))
+        path = tmp_path / f"damaged.{kind}"
+        path.write_bytes(octets)
+        try:
+            with open_document([path], options) as document:
+                document.bitmap(0, document.layout(0, limits()))
+        except RequestError as refused:
+            assert refused.code.startswith("document.")
+            assert refused.code != "document.crashed", f"seed {soak_seed}, file {number}: {refused.reason}"
