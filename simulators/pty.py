@@ -138,7 +138,7 @@ def linked(path: str, link: Path | None) -> Iterator[None]:
         yield
         return
     if link.exists() and not link.is_symlink():
-        raise FileExistsError(errno.EEXIST, "something that is no link is there", str(link))
+        raise FileExistsError(errno.EEXIST, "something else is there", str(link))
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.symlink_to(path)
     fresh.replace(link)

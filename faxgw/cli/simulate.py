@@ -6,8 +6,10 @@ import signal
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -122,13 +124,15 @@ def modem(
         typer.echo(in_words(outcome), err=json)
 
     async def simulate() -> None:
+        source = await _prepared(call_with) if call_with else None
+        await _load_codec()
         exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), faults=faults, delay=delay)
         terminal = exchange.modem(number, firmware=lying(*lies or (), firmware=REAL), leads_to=FAR_NUMBER)
         machine = exchange.machine(FAR_NUMBER, station, Tray())
-        if call_with:
-            work = _call(machine, terminal, call_with, after=ring_after, calls=calls, report=report)
+        if source:
+            work = partial(_call, machine, terminal, source, after=ring_after, calls=calls, report=report)
         else:
-            work = _answer(machine, answer, calls, report)
+            work = partial(_answer, machine, answer, calls, report)
         await _run(exchange, [link], work, to_stderr=json)
 
     asyncio.run(simulate())
@@ -166,13 +170,28 @@ def exchange(
 Report = Callable[[Outcome], None]
 
 
+async def _load_codec() -> None:
+    """Do what takes seconds the first time before there is a modem to call with."""
+    with tempfile.TemporaryDirectory() as folder:
+        await PageTarget(Path(folder)).prepare()
+
+
+async def _prepared(document: Path) -> PageSource:
+    source = PageSource(await asyncio.to_thread(open_document, [document]))
+    try:
+        await source.prepare()
+    except BaseException:
+        await source.close()
+        raise
+    return source
+
+
 async def _answer(machine: Machine, out: Path | None, calls: int | None, report: Report) -> None:
     """Let the machine take calls; what each brings, if anything, is stored in ``out``."""
     for _ in range(calls) if calls else count():
         with _folder(out) as folder:
             target = machine.pages = PageTarget(folder)
             try:
-                await target.prepare()
                 outcome = await machine.receive()
             finally:
                 await target.close()
@@ -192,22 +211,26 @@ def _folder(out: Path | None) -> Iterator[Path]:
 
 
 async def _call(
-    machine: Machine, terminal: PseudoTerminal, document: Path, *, after: float, calls: int | None, report: Report
+    machine: Machine, terminal: PseudoTerminal, source: PageSource, *, after: float, calls: int | None, report: Report
 ) -> None:
-    """Let the machine call and send the document, ``after`` seconds after the modem has begun to wait for a call."""
-    source = machine.pages = PageSource(await asyncio.to_thread(open_document, [document]))
+    """Let the machine call and send the document, ``after`` seconds after a program has begun to wait for a call."""
+    machine.pages = source
     waits = _waiting(terminal)
     try:
-        await source.prepare()
         for _ in range(calls) if calls else count():
-            while not waits():
-                await asyncio.sleep(LOOK_AGAIN)
-                if waits():
-                    await asyncio.sleep(machine.line.clock.real(after))
+            await _until_it_waits(waits, machine.line.clock.real(after))
             report(await machine.send(terminal.modem.port.number))
             await _hung_up(terminal)
     finally:
         await source.close()
+
+
+async def _until_it_waits(waits: Callable[[], bool], seconds: float) -> None:
+    """Wait until a program has been waiting for a call for so many seconds of real time."""
+    since: float | None = None
+    while since is None or monotonic() < since + seconds:
+        await asyncio.sleep(LOOK_AGAIN)
+        since = (since or monotonic()) if waits() else None
 
 
 def _waiting(terminal: PseudoTerminal) -> Callable[[], bool]:
@@ -244,35 +267,40 @@ async def _closed(terminal: PseudoTerminal) -> None:
 
 # ------------------------------------------------------------------------------------------------------------ running
 
+Work = Callable[[], Coroutine[Any, Any, None]]
 
-async def _run(
-    exchange: Exchange, links: Sequence[Path | None], work: Coroutine[Any, Any, None] | None = None, *, to_stderr: bool
-) -> None:
+
+async def _run(exchange: Exchange, links: Sequence[Path | None], work: Work | None = None, *, to_stderr: bool) -> None:
     """Run until the work is done and the modems are free again, or SIGINT or SIGTERM."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     tasks = {loop.create_task(exchange.run()), loop.create_task(_stopped(stop))}
-    with ExitStack() as linked_meanwhile:
+    with ExitStack() as until_end:
         try:
             for terminal, link in zip(exchange.terminals, links, strict=True):
                 typer.echo(terminal.path, err=to_stderr)
-                linked_meanwhile.enter_context(linked(terminal.path, link))
+                _link(until_end, terminal, link)
             if work:
                 tasks.add(loop.create_task(_and_free(work, exchange.terminals)))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except OSError as fault:
-            raise RequestError("usage", f"--link {fault.filename}: {fault.strerror}.") from fault
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
 
-async def _and_free(work: Coroutine[Any, Any, None], terminals: Sequence[PseudoTerminal]) -> None:
-    await work
+def _link(until_end: ExitStack, terminal: PseudoTerminal, link: Path | None) -> None:
+    try:
+        until_end.enter_context(linked(terminal.path, link))
+    except OSError as fault:
+        raise RequestError("usage", f"{link} cannot be made a link: {fault.strerror}.") from fault
+
+
+async def _and_free(work: Work, terminals: Sequence[PseudoTerminal]) -> None:
+    await work()
     for terminal in terminals:
         await _hung_up(terminal)
         await _closed(terminal)

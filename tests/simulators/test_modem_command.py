@@ -1,0 +1,146 @@
+"""``faxgw simulate``: what it refuses, how it ends, and whole calls of ``faxgw send`` and ``receive`` through it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+FAXGW = Path(sys.executable).with_name("faxgw")
+SPEED = 10
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts ``faxgw`` and waits for the links that are to appear."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*words: object, links: tuple[Path, ...] = ()) -> subprocess.Popen[str]:
+        command = [str(FAXGW), *map(str, words)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.append(process)
+        deadline = time.monotonic() + 60
+        while not all(link.exists() for link in links):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Return what it printed, once it has ended well."""
+    told, errors = process.communicate(timeout=60)
+    print(told, errors)
+    assert process.returncode == 0
+    return told
+
+
+def document(path: Path, pages: int = 2) -> Path:
+    """Write pages of random blocks, pel for pel of a fax: A4, fine."""
+    random = np.random.default_rng(1)
+    images = [
+        Image.fromarray(np.kron(random.integers(0, 2, (20, 108)), np.ones((16, 16))).astype(np.uint8) * 255).convert(
+            "1"
+        )
+        for _ in range(pages)
+    ]
+    images[0].save(path, save_all=True, append_images=images[1:], compression="group4", dpi=(204, 196))
+    return path
+
+
+def pels(path: Path) -> list[Any]:
+    with Image.open(path) as file:
+        return [np.asarray(page.convert("1")).tolist() for page in ImageSequence.Iterator(file)]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["modem", "--answer", "a.tif", "--call-with", "b.tif"], "not both"),
+        (["modem", "--call-with", "nowhere.tif"], "nowhere.tif"),
+        (["modem", "--answer", "nowhere/a.tif"], "no folder"),
+        (["modem", "--link", "taken"], "something else is there"),
+        (["modem", "--link", "nowhere/link"], "cannot be made"),
+        (["modem", "--lie", "always"], "not always"),
+        (["exchange", "--modem", "a"], "PATH=NUMBER"),
+        (["exchange", "--modem", "a=1", "--modem", "b=1"], "taken"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(words: list[str], reason: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file of the user's")
+    refused = subprocess.run(
+        [FAXGW, "simulate", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 2
+    assert reason in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_path_comes_first_and_a_signal_ends_it_with_exit_code_0(
+    number: signal.Signals, start: Start, tmp_path: Path
+) -> None:
+    link = tmp_path / "modem"
+    process = start("simulate", "modem", "--link", link, "--json", links=(link,))
+    assert process.stderr
+    assert process.stderr.readline().strip() == str(link.readlink())
+    process.send_signal(number)
+    assert json.loads(ended(process)) == {"calls": [], "seed": 0}
+    assert not link.is_symlink()
+
+
+@pytest.mark.parametrize("ecm", ["on", "off"])
+def test_a_fax_is_sent_through_the_modem(ecm: str, start: Start, tmp_path: Path) -> None:
+    sent, received, link = document(tmp_path / "sent.tif"), tmp_path / "received.tif", tmp_path / "modem"
+    options = ("--link", link, "--calls", 1, "--speed", SPEED, "--ident", "+1 555 0100", "--ecm", ecm, "--json")
+    far = start("simulate", "modem", "--answer", received, *options, links=(link,))
+    line = f"class1:{link}?speed={SPEED}"
+    near = json.loads(ended(start("send", "--line", line, "--to", "5550100", "--json", sent)))
+    assert (near["outcome"], near["ecm"], near["remote_id"]) == ("delivered", ecm == "on", "+1 555 0100")
+    (call,) = json.loads(ended(far))["calls"]
+    assert (call["outcome"], len(call["pages"])) == ("received", 2)
+    assert pels(received) == pels(sent)
+
+
+def test_a_fax_is_received_through_the_modem(start: Start, tmp_path: Path) -> None:
+    sent, link = document(tmp_path / "sent.tif"), tmp_path / "modem"
+    options = ("--link", link, "--calls", 1, "--speed", SPEED, "--no-train", 14400, "--json")
+    far = start("simulate", "modem", "--call-with", sent, *options, links=(link,))
+    line = f"class1:{link}?speed={SPEED}"
+    near = json.loads(ended(start("receive", "--line", line, "--out", tmp_path / "in", "--timeout", 30, "--json")))
+    assert (near["outcome"], near["rate"]) == ("received", 12000)
+    (call,) = json.loads(ended(far))["calls"]
+    assert call["outcome"] == "delivered"
+    assert pels(tmp_path / "in" / "fax.tif") == pels(sent)
+
+
+def test_two_modems_on_an_exchange_call_each_other(start: Start, tmp_path: Path) -> None:
+    sent, a, b = document(tmp_path / "sent.tif", pages=1), tmp_path / "a", tmp_path / "b"
+    exchange = start(
+        "simulate", "exchange", "--modem", f"{a}=100", "--modem", f"{b}=200", "--speed", SPEED, links=(a, b)
+    )
+    receiving = start("receive", "--line", f"class1:{b}?speed={SPEED}", "--out", tmp_path / "in", "--json")
+    assert receiving.stderr
+    while "listening" not in receiving.stderr.readline():
+        assert receiving.poll() is None
+    sending = start("send", "--line", f"class1:{a}?speed={SPEED}", "--to", "200", "--json", sent)
+    assert json.loads(ended(sending))["outcome"] == "delivered"
+    assert json.loads(ended(receiving))["outcome"] == "received"
+    exchange.send_signal(signal.SIGINT)
+    assert len(ended(exchange).splitlines()) == 2
+    assert pels(tmp_path / "in" / "fax.tif") == pels(sent)
