@@ -94,12 +94,12 @@ async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "as
             recorder = Recorder(call.trace, direction=call.direction, line=call.line, station=station)
             observers.append(until_end.enter_context(recorder))
         outcome = await run_call(Session(call.procedure(station)), line, pages, observers)
-        if limits.nobody_called:
-            outcome = replace(outcome, reason=Reason("call.none", f"nobody called within {call.wait:g} s"))
         if recorder:
             recorder.outcome(outcome)
             if recorder.error:
                 console.print(f"the trace is incomplete: {recorder.error}")
+        if limits.nobody_called:
+            return replace(outcome, reason=Reason("call.none", f"nobody called within {call.wait:g} s"))
         return outcome
 
 
