@@ -290,10 +290,9 @@ def decode(
 def _start(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> bool:
     """Between rows: decide whether a row or an EOL comes next."""
     position = s[POSITION]
-    before = _zeros_before(stream, position)
     zeros = min(trailing_zeros(_peek(stream, position)), end - position)
-    if before + zeros >= EOL_ZEROS:
-        s[ZEROS] = before
+    if zeros >= EOL_ZEROS:
+        s[ZEROS] = 0
         s[PHASE] = SEEK
         return True
     if zeros == end - position:
