@@ -1,0 +1,56 @@
+"""The shape of the project, where no tool holds it: contracts name every module, the README names what there is."""
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from faxgw.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_contract_of_the_procedures_names_every_module_of_t30() -> None:
+    contracts = {each["name"]: each for each in PROJECT["tool"]["importlinter"]["contracts"]}
+    named = contracts["the T.30 procedures never look inside a page"]["source_modules"]
+    assert sorted(named) == sorted(f"t30.{path.stem}" for path in (ROOT / "t30").glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test", "make interop", "make soak"])
+def test_the_readme_and_the_makefile_know_the_same_commands(command: str) -> None:
+    assert command in README
+    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_in_the_readme(name: str) -> None:
+    module, _, attribute = COMMANDS[name].partition(":")
+    assert isinstance(getattr(importlib.import_module(module), attribute), typer.Typer)
+    assert f"faxgw {name}" in README or name == "demo"
+
+
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    for page in ROOT.glob("**/*.md"):
+        if ".venv" in page.parts:
+            continue
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+@pytest.mark.parametrize("package", ["t30", "t30/t4", "drivers", "drivers/class1", "simulators", "faxgw"])
+def test_every_package_shows_its_rooms(package: str) -> None:
+    text = (ROOT / package / "README.md").read_text()
+    modules = [path.stem for path in (ROOT / package).glob("[!_]*.py")]
+    assert not [name for name in modules if name not in text]
+
+
+def test_help_needs_neither_numpy_nor_numba() -> None:
+    code = "import sys; import faxgw.cli; print([m for m in ('numpy', 'numba', 'PIL', 'serial') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
