@@ -91,7 +91,7 @@ class Reception:
         fcf = PLAIN.get(command.fcf, command.fcf) if command.fcf else None
         is_again = fcf is Fcf.CRP or (fcf is Fcf.RR and not self._said(Fcf.RNR)) or self._repeats(command)
         if self.responded and is_again:
-            yield from self._respond(command, self.responded)
+            yield from self._say(self.responded)
             return None
         match fcf:
             case Fcf.DCS:
@@ -114,9 +114,12 @@ class Reception:
 
     def _respond(self, command: Message, response: Frame, after: float = timers.TURNAROUND) -> Procedure[None]:
         """Answer a command, and keep the answer in case the command is repeated."""
-        yield from self.exchange.send(response, after=after)
         self.obeyed = command.frames[-1].octets
         self.responded = response
+        yield from self._say(response, after)
+
+    def _say(self, response: Frame, after: float = timers.TURNAROUND) -> Procedure[None]:
+        yield from self.exchange.send(response, after=after)
         self.responded_at = self.exchange.now
         self.noticed = False
 
@@ -143,6 +146,11 @@ class Reception:
         self.dcs = Dcs(command.fif)
         self.carrier = None
         self.block, self.confirmed_block, self.last = _Block(), None, None
+        record.complete = False
+        if self.page_octets:
+            # The page was broken off, and begins anew: what has been judged is replaced by what comes next.
+            yield from self.exchange.do(JudgePage(self.index), Verdict)
+            self.page_octets = 0
         modulation = self.dcs.modulation
         if modulation is None:
             # The rate is none of T.30: let its training pass, then refuse it.
@@ -283,7 +291,7 @@ class Reception:
             raise unexpected(command, "a partial page")
         counters = (command.fif[1], command.fif[2])
         if counters == self.confirmed_block and not self.block.held and self.responded:
-            yield from self._respond(command, self.responded)
+            yield from self._say(self.responded)
             return
         self.block.frames = max(self.block.frames or command.fif[3] + 1, *(n + 1 for n in self.block.held), 1)
         if ecm.missing(self.block.held, self.block.frames, self.dcs.frame_octets):

@@ -67,6 +67,7 @@ class Dialogue:
         self.x = x
         self.now = 0.0
         self.kept: dict[int, bytes] = {}
+        self.judged: list[int] = []
         self.fetched: list[FetchPage] = []
 
     @property
@@ -84,7 +85,8 @@ class Dialogue:
                 case KeepData(index, _, octets):
                     self.kept[index] = self.kept.get(index, b"") + octets
                     self.gives(Kept(page_ended=False), 0)
-                case JudgePage():
+                case JudgePage(index):
+                    self.judged.append(index)
                     self.gives(self.verdicts.pop(0) if self.verdicts else GOOD, 0)
                 case _:
                     return action

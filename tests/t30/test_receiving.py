@@ -510,3 +510,28 @@ def test_what_follows_an_unknown_partial_page_is_an_error_of_the_other_side() ->
     call.hears((Fcf.PPS, b"\x55\x00\x00\x00"))
     call.says(Fcf.DCN)
     assert call.hangs_up().reason.code == "fax.protocol"
+
+
+def test_a_page_that_is_broken_off_by_training_begins_anew() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"half a page")
+    trains(call, Modulation.V29_9600)
+    assert call.judged == [0]
+    call.hears_data(Modulation.V29_9600, Content.PAGE, b"the page")
+    call.hears(Fcf.EOP)
+    call.says(Fcf.MCF)
+    call.hears(Fcf.DCN)
+    assert call.hangs_up().pages[0].octets == len(b"the page")
+
+
+def test_a_command_repeated_after_crp_is_still_known() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.hears(Fcf.MPS)
+    call.says(Fcf.MCF)
+    call.gives(WrongCarrier(Modulation.V21), 0.1)
+    call.hears(Fcf.CRP)
+    call.says(Fcf.MCF)
+    call.gives(WrongCarrier(Modulation.V21), 2.0)
+    call.hears(Fcf.MPS)
+    call.says(Fcf.MCF)
