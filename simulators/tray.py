@@ -45,6 +45,11 @@ class ReceivedPage:
     def __post_init__(self) -> None:
         self._decoder = Decoder(self.format.coding, self.format.pels)
 
+    @property
+    def ended(self) -> bool:
+        """RTC or EOFB came."""
+        return self._decoder.page_ended
+
     def keep(self, octets: bytes) -> Kept:
         """Take the next octets."""
         self.octets += octets
