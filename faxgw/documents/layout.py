@@ -135,8 +135,9 @@ def place(
         return copied
     wanted = resolution or Resolution.FINE
     chosen = next((one for one in FALLS_TO[wanted] if one in limits.resolutions), Resolution.STANDARD)
-    fits = _fits_paper if paper is not None else _fits_true
-    return fits(shape, limits=limits, paper=paper, resolution=chosen, header=header)
+    if paper is None:
+        return _in_true_size(shape, limits=limits, resolution=chosen, header=header)
+    return _on_paper(shape, paper, limits=limits, resolution=chosen, header=header)
 
 
 def _copied(
@@ -160,11 +161,8 @@ def _copied(
     return Layout(own.width, length, own.resolution, rows, box, turned=False, copied=True, header_rows=header_rows)
 
 
-def _fits_true(
-    shape: PageShape, *, limits: PageLimits, paper: Paper | None, resolution: Resolution, header: bool
-) -> Layout:
+def _in_true_size(shape: PageShape, *, limits: PageLimits, resolution: Resolution, header: bool) -> Layout:
     """Keep the page's true size on the narrowest scan line that takes it, else as large as it can be."""
-    del paper
     # A picture that does not tell its size is no reason to ask for more than A4, nor to lay it on its side.
     widths = [one for one in Width if one.value <= limits.width.value] if shape.sized else [Width.A4]
     longest = _longest(limits.length) if shape.sized else min(_longest(limits.length), Paper.A4.down)
@@ -183,11 +181,8 @@ def _fits_true(
     return _laid(shape, best, resolution=resolution, header=header, down=None)
 
 
-def _fits_paper(
-    shape: PageShape, *, limits: PageLimits, paper: Paper | None, resolution: Resolution, header: bool
-) -> Layout:
+def _on_paper(shape: PageShape, paper: Paper, *, limits: PageLimits, resolution: Resolution, header: bool) -> Layout:
     """Fill the paper, or a smaller one of the same proportions where the receiver has not got it."""
-    assert paper is not None
     width = min(paper.width, limits.width, key=lambda one: one.value)
     shrink = min(1.0, SCAN_LINE_MM[width] / SCAN_LINE_MM[paper.width], _longest(limits.length) / paper.down)
     down = paper.down * shrink

@@ -98,10 +98,11 @@ class Renderer:
         if self._process is not None and self._pages % PAGES_BETWEEN_STARTS == 0:
             self._end()
         if self._process is None:
+            limits = self._limits
             environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
             self._process = subprocess.Popen(
                 # -P: a file beside the user's document must not be taken for a module.
-                [sys.executable, "-P", "-m", "faxgw.documents.worker", str(self._limits.memory)],
+                [sys.executable, "-P", "-m", "faxgw.documents.worker", str(limits.memory), str(limits.seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

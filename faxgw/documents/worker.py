@@ -1,12 +1,16 @@
 """The rendering worker: reads jobs on standard input, answers on standard output, until its input ends.
 
-It holds no keys and is started with an empty environment. Its memory is limited, so that a hostile file ends this
-process and nothing else; its time is limited by whoever started it.
+It holds no keys, has next to no environment and, where Linux lets it, no network. Its memory is limited, so that a
+hostile file ends this process and nothing else. Whoever started it limits its time; should that process be gone, an
+alarm does.
 """
 
+import ctypes
 import json
+import math
 import os
 import resource
+import signal
 import sys
 from collections import OrderedDict
 from contextlib import suppress
@@ -25,17 +29,33 @@ from t30.pages import Width
 
 FILES_KEPT_OPEN = 2
 HEADER_POINTS = 9.0
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 def main() -> None:
-    """Serve jobs. The one argument is how many octets of memory may be taken beyond what starting took."""
-    _limit(memory=int(sys.argv[1]))
+    """Serve jobs. Arguments: octets of memory beyond what starting took, and seconds for one job."""
+    memory, seconds = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1
+    leave_network()
+    _limit(memory=memory)
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get among the answers.
     os.dup2(2, 1)
     files: OrderedDict[str, Input] = OrderedDict()
     for line in sys.stdin.buffer:
+        signal.alarm(seconds)
         _answer(job_from_json(line), files, answers)
+        signal.alarm(0)
+
+
+def leave_network() -> bool:
+    """Give up every network, loopback included; false where the system does not let a process do so."""
+    try:
+        unshare = ctypes.CDLL(None).unshare
+    except AttributeError:
+        return False
+    # Root may leave by itself, and as root of a namespace of its own it could no longer read every user's files.
+    flags = CLONE_NEWNET if os.geteuid() == 0 else CLONE_NEWNET | CLONE_NEWUSER
+    return bool(unshare(flags) == 0)
 
 
 def _limit(*, memory: int) -> None:

@@ -55,6 +55,29 @@ def pdf_page(path: Path, content: bytes, *, across_mm: float = 210.0, down_mm: f
     return path
 
 
+def pdf_with_too_large_an_image(path: Path) -> Path:
+    """Write a page that opens, but cannot be drawn: pdfium leaves such an image out and reports nothing."""
+    pdf = pikepdf.new()
+    image = pdf.make_stream(
+        b"\0" * 9,
+        Type=pikepdf.Name.XObject,
+        Subtype=pikepdf.Name.Image,
+        Width=40000,
+        Height=40000,
+        ColorSpace=pikepdf.Name.DeviceRGB,
+        BitsPerComponent=8,
+    )
+    page = pikepdf.Dictionary(
+        Type=pikepdf.Name.Page,
+        MediaBox=[0, 0, 595, 842],
+        Contents=pdf.make_stream(b"q 500 0 0 500 0 0 cm /P Do Q"),
+        Resources=pikepdf.Dictionary(XObject=pikepdf.Dictionary(P=image)),
+    )
+    pdf.pages.append(pikepdf.Page(page))
+    pdf.save(path)
+    return path
+
+
 def tiff_pages(path: Path) -> list[Pels]:
     """Read every page of a TIFF by libtiff, 1 = black."""
     with Image.open(path) as image:

@@ -2,7 +2,10 @@
 
 import io
 import os
+import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -17,7 +20,7 @@ from faxgw.documents.document import RenderOptions, open_document
 from faxgw.documents.renderer import WorkerLimits
 from faxgw.documents.sample import write_sample
 from faxgw.errors import RequestError
-from tests.faxgw.documents.making import limits, pdf_page
+from tests.faxgw.documents.making import limits, pdf_page, pdf_with_too_large_an_image
 
 
 def sample(folder: Path) -> Path:
@@ -55,30 +58,6 @@ def encrypted(folder: Path) -> bytes:
 def without_pages() -> bytes:
     out = io.BytesIO()
     pikepdf.new().save(out)
-    return out.getvalue()
-
-
-def with_a_40000_pel_image() -> bytes:
-    """Pdfium draws nothing in its place and reports nothing."""
-    pdf = pikepdf.new()
-    image = pdf.make_stream(
-        b"\0" * 9,
-        Type=pikepdf.Name.XObject,
-        Subtype=pikepdf.Name.Image,
-        Width=40000,
-        Height=40000,
-        ColorSpace=pikepdf.Name.DeviceRGB,
-        BitsPerComponent=8,
-    )
-    page = pikepdf.Dictionary(
-        Type=pikepdf.Name.Page,
-        MediaBox=[0, 0, 595, 842],
-        Contents=pdf.make_stream(b"q 500 0 0 500 0 0 cm /P Do Q"),
-        Resources=pikepdf.Dictionary(XObject=pikepdf.Dictionary(P=image)),
-    )
-    pdf.pages.append(pikepdf.Page(page))
-    out = io.BytesIO()
-    pdf.save(out)
     return out.getvalue()
 
 
@@ -125,7 +104,6 @@ def refusal(path: Path, options: RenderOptions | None = None) -> RequestError:
         ("program", b"\x7fELF\2\1\1" + bytes(200), "document.unreadable"),
         ("junk.pdf", b"%PDF-1.7\nnothing of the kind", "document.damaged"),
         ("no-pages.pdf", without_pages(), "document.no_pages"),
-        ("left-out.pdf", with_a_40000_pel_image(), "document.too_large"),
         ("huge.png", png_header(100_000, 100_000), "document.too_large"),
         ("wide.png", png_header(100_000, 10), "document.too_large"),
         ("large.png", png_header(20_000, 20_000), "document.too_large"),
@@ -154,6 +132,11 @@ def test_a_pdf_that_only_forbids_changes_is_sent(tmp_path: Path) -> None:
         pdf.save(path, encryption=pikepdf.Encryption(user="", owner="owner"))
     with open_document([path]) as document:
         assert len(document) == 3
+
+
+def test_an_image_in_a_pdf_that_would_be_left_out_is_refused(tmp_path: Path) -> None:
+    refused = refusal(pdf_with_too_large_an_image(tmp_path / "page.pdf"))
+    assert (refused.code, "An image on page 1" in refused.reason) == ("document.too_large", True)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
@@ -214,6 +197,55 @@ def test_closing_ends_a_page_in_mid_drawing(tmp_path: Path) -> None:
     drawing.join(5)
     assert not drawing.is_alive()
     assert len(failures) == 1
+
+
+ORPHANING = """
+import os, sys, threading
+from pathlib import Path
+from faxgw.documents.document import RenderOptions, open_document
+from faxgw.documents.renderer import WorkerLimits
+from tests.faxgw.documents.making import limits
+document = open_document([Path(sys.argv[1])], RenderOptions(limits=WorkerLimits(seconds=1)))
+threading.Thread(target=document.bitmap, args=(0, document.layout(0, limits()))).start()
+print(document._renderer._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system has no /proc")
+def test_a_worker_busy_with_an_endless_page_does_not_outlive_a_killed_gateway(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ORPHANING, str(endless(tmp_path / "slow.pdf"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    ) as gateway:
+        assert gateway.stdout is not None
+        worker = int(gateway.stdout.readline())
+        gateway.kill()
+    ends = time.monotonic() + 10
+    while _runs(worker) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not _runs(worker)
+
+
+def _runs(process: int) -> bool:
+    """Say whether a process runs; one that has ended and waits to be noted by its parent does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_the_worker_has_no_network() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        leave_and_call = (
+            "import socket; from faxgw.documents.worker import leave_network; print(leave_network());"
+            f"socket.create_connection(('127.0.0.1', {port}), 5)"
+        )
+        done = subprocess.run([sys.executable, "-c", leave_and_call], capture_output=True, text=True, check=False)
+    if done.stdout == "False\n":
+        pytest.skip("this system does not let a process give up its network")
+    assert "OSError" in done.stderr or "Error: [Errno" in done.stderr
 
 
 @pytest.mark.soak

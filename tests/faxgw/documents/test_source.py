@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from faxgw.documents.document import Document, RenderOptions, open_document
-from faxgw.documents.renderer import WorkerLimits
 from faxgw.documents.sample import write_sample
 from faxgw.documents.source import PageSource
 from faxgw.errors import RequestError
 from simulators.clock import run
 from t30.pages import Coding, FetchPage, JudgePage, NoMorePages, PageLimits, PageReady, Resolution, Width
 from t30.t4 import Bitmap, Decoder, encode
-from tests.faxgw.documents.making import fax_tiff, limits, pdf_page, text_like
+from tests.faxgw.documents.making import fax_tiff, limits, pdf_page, pdf_with_too_large_an_image, text_like
 
 FINE = limits(Resolution.STANDARD, Resolution.FINE)
 
@@ -118,23 +117,20 @@ async def test_no_more_than_three_pages_are_kept(tmp_path: Path) -> None:
 
 
 async def test_preparing_draws_the_first_page_so_that_its_faults_show_before_the_call(tmp_path: Path) -> None:
-    path = pdf_page(tmp_path / "page.pdf", b"10 10 50 50 re f")
-    document = open_document([path], RenderOptions(limits=WorkerLimits(seconds=0.001)))
-    source = PageSource(document)
-    with pytest.raises(RequestError, match="takes longer than"):
+    source = PageSource(open_document([pdf_with_too_large_an_image(tmp_path / "page.pdf")]))
+    with pytest.raises(RequestError, match="An image on page 1"):
         await source.prepare()
     await source.close()
 
 
-async def test_a_page_that_cannot_be_drawn_fails_when_it_is_asked_for(tmp_path: Path) -> None:
+async def test_a_page_that_cannot_be_drawn_fails_when_it_is_asked_for_not_before(tmp_path: Path) -> None:
     good = pdf_page(tmp_path / "good.pdf", b"10 10 50 50 re f")
-    later = pdf_page(tmp_path / "later.pdf", b"10 10 50 50 re f")
-    source = PageSource(open_document([good, good, later]))
+    source = PageSource(open_document([good, pdf_with_too_large_an_image(tmp_path / "bad.pdf")]))
     await fetch(source, 0)
-    later.unlink()
-    await fetch(source, 1)
-    with pytest.raises(RequestError, match=r"no file .*later\.pdf"):
-        await source.perform(FetchPage(2, FINE, 0))
+    for _ in range(2):
+        with pytest.raises(RequestError, match=r"An image on page 1 of bad\.pdf"):
+            await source.perform(FetchPage(1, FINE, 0))
+    await fetch(source, 0)
     await source.close()
 
 

@@ -68,7 +68,8 @@ async def test_pages_are_on_the_disk_once_judged_before_the_call_ends(tmp_path: 
 
 async def test_damage_is_counted_and_the_repaired_rows_are_filed(tmp_path: Path) -> None:
     octets = bytearray(sent(text_like(300, 1728), Coding.MH))
-    octets[3000:3040] = bytes(0xA5 for _ in range(40))
+    middle = len(octets) // 2
+    octets[middle : middle + 40] = b"\xa5" * 40
     decoder = Decoder(Coding.MH, 1728)
     decoder.feed(bytes(octets))
     expected = decoder.finish()
@@ -180,7 +181,8 @@ async def test_a_page_that_cannot_be_filed_is_not_durable_until_it_can(tmp_path:
     await keep(target, 0, sent(text_like(100, 1728)))
     folder.rmdir()
     assert not (await judge(target, 0)).durable
-    assert isinstance(target.fault, FileNotFoundError)
+    fault = target.fault
+    assert isinstance(fault, FileNotFoundError)
     folder.mkdir()
     assert (await judge(target, 0)).durable
     assert target.fault is None
