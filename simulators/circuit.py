@@ -225,8 +225,7 @@ class _Way:
         if after <= 0.0 and not self._coming:
             self._deliver(thing)
             return
-        due = self._clock.now() + after
-        self._coming.append((max(due, self._coming[-1][0]) if self._coming else due, thing))
+        self._coming.append((self._clock.now() + after, thing))
         self._schedule()
 
     def cut(self) -> None:

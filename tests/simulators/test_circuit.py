@@ -243,6 +243,36 @@ def test_a_dropout_garbles_a_stretch_or_ends_the_signal(seed: int) -> None:
         assert not damaged
 
 
+def test_a_dropout_of_v21_damages_a_frame_or_ends_the_signal() -> None:
+    endings = set()
+    for seed in range(40):
+        heard: list[Heard] = []
+
+        async def body(circuit: Circuit, heard: list[Heard] = heard) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                task = tasks.create_task(all_heard(circuit.answerer))
+                await asyncio.sleep(0)
+                circuit.caller.carrier_on(V21)
+                for number in range(20):
+                    circuit.caller.frame(bytes([number] * 10))
+                circuit.caller.carrier_off()
+            heard.extend(task.result())
+
+        on_circuit(body, faults=Faults(seed=seed, dropouts=1.0))
+        frames = [thing for thing in heard if isinstance(thing, Frame)]
+        good = [frame.octets[0] for frame in frames if frame.good]
+        assert heard == [CarrierOn(V21), *frames, CarrierOff()]
+        if len(frames) == len(good):
+            assert good == list(range(len(good)))
+            assert len(good) < 20
+            endings.add("lost")
+        else:
+            assert len(frames) == 20
+            assert len(good) in (18, 19)
+            endings.add("damaged")
+    assert endings == {"lost", "damaged"}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_same_seed_gives_the_same_line_whatever_the_pieces(seed: int) -> None:
     faults = Faults(seed=seed, lost=0.2, corrupted=0.0, dropouts=0.7)
@@ -270,11 +300,12 @@ def test_a_sender_hears_its_own_echo_when_the_other_side_is_silent() -> None:
     on_circuit(body, faults=Faults(echoed=1.0))
 
 
-def test_the_other_sides_carrier_drowns_the_echo() -> None:
+@pytest.mark.parametrize("begins", [0.0, 1.0])
+def test_the_other_sides_carrier_drowns_the_echo(begins: float) -> None:
     async def body(circuit: Circuit) -> None:
         async def answer() -> None:
             await circuit.answerer.heard()
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(begins)
             await say_frame(circuit.answerer, b"answer")
 
         async with asyncio.TaskGroup() as tasks:
@@ -282,7 +313,7 @@ def test_the_other_sides_carrier_drowns_the_echo() -> None:
             tasks.create_task(answer())
             await asyncio.sleep(0)
             await say_frame(circuit.caller, b"question")
-        frames = [thing for thing in heard.result() if isinstance(thing, Frame)]
-        assert frames == [Frame(b"answer")]
+        before: list[Heard] = [] if begins == 0.0 else [CarrierOn(V21), CarrierOff()]
+        assert heard.result() == [*before, CarrierOn(V21), Frame(b"answer"), CarrierOff()]
 
     on_circuit(body, faults=Faults(echoed=1.0, seed=3))
