@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 FLOOR = 1.0
 """Real seconds that a modem is given at least, however fast the line's clock runs: it may share a busy machine."""
-AHEAD = 0.5
-"""Seconds of page data that are kept written ahead of the line."""
+AHEAD, AHEAD_REAL = 0.5, 0.05
+"""Seconds of page data that are kept written ahead of the line; real seconds at least, when the line runs faster."""
 PIECE, PENDING = 0.1, 512
 """Seconds of page data written at a time, and octets that may be pending when more are written. A cancelled page goes
 on for no more than that and what is ahead."""
@@ -171,9 +171,10 @@ class Conversation:
         piece = min(max(1, round(bps / 8 * PIECE)), SOFTWARE_PIECE if software else PENDING)
         low = SOFTWARE_PENDING if software else PENDING
         stalled = self.patience(STALLED)
+        ahead = max(AHEAD, AHEAD_REAL * self.clock.speed)
         began = self.clock.now()
         for start in range(0, len(octets), piece):
-            due = began + start * 8 / bps - AHEAD
+            due = began + start * 8 / bps - ahead
             await asyncio.sleep(self.clock.real(max(0.0, due - self.clock.now())))
             try:
                 async with asyncio.timeout(stalled):

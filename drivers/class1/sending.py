@@ -12,7 +12,7 @@ from t30.rates import Modulation
 
 CONNECT_LIMIT = 5.0
 """Seconds from +FTH or +FTM to CONNECT; the longest training takes 1.4 s."""
-SILENCE_LIMIT = 1.5
+SILENCE_LIMIT = 1.0
 """Seconds, beyond the silence asked for, after which we speak although the other side does not stop: it waits for us
 3 s at most."""
 SLACK = 5.0
