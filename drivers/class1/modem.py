@@ -181,10 +181,11 @@ class Class1Line:
                 return await self._hang_up()
 
     async def _send(self, action: SendFrames | SendData) -> Sent:
-        if self._talk.state is not State.SENDING:
+        if action.modulation is not Modulation.V21 or self._talk.state is not State.SENDING:
             await self._receiver.settle()
         match action:
             case SendFrames(Modulation.V21, frames, after):
+                # Right after ATA the modem is sending V.21 already.
                 await self._sender.frames(frames, after=after, before=self._before)
             case SendFrames(modulation, frames, after):
                 octets = stuffed(frames, flags_first=round(FLAGS_FIRST * modulation.bps / 8))

@@ -20,7 +20,7 @@ from t30.answering import answering
 from t30.calling import calling
 from t30.capabilities import Station
 from t30.exchange import Procedure
-from t30.line import HangUp, LineClock, LineError, stamped
+from t30.line import Dial, HangUp, LineClock, LineError, Sent, stamped
 from t30.outcome import Outcome
 from t30.pages import (
     Coding,
@@ -52,6 +52,7 @@ WAYS = [
 ]
 WARM = 5
 """Pages after which memory has what it needs."""
+PAGE = bytes(range(256)) * 24
 CAREFUL = lying("no-abort-ok", "early-connect", "early-fcerror", "no-far", "no-class-1.0")
 
 
@@ -145,6 +146,50 @@ def test_a_line_that_drops_ends_both_calls_and_what_was_confirmed_is_kept(drop_a
     confirmed = sum(page.confirmed for page in done.sent.pages)
     assert bitmaps_of(done.tray)[:confirmed] == sheets[:confirmed]
     assert done.sent.reason.code
+
+
+@pytest.mark.parametrize("ecm", [False, True])
+@pytest.mark.parametrize("ours", [True, False], ids=["sender", "receiver"])
+@pytest.mark.parametrize("firmware", [Firmware(), CAREFUL], ids=["honest", "lying"])
+def test_a_call_cancelled_at_any_moment_is_hung_up_soon_and_the_line_is_free_again(
+    ecm: bool, ours: bool, firmware: Firmware
+) -> None:
+    options = Options(quirks="careful" if firmware is CAREFUL else "")
+
+    async def call(moment: float) -> None:
+        clock = LineClock(asyncio.get_running_loop().time)
+        switch = Switch(clock)
+        async with AsyncExitStack() as rig:
+            lines = [
+                (await rig.enter_async_context(modem_line(switch, number, firmware=firmware, options=options)))[0]
+                for number in ("100", "200")
+            ]
+            calls = [
+                asyncio.create_task(run_call(calling(Station(ecm=ecm), "200"), lines[0], Stack(PAGE, copies=2))),
+                asyncio.create_task(run_call(answering(Station(ecm=ecm)), lines[1], Stack(PAGE))),
+            ]
+            await asyncio.sleep(moment)
+            line, canceled = (lines[0], calls[0]) if ours else (lines[1], calls[1])
+            began = clock.now()
+            canceled.cancel()
+            await asyncio.wait([canceled])
+            assert clock.now() - began <= 1.0
+            assert await line.perform(HangUp()) == Sent()
+            assert clock.now() - began <= 3.0, f"cancelled after {moment} s"
+            _, idle = await asyncio.wait(calls, timeout=300.0)
+            for one in idle:  # it was never called
+                one.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            for other in lines:
+                assert await other.perform(HangUp()) == Sent()
+            port = switch.attach("300")
+            dialling = asyncio.create_task(line.perform(Dial("300")))
+            await asyncio.wait_for(port.ringing(), 20.0)
+            dialling.cancel()
+            await asyncio.wait([dialling])
+
+    for moment in range(1, 34):
+        run(call(moment + moment / 34))
 
 
 def test_a_modem_unplugged_in_mid_page_is_reported_and_hanging_up_does_not_hang() -> None:

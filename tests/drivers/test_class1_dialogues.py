@@ -129,6 +129,24 @@ def test_a_fax_is_received_as_efax_and_hylafax_do() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [(LISTEN, b"AT+FRH=3\r"), (SendData(V17, b"", Content.TCF, 0.0), b"AT+FTM=145\r")],
+    ids=["listening", "data"],
+)
+def test_the_signal_that_ata_began_is_ended_before_anything_else(
+    action: ListenFrame | SendData, command: bytes
+) -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        assert await line.perform(Answer()) == Connected()
+        assert await line.perform(action) in (FrameReceived(MPS, True), Sent())
+
+    answered: tuple[Step, ...] = (
+        ((command, as_given(MPS)),) if command == b"AT+FRH=3\r" else ((command, CONNECT), (END, OK))
+    )
+    play(body, (b"ATA\r", CONNECT), (END, OK), *answered)
+
+
 def test_error_correction_is_hdlc_made_in_the_host() -> None:
     frames = tuple(bytes([0xFF, 0x03, 0x06, number]) + bytes([number] * 256) for number in range(3))
     ours = stuffed(frames, flags_first=360)
