@@ -70,6 +70,22 @@ class PseudoTerminal:
             self._watch()
             await self._closed.wait()
             self.modem.drop_dtr()
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Throw away what the last program did not read, and its settings: neither is for the next one."""
+        with suppress(OSError, termios.error):
+            slave = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                tty.setraw(slave)
+                # The kernel brings the octets from the master's side bit by bit; flushing either side leaves some.
+                for _ in range(3):
+                    with suppress(BlockingIOError):
+                        while os.read(slave, READ_SIZE):
+                            pass
+                    await asyncio.sleep(LOOK_AGAIN / 4)
+            finally:
+                os.close(slave)
 
     def _watch(self) -> None:
         """Read while the modem has room: a full terminal is what holds the program back."""
@@ -111,18 +127,12 @@ class PseudoTerminal:
         asyncio.get_running_loop().remove_writer(self._master)
 
     def _leave(self) -> None:
-        """Nobody has the terminal open any more; what was not read is not for the next one."""
+        """Take note that nobody has the terminal open any more."""
         self.is_open = False
         self._outgoing.clear()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._master)
         loop.remove_writer(self._master)
-        # Flushing the master's side leaves what the program did not read (tried on Linux 6.18).
-        with suppress(OSError, termios.error):
-            slave = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-            termios.tcflush(slave, termios.TCIOFLUSH)
-            tty.setraw(slave)
-            os.close(slave)
         self._closed.set()
 
 

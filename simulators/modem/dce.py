@@ -214,6 +214,8 @@ class Modem:
         if end is None:
             return Result.NO_CARRIER
         call = self._off_hook(end)
+        if self.settings.fax_class == "0":
+            return await self._no_data_carrier()
         if not await call.answering():
             self._hang_up()
             return Result.NO_CARRIER
@@ -239,7 +241,9 @@ class Modem:
             result, levels = FAILURES.get(reached, (Result.NO_CARRIER, ()))
             return result if self.settings.progress in levels else Result.NO_CARRIER
         call = self._off_hook(reached)
-        if self.settings.fax_class == "0" or not await call.calling(patience):
+        if self.settings.fax_class == "0":
+            return await self._no_data_carrier()
+        if not await call.calling(patience):
             self._hang_up()
             return Result.NO_CARRIER
         return await call.receive_frame()
@@ -247,6 +251,13 @@ class Modem:
     async def _reach(self, number: str, seconds: float, patience: float) -> End | Cause:
         await asyncio.sleep(self._clock.real(seconds))
         return await self.port.dial(number, within=patience)
+
+    async def _no_data_carrier(self) -> Result:
+        """End a data call, which this modem cannot make, as one that never finds its carrier ends."""
+        if await self.dte.until(self.dte.wants_abort, self.settings.registers[7]):
+            self.dte.discard()
+        self._hang_up()
+        return Result.NO_CARRIER
 
     def _dialled(self, text: str) -> tuple[str, float]:
         """Return the number and how long dialling it takes."""

@@ -8,7 +8,7 @@ import pytest
 from simulators.circuit import TRAINING, CarrierOff, CarrierOn, End, Frame, ToneHeard
 from simulators.clock import run
 from simulators.faults import Faults
-from simulators.modem import CARRIER_TAIL, Firmware
+from simulators.modem import CARRIER_TAIL, Firmware, Modem
 from simulators.modem.class1 import fcs
 from t30.line import Cause, Tone
 from t30.rates import Modulation
@@ -112,6 +112,55 @@ def test_a_call_that_fails_says_why(cause: Cause, result: bytes) -> None:
         await desk.prepare()
         assert await desk.at("ATDT3,0-0", within=120) == b"\r\n" + result + b"\r\n"
         assert not desk.modem.port.in_use
+
+    desk_test(play)
+
+
+@pytest.mark.parametrize(
+    ("level", "busy", "no_tone"), [(1, b"NO CARRIER", b"NO CARRIER"), (4, b"BUSY", b"NO DIALTONE")]
+)
+def test_atx_says_how_much_is_told_about_a_call_that_fails(level: int, busy: bytes, no_tone: bytes) -> None:
+    async def play(desk: Desk) -> None:
+        desk.switch.fail("300", Cause.BUSY)
+        desk.switch.fail("400", Cause.NO_DIALTONE)
+        await desk.prepare()
+        assert await desk.at(f"ATX{level}D300") == b"\r\n" + busy + b"\r\n"
+        assert await desk.at("ATD400") == b"\r\n" + no_tone + b"\r\n"
+
+    desk_test(play)
+
+
+def test_whatever_is_dialled_on_a_line_that_leads_to_one_subscriber_reaches_it() -> None:
+    async def play(desk: Desk) -> None:
+        modem = Modem(desk.switch.attach("300"), leads_to="200")
+        working = asyncio.create_task(modem.run())
+        modem.receive(b"AT+FCLASS=1;DT9,555 1234\r")
+        assert (await desk.far.ringing()).caller == "300"
+        working.cancel()
+
+    desk_test(play)
+
+
+@pytest.mark.parametrize("command", ["ATD200", "ATA"])
+def test_a_data_call_finds_no_carrier_and_hangs_up(command: str) -> None:
+    async def play(desk: Desk) -> None:
+        await desk.at("ATE0S7=10")
+        calling = asyncio.create_task(desk.far.dial("100") if command == "ATA" else desk.far.ringing())
+        desk.cable.write(command.encode() + b"\r")
+        await calling
+        desk.far.answer()
+        await desk.said(b"NO CARRIER\r\n")
+        assert not desk.modem.port.in_use
+
+    desk_test(play)
+
+
+def test_back_in_class_0_there_are_no_fax_commands() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.prepare()
+        await desk.calls()
+        assert (await desk.at("AT&F")).endswith(b"OK\r\n")
+        assert (await desk.at("AT+FTH=3")).endswith(b"\r\nERROR\r\n")
 
     desk_test(play)
 
@@ -292,6 +341,19 @@ def test_a_bad_fcs_is_an_error_and_the_frame_is_given_all_the_same() -> None:
     run(whole())
 
 
+def test_a_signal_that_ends_before_its_last_frame_is_no_carrier_to_the_command_after() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.prepare()
+        end = await desk.calls()
+        sending = asyncio.create_task(send_frames(end, CSI))
+        await desk.at("AT+FRH=3")
+        await desk.said(b"OK\r\n")
+        await sending
+        assert await desk.at("AT+FRH=3") == b"\r\nNO CARRIER\r\n"
+
+    desk_test(play)
+
+
 def test_flags_without_a_frame_end_in_no_carrier() -> None:
     async def play(desk: Desk) -> None:
         await desk.prepare()
@@ -331,7 +393,7 @@ def test_a_dte_that_sends_nothing_for_five_seconds_gets_an_error_and_the_carrier
     desk_test(play)
 
 
-@pytest.mark.parametrize("character", [b"\x18", b"AT+FRH=3\r"])
+@pytest.mark.parametrize("character", [b"\x18", b"AT\r"])
 @pytest.mark.parametrize("command", ["AT+FRH=3", "AT+FRM=146", "AT+FRS=100"])
 def test_a_character_stops_a_reception_with_one_ok_and_is_no_command(command: str, character: bytes) -> None:
     async def play(desk: Desk) -> None:
