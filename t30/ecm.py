@@ -35,7 +35,12 @@ def _frame(fcf: Fcf, fif: bytes = b"") -> bytes:
 
 def pps(after: Fcf | None, *, page: int, block: int, frames: int) -> bytes:
     """Return the information field of PPS: what follows, page and block counter, frames sent less one."""
-    return bytes((after.code if after else 0, page % 256, block % 256, frames - 1))
+    return bytes((second(after), page % 256, block % 256, frames - 1))
+
+
+def second(after: Fcf | None) -> int:
+    """Return the second control field of PPS and EOR: its first bit is always set, unless it is NULL."""
+    return after.octet(x=True) if after else 0
 
 
 def requested(ppr: bytes, frames: int) -> list[int]:

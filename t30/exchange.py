@@ -78,6 +78,10 @@ class Exchange:
     """Seconds since the call began (for a station that waits for one: since it rang), at the last event."""
     connected: bool = False
     """The call stands, so that there is somebody to say goodbye to."""
+    passed_over: bool = False
+    """A fast carrier went by unheard since we last spoke."""
+    answered_at: float | None = None
+    """When the first frame was heard since we last spoke."""
     _said: frozenset[bytes] = field(default=frozenset())
 
     # ------------------------------------------------------------------------------------------------ plain actions
@@ -103,6 +107,7 @@ class Exchange:
         octets = tuple(Frame(frame.code, frame.fif, final=frame is frames[-1]).octets for frame in frames)
         self._said = frozenset(octets)
         yield from self.do(SendFrames(Modulation.V21, octets, after), Sent)
+        self.passed_over, self.answered_at = False, None
 
     def say(self, fcf: Fcf, fif: bytes = b"") -> Procedure[None]:
         """Send one V.21 frame."""
@@ -114,10 +119,11 @@ class Exchange:
 
     # ---------------------------------------------------------------------------------------------------- receiving
 
-    def message(self, within: float, *, echo_ends: bool = False) -> Procedure[Message | Damaged | None]:
+    def message(self, within: float, *, awaited: Modulation | None = None) -> Procedure[Message | Damaged | None]:
         """Take in one V.21 signal that begins ``within`` seconds; None if none does.
 
-        Our own signal, echoed by the line, is passed over (R20), or with ``echo_ends`` is the same as none.
+        Our own signal, echoed by the line, is passed over (R20). Where a fast carrier is ``awaited``, that carrier, an
+        echo, and a signal without a frame are the same as none: the wait for the carrier goes on.
         """
         frames: list[Frame] = []
         damaged = False
@@ -130,9 +136,10 @@ class Exchange:
             match event:
                 case FrameReceived(octets, good):
                     if good and octets in self._said:
-                        if echo_ends and octets[1] == FINAL:
+                        if awaited and octets[1] == FINAL:
                             return None
                         continue
+                    self.answered_at = self.answered_at or self.now
                     frame = Frame.parse(octets) if good else None
                     damaged = damaged or frame is None
                     frames += [frame] if frame else []
@@ -143,11 +150,11 @@ class Exchange:
                 case Quiet():
                     return None
                 case CarrierLost():
-                    if self.now >= deadline:
+                    if awaited or self.now >= deadline:
                         return None
                 case WrongCarrier(which):
                     foreign += 1
-                    if foreign > _WRONG_CARRIERS or self.now >= deadline:
+                    if _is(which, awaited) or foreign > _WRONG_CARRIERS or self.now >= deadline:
                         return None
                     yield from self._let_pass(which, deadline)
                 case _:
@@ -157,6 +164,7 @@ class Exchange:
         """Wait until a fast carrier that nobody expects is gone: we want the V.21 signal after it."""
         if which is None or which is Modulation.V21:
             return
+        self.passed_over = True
         while self.now < deadline:
             event = yield from self.do(ListenData(which, _Content.PAGE, deadline - self.now))
             if isinstance(event, CarrierLost | Quiet | WrongCarrier):
@@ -176,13 +184,13 @@ class Exchange:
                 return _not_goodbye(heard)
         return None  # what cannot be read is repeated, but not for ever
 
-    def interruption(self) -> Procedure[Message | None]:
-        """Return the command that came where a fast carrier was expected; None if it was our echo, or cannot be read.
+    def interruption(self, awaited: Modulation) -> Procedure[Message | None]:
+        """Return the command that came where a fast carrier was awaited; None if it was our echo, or cannot be read.
 
         Raises:
             Disconnected: if it is DCN.
         """
-        heard = yield from self.message(timers.NEXT_FRAME, echo_ends=True)
+        heard = yield from self.message(timers.NEXT_FRAME, awaited=awaited)
         return _not_goodbye(heard) if isinstance(heard, Message) else None
 
     def response(
@@ -223,6 +231,11 @@ class Exchange:
                 raise Disconnected(f"the other machine answered {frames[-1].fcf} by hanging up (DCN)")
             return heard
         raise NoResponse(f"no answer to {frames[-1].fcf}, sent {timers.TRIES} times")
+
+
+def _is(which: Modulation | None, awaited: Modulation | None) -> bool:
+    """Tell whether a carrier that the line may not know is the one that is awaited, whatever its training."""
+    return awaited is not None and (which is None or which.long is awaited.long)
 
 
 def _not_goodbye(heard: Message | None) -> Message | None:

@@ -74,6 +74,8 @@ class Record:
 
     def outcome(self, reason: Reason, seconds: float) -> Outcome:
         """Return the end of the call. What goes wrong after everything was confirmed does not count."""
+        if not reason.code:
+            reason = Reason("fax.incomplete", "the call ended before the fax was whole")
         return Outcome(
             self.direction,
             Reason() if self.complete else reason,

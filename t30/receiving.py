@@ -32,6 +32,9 @@ CHUNKS_AFTER_END = 2
 INTERRUPTIONS = 3
 """So many V.21 signals that are no command, our own echo above all, are passed over in a wait for a fast carrier."""
 
+CUT_OFF = 2.5
+"""Seconds from the end of a page's carrier to the first frame after it: 1.3 as a rule (75 ms, preamble, frame)."""
+
 FRAMES_PER_SIGNAL = 1024
 """More frames than that in one in-message signal are noise."""
 
@@ -59,6 +62,9 @@ class Reception:
     """A carrier was heard since our last response."""
     page_octets: int = 0
     page_began: float = 0.0
+    page_ended: bool = False
+    """The target has seen the end of the page (RTC or EOFB)."""
+    carrier_ended: float = 0.0
     block: _Block = field(default_factory=_Block)
     confirmed_block: tuple[int, int] | None = None
     """Page and block counter of the PPS that was confirmed last."""
@@ -131,7 +137,9 @@ class Reception:
 
         Only PPS says by itself which page it belongs to; for the rest the moment must tell.
         """
-        if self.noticed or command.frames[-1].octets != self.obeyed or command.fcf in (Fcf.DCS, Fcf.RR):
+        if self.noticed or self.exchange.passed_over:
+            return False
+        if command.frames[-1].octets != self.obeyed or command.fcf in (Fcf.DCS, Fcf.RR):
             return False
         since = self.exchange.now - self.responded_at
         return command.fcf is Fcf.PPS or any(first <= since <= last for first, last in timers.RESPONSE_REPEATED)
@@ -179,7 +187,7 @@ class Reception:
                     octets += chunk
                 case WrongCarrier(which) if _maybe_v21(which) and not octets and interruptions:
                     interruptions -= 1
-                    heard = yield from self.exchange.interruption()
+                    heard = yield from self.exchange.interruption(modulation)
                     if heard is not None:
                         return heard
                 case CarrierLost() | Quiet() | WrongCarrier():
@@ -207,7 +215,7 @@ class Reception:
             stopped_by = yield from (self._frames(self.carrier) if self.dcs.ecm else self._page(self.carrier))
             if not isinstance(stopped_by, WrongCarrier) or not _maybe_v21(stopped_by.which):
                 return None
-            command = yield from self.exchange.interruption()
+            command = yield from self.exchange.interruption(self.carrier)
             if command is not None or self.noticed:
                 return command
         return None
@@ -219,10 +227,11 @@ class Reception:
             event = yield from self.exchange.do(ListenData(carrier, Content.PAGE, timers.T2))
             match event:
                 case DataReceived(octets):
-                    ended = yield from self._keep(octets)
-                    spare -= ended
+                    yield from self._keep(octets)
+                    spare -= self.page_ended
                 case CarrierLost():
                     self.noticed = True
+                    self.carrier_ended = self.exchange.now
                     return event
                 case Quiet() | WrongCarrier():
                     return event
@@ -257,12 +266,12 @@ class Reception:
             return
         self.block.held[frame.fif[0]] = frame.fif[1:]
 
-    def _keep(self, octets: bytes) -> Procedure[bool]:
-        """Hand page data to the target; return whether it saw the page's end."""
+    def _keep(self, octets: bytes) -> Procedure[None]:
+        """Hand page data to the target."""
         self.noticed = True
         self.page_octets += len(octets)
         kept = yield from self.exchange.do(KeepData(self.index, self.dcs.format, octets), Kept)
-        return kept.page_ended
+        self.page_ended = kept.page_ended
 
     # -------------------------------------------------------------------------------------------------- post-message
 
@@ -275,7 +284,7 @@ class Reception:
         verdict = yield from self.exchange.do(JudgePage(self.index), Verdict)
         if not verdict.durable:
             return  # the sender repeats its command after T4, and the page is judged again
-        response = judged(verdict, self.exchange.station.quality)
+        response = Fcf.RTN if self._is_cut_off() else judged(verdict, self.exchange.station.quality)
         self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(response))
         if response is Fcf.RTN:
@@ -283,6 +292,15 @@ class Reception:
         else:
             self._page_is_confirmed(fcf)
             self.carrier = self._next_carrier(fcf) if response is Fcf.MCF else None
+
+    def _is_cut_off(self) -> bool:
+        """Tell whether a page lost its carrier in the middle (R19): no RTC, and the sender went on for a while.
+
+        RTC alone cannot tell: some senders leave it out.
+        """
+        answered = self.exchange.answered_at
+        silent = answered is not None and answered - self.carrier_ended > CUT_OFF
+        return not self.page_ended and (silent or self.exchange.passed_over)
 
     def _partial_page_ends(self, command: Message) -> Procedure[None]:
         """Ask for what is missing of a partial page, or confirm it (T.30 Annex A)."""

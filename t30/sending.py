@@ -199,7 +199,7 @@ class _Attempt:
 
     def _give_up(self) -> Procedure[Message]:
         """Leave the page uncorrected and go on with what follows it (EOR)."""
-        return (yield from self._response(self.exchange.frame(Fcf.EOR, bytes((self.command.code,))), Fcf.ERR))
+        return (yield from self._response(self.exchange.frame(Fcf.EOR, bytes((ecm.second(self.command),))), Fcf.ERR))
 
     def _response(self, command: Frame, *expected: Fcf) -> Procedure[Message]:
         """Send a command until it is answered; while the receiver is not ready, ask again, up to T5."""

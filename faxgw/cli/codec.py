@@ -111,9 +111,20 @@ def decode_command(
 def _report(page: Decoded, *, as_json: bool) -> str:
     if as_json:
         return json.dumps(
-            {"rows": page.rows, "damaged_rows": page.bad_rows, "longest_damaged_run": page.longest_bad_run}
+            {
+                "rows": page.rows,
+                "damaged_rows": page.bad_rows,
+                "longest_damaged_run": page.longest_bad_run,
+                "damage": [[int(start), int(end)] for start, end in _runs(page.damaged)],
+            }
         )
     return f"{page.rows} rows, {page.bad_rows} damaged, at most {page.longest_bad_run} of them together"
+
+
+def _runs(damaged: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the first and the last of the damaged rows that follow each other, shape (R, 2)."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], damaged, [False])).astype(np.int8)))
+    return edges.reshape(-1, 2) - (0, 1)
 
 
 def _pbm(bitmap: Bitmap) -> bytes:

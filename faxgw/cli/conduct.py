@@ -98,6 +98,8 @@ async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "as
             recorder.outcome(outcome)
             if recorder.error:
                 console.print(f"the trace is incomplete: {recorder.error}")
+        if outcome.reason.code == "usage":
+            raise RequestError("usage", outcome.reason.text)
         if limits.nobody_called:
             return replace(outcome, reason=Reason("call.none", f"nobody called within {call.wait:g} s"))
         return outcome

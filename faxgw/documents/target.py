@@ -96,7 +96,7 @@ class PageTarget:
     async def _keep(self, data: KeepData) -> Kept:
         page = self._pages.get(data.index)
         if not isinstance(page, _Page) or page.judged:
-            page = _Page(data.format, Decoder(data.format.coding, data.format.pels))
+            page = _Page(data.format, Decoder(data.format.coding, data.format.pels, from_first_eol=True))
             self._pages[data.index] = page
         await asyncio.to_thread(page.decoder.feed, data.octets)
         return Kept(page.decoder.page_ended)

@@ -15,6 +15,7 @@ _FIRST_ROWS = 256
 _SHORTEST_MR = 4
 """Bits: a row may be a single one, but 1 + x^-18 + x^-23 leaves one or two stray bits where V.29 or V.17 hit fill."""
 _HISTORY = kernels.HISTORY // 8
+_EOL = bytes(11) + b"\x01"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +61,15 @@ class Decoder:
     simply end; then a row that was cut off is damaged.
 
     Rows past 65,536 are not kept; one more row, marked as damaged, stands for them. So memory stays within a page.
+
+    Args:
+        coding: MH, MR or MMR.
+        width: pels per row, 1 to 4864.
+        from_first_eol: MH, MR: pass over everything before the first EOL. On a line every page begins with one, and
+            a modem gives ones while its carrier settles; in a file there may be none.
     """
 
-    def __init__(self, coding: Coding, width: int) -> None:
+    def __init__(self, coding: Coding, width: int, *, from_first_eol: bool = False) -> None:
         if not 1 <= width <= MAX_WIDTH:
             raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
         self._width = width
@@ -75,6 +82,7 @@ class Decoder:
         self._page = np.zeros((_FIRST_ROWS, -(-width // 64)), np.uint64)
         self._damaged = np.zeros(_FIRST_ROWS, np.bool_)
         self._pending = b"\xff" * _HISTORY
+        self._lead: bytes | None = b"" if from_first_eol and coding is not Coding.MMR else None
 
     @property
     def page_ended(self) -> bool:
@@ -98,6 +106,8 @@ class Decoder:
 
     def feed(self, octets: bytes) -> None:
         """Take the next octets, first bit on the wire least significant; after the end of the page ignore them."""
+        if self._lead is not None:
+            octets = self._begun(self._lead + octets)
         self._decode(octets, final=False)
 
     def finish(self) -> Decoded:
@@ -105,6 +115,17 @@ class Decoder:
         self._decode(b"", final=True)
         bitmap = Bitmap(self._width, self._page[: self.rows].copy())
         return Decoded(bitmap, self._damaged[: self.rows].copy())
+
+    def _begun(self, octets: bytes) -> bytes:
+        """Return what there is from the first EOL on, the bits before it zeroed; nothing while it has not come."""
+        bits = np.unpackbits(np.frombuffer(octets, np.uint8), bitorder="little").tobytes()
+        found = bits.find(_EOL)
+        if found < 0:
+            self._lead = octets[-2:]
+            return b""
+        self._lead = None
+        octet, bit = divmod(found, 8)
+        return bytes((octets[octet] >> bit << bit,)) + octets[octet + 1 :]
 
     def _decode(self, octets: bytes, *, final: bool) -> None:
         if self._state[kernels.PHASE] >= kernels.ENDED:

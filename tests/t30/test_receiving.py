@@ -14,6 +14,7 @@ from t30.line import (
     CarrierLost,
     Cause,
     Content,
+    FrameReceived,
     LineError,
     ListenData,
     ListenFrame,
@@ -535,3 +536,53 @@ def test_a_command_repeated_after_crp_is_still_known() -> None:
     call.gives(WrongCarrier(Modulation.V21), 2.0)
     call.hears(Fcf.MPS)
     call.says(Fcf.MCF)
+
+
+def test_the_page_that_follows_the_tail_of_an_echo_is_received_from_its_first_octet() -> None:
+    call = receiving()
+    call.gives(WrongCarrier(Modulation.V21), 0.1)
+    call.gives(CarrierLost(), 0.1)
+    call.gives(WrongCarrier(Modulation.V21), 0.1)
+    call.gives(WrongCarrier(V17_SHORT), 0.2)
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.hears(Fcf.EOP)
+    call.says(Fcf.MCF)
+
+
+def test_a_page_that_went_by_unheard_is_refused_although_its_command_looks_repeated() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.hears(Fcf.MPS)
+    call.says(Fcf.MCF)
+    call.gives(WrongCarrier(Modulation.V29_9600), 0.5)
+    call.gives(WrongCarrier(Modulation.V29_9600), 0)
+    call.gives(CarrierLost(), 1.2)
+    call.hears(Fcf.MPS)
+    call.says(Fcf.RTN)
+
+
+def test_a_page_cut_off_by_a_lost_carrier_is_refused() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"half")
+    call.gives(CarrierLost(), 2.6)
+    call.hears(Fcf.EOP)
+    call.says(Fcf.RTN)
+
+
+def test_a_page_without_rtc_whose_command_follows_at_once_is_confirmed() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
+    call.gives(FrameReceived(b"\xff\x13\x2f", good=False), 1.3)
+    call.gives(CarrierLost(), 0)
+    call.gives(CarrierLost(), 2.8)
+    call.hears(Fcf.EOP)
+    call.says(Fcf.MCF)
+
+
+def test_an_end_without_a_fault_of_its_own_has_a_reason_all_the_same() -> None:
+    call = receiving(with_ecm=True)
+    call.gives(CarrierLost(), 1)
+    call.hears((Fcf.EOR, b"\x2f"))
+    call.says(Fcf.ERR)
+    call.hears_nothing()
+    assert call.hangs_up().reason.code == "fax.incomplete"

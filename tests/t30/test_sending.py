@@ -361,7 +361,7 @@ def test_at_the_lowest_rate_the_page_is_given_up_and_the_next_one_sent() -> None
     call.hears(Fcf.CTR)
     four_ppr(call, Modulation.V27TER_2400)
     (eor,) = call.says(Fcf.EOR)
-    assert eor.fif == bytes((Fcf.MPS.code,))
+    assert eor.fif == b"\x4f"
     call.hears(Fcf.ERR)
     call.sends_frames(Modulation.V27TER_2400)
     pps(call, Fcf.EOP, page=1, block=0, frames=1)
