@@ -1,6 +1,5 @@
 """A simulated fax machine: the T.30 engine, a line and a tray; and whatever bad habits it has."""
 
-import asyncio
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -111,8 +110,8 @@ class Machine:
                 self.transcript.append(Step(action, event))
                 self._check_progress()
                 session.handle(event)
-        except asyncio.CancelledError:
-            await self.line.perform(HangUp())
+        except BaseException:
+            await self.line.perform(HangUp())  # whatever happened here, nobody is to wait on the line for this machine
             raise
         assert session.outcome is not None
         return session.outcome

@@ -2,16 +2,17 @@ import asyncio
 
 import pytest
 
-from simulators.circuit import Faults
+from simulators.circuit import Circuit, Faults
 from simulators.clock import run
 from simulators.line import CircuitLine
 from simulators.machine import Machine
 from simulators.switch import Switch
 from simulators.tray import Tray
 from t30.capabilities import Station
+from t30.exchange import Procedure
 from t30.fcf import Fcf
 from t30.frame import Frame
-from t30.line import Cause, LineClock, SendFrames
+from t30.line import Cause, LineClock, ListenFrame, SendFrames
 from t30.outcome import Direction, Outcome
 from t30.pages import Coding, FetchPage, JudgePage, Length, PageLimits, Resolution, Verdict, Width
 from t30.rates import Family, Modulation
@@ -170,6 +171,21 @@ def test_a_cancelled_machine_goes_on_hook() -> None:
         assert [*in_use, port.in_use] == [True, False]
         assert end is not None
         assert end.gone
+
+    run(body())
+
+
+def test_a_procedure_that_goes_round_in_no_time_is_an_error_and_not_a_hang() -> None:
+    def round_and_round() -> Procedure[Outcome]:
+        while True:
+            yield ListenFrame(Modulation.V21, 0.0)
+
+    async def body() -> None:
+        circuit = Circuit(LineClock(asyncio.get_running_loop().time))
+        machine = Machine(Station(), CircuitLine(circuit.caller, circuit.clock), Tray())
+        with pytest.raises(RuntimeError, match=r"actions at 0\.000 s"):
+            await machine.run(round_and_round())
+        assert circuit.caller.hung_up
 
     run(body())
 
