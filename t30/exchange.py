@@ -14,6 +14,7 @@ from t30.frame import FINAL, Frame
 from t30.line import (
     Action,
     CarrierLost,
+    Content,
     Event,
     FrameReceived,
     ListenData,
@@ -24,7 +25,6 @@ from t30.line import (
     Sent,
     WrongCarrier,
 )
-from t30.line import Content as _Content
 from t30.outcome import Disconnected, LocalError, NoResponse, Record, RemoteError
 from t30.rates import Modulation
 
@@ -33,6 +33,9 @@ Procedure = Generator[Action, Event, T]
 """Part of a call: yields actions, is sent events, returns what it was for."""
 
 E = TypeVar("E")
+
+_LONGEST_SIGNAL = 600.0
+"""A page takes no longer than that at 2400 bit/s, unless it is a picture in dots; what goes on is noise."""
 
 _WRONG_CARRIERS = 10
 """So many receptions of another modulation in a row are noise, not a signal that will end."""
@@ -156,17 +159,19 @@ class Exchange:
                     foreign += 1
                     if _is(which, awaited) or foreign > _WRONG_CARRIERS or self.now >= deadline:
                         return None
-                    yield from self._let_pass(which, deadline)
+                    yield from self._let_pass(which)
+                    deadline = self.now + within
                 case _:
                     raise LocalError(f"ListenFrame was answered by {event!r}")
 
-    def _let_pass(self, which: Modulation | None, deadline: float) -> Procedure[None]:
+    def _let_pass(self, which: Modulation | None) -> Procedure[None]:
         """Wait until a fast carrier that nobody expects is gone: we want the V.21 signal after it."""
         if which is None or which is Modulation.V21:
             return
         self.passed_over = True
-        while self.now < deadline:
-            event = yield from self.do(ListenData(which, _Content.PAGE, deadline - self.now))
+        began = self.now
+        while self.now - began < _LONGEST_SIGNAL:
+            event = yield from self.do(ListenData(which, Content.PAGE, timers.T2))
             if isinstance(event, CarrierLost | Quiet | WrongCarrier):
                 return
 

@@ -92,6 +92,7 @@ CODES = {
     "fax.no_machine",
     "fax.incompatible",
     "fax.training",
+    "fax.incomplete",
     "fax.page_refused",
 }
 
