@@ -105,6 +105,11 @@ class Conversation:
         self._answered_at = None
         self._stream.write(octets)
 
+    async def pause(self, seconds: float) -> None:
+        """Let ``seconds`` of the line pass on purpose: the modem's wait for that is no lateness of ours."""
+        await asyncio.sleep(self.clock.real(seconds))
+        self._answered_at = None
+
     def patience(self, seconds: float) -> float:
         """Return the real seconds to wait for a modem that has ``seconds`` of the line to answer."""
         return max(self.clock.real(seconds), FLOOR)

@@ -120,7 +120,7 @@ class Receiver:
             elif going_on or not v21:
                 return CarrierLost()
             else:
-                await asyncio.sleep(clock.real(min(AGAIN, left)))
+                await self._talk.pause(min(AGAIN, left))
         if final:
             # No frame followed; the modem may go on waiting for the next signal.
             self._waiting = True

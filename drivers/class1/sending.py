@@ -1,6 +1,5 @@
 """Transmission: +FTH and +FTM, and the silence before them."""
 
-import asyncio
 import math
 from enum import Enum, auto
 
@@ -54,7 +53,7 @@ class Sender:
         """Send octets by a fast modulation."""
         await self._connect(f"+FTM={NUMBERS[modulation]}", after=after, before=before)
         if self._quirks.connect_to_data:
-            await asyncio.sleep(self._talk.clock.real(self._quirks.connect_to_data))
+            await self._talk.pause(self._quirks.connect_to_data)
         if await self._talk.pour(octets, bps=modulation.bps):
             self._talk.end()
         await self._done(f"{len(octets)} octets at {modulation}", len(octets) * 8 / modulation.bps)

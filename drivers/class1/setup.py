@@ -1,6 +1,5 @@
 """Making a modem ready: what the line URL asks for, waking it, asking what it is, and putting it in Class 1."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Self
 
@@ -162,7 +161,7 @@ async def _alive(talk: Conversation) -> bool:
 
 
 async def _ask(talk: Conversation, command: str) -> tuple[Code, list[str]]:
-    await asyncio.sleep(talk.clock.real(PAUSE))
+    await talk.pause(PAUSE)
     code, lines = await talk.ask(command)
     if code is None:
         raise SilentModemError(f"no answer to AT{command}")

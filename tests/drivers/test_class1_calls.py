@@ -4,6 +4,7 @@ import asyncio
 import tracemalloc
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from random import Random
 
 import numpy as np
 import pytest
@@ -95,7 +96,6 @@ def fax(
                 receiving = asyncio.create_task(receiver.receive())
                 sent = await sender.send("200")
                 received = await receiving
-            print(sender.told(), receiver.told(), sep="\n---\n")
             return Fax(sent, received, (ours, theirs), tray)
 
     return run(call())
@@ -210,6 +210,36 @@ def test_a_modem_unplugged_in_mid_page_is_reported_and_hanging_up_does_not_hang(
             assert (await receiving).verdict == "partial"
 
     run(call())
+
+
+@pytest.mark.soak
+def test_no_fault_of_the_line_wedges_a_modem_or_confirms_a_page_that_is_not_there(soak: bool, soak_seed: int) -> None:
+    sheets = pages()
+    for seed in range(soak_seed, soak_seed + (500 if soak else 25)):
+        random = Random(seed)
+        lying = random.random() < 0.5
+        faults = Faults(
+            seed=seed,
+            lost=random.choice((0.0, 0.1)),
+            corrupted=random.choice((0.0, 0.1)),
+            delayed=random.choice((0.0, 0.1)),
+            echoed=random.choice((0.0, 0.1)),
+            dropouts=random.choice((0.0, 0.1)),
+            drop_at=random.choice((None, None, random.uniform(3.0, 50.0))),
+        )
+        done = fax(
+            sheets,
+            Station(ecm=random.random() < 0.5),
+            firmware=(CAREFUL, CAREFUL) if lying else (Firmware(), Firmware()),
+            options=Options(quirks="careful" if lying else ""),
+            faults=faults,
+        )
+        reasons = {done.sent.reason.code, done.received.reason.code}
+        assert not reasons & {"line.unavailable", "line.dropped"}, f"seed {seed}: {reasons}"
+        confirmed = sum(page.confirmed for page in done.sent.pages)
+        if done.sent.ecm:
+            assert bitmaps_of(done.tray)[:confirmed] == sheets[:confirmed], f"seed {seed}"
+        assert max(line.worst_reaction for line in done.lines) <= 0.055, f"seed {seed}"
 
 
 class Stack:
