@@ -32,12 +32,12 @@ def demo(
 
 def _tell(console: Console, shown: Shown, files: Files, seconds: float) -> None:
     console.print()
-    console.print(f"sender    {in_words(shown.sent)}", highlight=False)
-    console.print(f"receiver  {in_words(shown.received)}", highlight=False)
+    console.print(f"sender    {in_words(shown.sent)}", highlight=False, soft_wrap=True)
+    console.print(f"receiver  {in_words(shown.received)}", highlight=False, soft_wrap=True)
     for page, equal in zip(shown.received.pages, shown.equal, strict=False):
         verdict = "equal to what was sent, bit for bit" if equal else "DIFFERENT from what was sent"
         size = f"{page.format.pels} x {page.rows} pels, {page.format.coding}, {page.octets} octets"
-        console.print(f"page {page.index + 1}    {size}: {verdict}", highlight=False)
+        console.print(f"page {page.index + 1}    {size}: {verdict}", highlight=False, soft_wrap=True)
     console.print()
     for path, what in (
         (files.document, "the document that was sent"),
@@ -46,5 +46,5 @@ def _tell(console: Console, shown: Shown, files: Files, seconds: float) -> None:
         (files.ladder, "a picture of the call"),
         (files.trace, "its recording, for faxgw trace and faxgw replay"),
     ):
-        console.print(f"  {path}  {what}", highlight=False)
-    console.print(f"\n{seconds:.0f} s by the clock on the wall", highlight=False)
+        console.print(f"  {path}  {what}", highlight=False, soft_wrap=True)
+    console.print(f"\n{seconds:.0f} s by the clock on the wall", highlight=False, soft_wrap=True)

@@ -25,9 +25,10 @@ from t30.line import (
     LineError,
     SendData,
     SendFrames,
+    Sent,
 )
 from t30.outcome import CallEnded
-from t30.pages import KeepData, PageReady
+from t30.pages import FetchPage, KeepData, PageReady
 from t30.rates import Modulation
 
 REFRESH = 0.1
@@ -59,10 +60,13 @@ class Progress:
         )
         self._task: TaskID | None = None
         self._page = 0
-        self._octets = 0
+        self._fetching = 0
+        self._sizes: dict[int, int] = {}
         self._done = 0
         self._signal: tuple[float, Modulation, int] | None = None
         self._rate = ""
+        self._saying = b""
+        self._block_ends = False
         self._ticker: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
@@ -91,9 +95,11 @@ class Progress:
             case SendData(modulation, octets, Content.PAGE):
                 self._begin_signal(modulation, len(octets))
             case SendFrames(Modulation.V21, frames):
-                self._heard_or_said(frames[-1])
+                self._saying = frames[-1]
             case SendFrames(modulation, frames):
                 self._begin_signal(modulation, sum(len(frame) - 4 for frame in frames))
+            case FetchPage(index):
+                self._fetching = index
             case KeepData(index, _, octets):
                 self._page = index
                 self._done += len(octets)
@@ -103,10 +109,13 @@ class Progress:
         match event:
             case Connected():
                 self._say("connected")
+            case Sent() if self._saying:
+                self._heard_or_said(self._saying)
+                self._saying = b""
             case FrameReceived(octets, good=True):
                 self._heard_or_said(octets)
             case PageReady(_, octets):
-                self._octets = len(octets)
+                self._sizes[self._fetching] = len(octets)
             case DataReceived():
                 self._show_page()
 
@@ -135,13 +144,15 @@ class Progress:
             case fcf if fcf in _CONFIRMATIONS and self._block_ends:
                 self._say(f"page {self._page + 1}{self._of()} confirmed")
                 self._turn_page()
+            case Fcf.MCF if self._signal:
+                self._done += self._signal[2]
+                self._signal = None
             case fcf if fcf in _REFUSALS:
                 self._say(f"page {self._page + 1}{self._of()} not confirmed: {fcf.words if fcf else ''}")
                 self._done = 0
 
-    _block_ends = False
-
     def _turn_page(self) -> None:
+        self._sizes.pop(self._page, None)
         self._page += 1
         self._done = 0
         self._block_ends = False
@@ -163,17 +174,18 @@ class Progress:
     def _show_page(self) -> None:
         if self._task is None:
             return
-        sent = self._done
+        done = self._done
         if self._signal:
             began, modulation, octets = self._signal
-            sent = min(octets, modulation.octets(max(0.0, self._clock.now() - began)))
-        share = min(1.0, sent / self._octets) if self._octets else None
+            done += min(octets, modulation.octets(max(0.0, self._clock.now() - began)))
+        size = self._sizes.get(self._page)
+        done = min(done, size) if size else done
         self._bar.update(
             self._task,
             description=f"page {self._page + 1}{self._of()}, {self._rate}",
-            total=self._octets or None,
-            completed=min(sent, self._octets) if self._octets else sent,
-            amount=f"{share:.0%}" if share is not None else f"{sent} octets",
+            total=size,
+            completed=done,
+            amount=f"{done / size:.0%}" if size else f"{done} octets",
         )
 
     async def _tick(self) -> None:

@@ -22,10 +22,11 @@ def receive(
         Path, typer.Option("--out", metavar="DIR", help="Folder for fax.tif and fax.pdf.", show_default=False)
     ],
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="S", min=0, help="How long to wait for a call.")
+        float | None, typer.Option("--timeout", metavar="S", min=0, help="How long to wait for a call, by real time.")
     ] = None,
     max_call: Annotated[
-        float | None, typer.Option("--max-call", metavar="S", min=1, help="Longest time that the call may last.")
+        float | None,
+        typer.Option("--max-call", metavar="S", min=1, help="Longest time that the call may last, by real time."),
     ] = None,
     ident: options.IdentOption = "",
     ecm: options.EcmOption = options.Switch.ON,

@@ -38,7 +38,8 @@ def send(
         bool, typer.Option("--header", help="Print date, our identity and page k/n above every page.")
     ] = False,
     max_call: Annotated[
-        float | None, typer.Option("--max-call", metavar="S", min=1, help="Longest time that the call may last.")
+        float | None,
+        typer.Option("--max-call", metavar="S", min=1, help="Longest time that the call may last, by real time."),
     ] = None,
     trace: options.TraceOption = None,
     json: options.JsonOption = False,
