@@ -149,8 +149,8 @@ def check_nothing_confirmed_is_lost(call: Played) -> None:
 
 def can_be(page: ReceivedPage, bitmap: Bitmap) -> bool:
     assert page.decoded is not None
-    # A page that the line damaged, or cut short, cannot be told from another.
-    return page.decoded.bitmap == bitmap or page.decoded.bad_rows > 0 or not page.ended
+    # A page that the line damaged cannot be told from another.
+    return page.decoded.bitmap == bitmap or page.decoded.bad_rows > 0
 
 
 def check_confirmed_pages_are_whole(call: Played) -> None:
@@ -163,15 +163,12 @@ def check_confirmed_pages_are_whole(call: Played) -> None:
 
 
 def check_octets_are_those_of_the_line(call: Played) -> None:
-    """Check that a page is what the line delivered: a signal from its first octet to its end, or past RTC.
-
-    Zeros before it may be those of a training check whose command was lost.
-    """
-    signals = [signal.lstrip(b"\0") for signal in fast_signals(call.heard)]
+    """Check that a page is what the line delivered: a signal from its first octet to its end, or past RTC."""
+    signals = list(fast_signals(call.heard))
     for page in call.arrived():
-        octets = page.octets.lstrip(b"\0")
-        begun = any(signal.startswith(octets) for signal in signals)
-        assert octets in signals or (begun and (page.ended or page.decoded is None)), "a page that was not on the line"
+        begun = any(signal.startswith(page.octets) for signal in signals)
+        whole = page.octets in signals or page.ended or page.decoded is None
+        assert begun and whole, "a page that was not on the line"
 
 
 def check_confirmations_keep_to_the_policy(call: Played) -> None:
