@@ -90,8 +90,7 @@ class PageSource:
 
     def _drawing(self, index: int, layout: Layout) -> asyncio.Future[Bitmap]:
         drawn = self._drawn.get(index)
-        failed = drawn is not None and drawn.drawing.done() and drawn.drawing.exception() is not None
-        if drawn is None or drawn.layout != layout or failed:
+        if drawn is None or drawn.layout != layout:
             drawing = asyncio.ensure_future(asyncio.to_thread(self._document.bitmap, index, layout))
             drawing.add_done_callback(_seen)
             drawn = self._drawn[index] = _Drawn(layout, drawing)

@@ -62,6 +62,7 @@ class PageTarget:
         self._pdf = folder / "fax.pdf"
         self._judge_within = judge_within
         self._pages: dict[int, _Page | _Judged] = {}
+        self._last_filing: asyncio.Future[None] | None = None
         self.fault: OSError | None = None
 
     async def prepare(self) -> None:
@@ -86,9 +87,8 @@ class PageTarget:
         Raises:
             OSError: if the PDF cannot be written; the TIFF is whole all the same.
         """
-        filing = [page.filing for page in self._pages.values() if isinstance(page, _Page) and page.filing is not None]
-        if filing:
-            await asyncio.wait(filing)
+        if self._last_filing is not None:
+            await asyncio.wait([self._last_filing])
         if len(self._tiff):
             await asyncio.to_thread(write_pdf, self._pdf, map(self._tiff.page, self._tiff.pages()))
         self._tiff.close()
@@ -110,7 +110,8 @@ class PageTarget:
         if page.decoded is None:
             page.decoded = await asyncio.to_thread(page.decoder.finish)
         if page.filing is None:
-            page.filing = asyncio.ensure_future(asyncio.to_thread(self._file, index, page.format, page.decoded))
+            filing = self._file(index, page.format, page.decoded, after=self._last_filing)
+            self._last_filing = page.filing = asyncio.ensure_future(filing)
         await asyncio.wait([page.filing], timeout=self._judge_within)
         durable = page.filing.done() and self._is_filed(page)
         verdict = _verdict(page.decoded, durable=durable)
@@ -129,18 +130,31 @@ class PageTarget:
         self.fault = None
         return True
 
-    def _file(self, index: int, format: PageFormat, decoded: Decoded) -> None:
-        """File a page. One without rows is none: what was filed under its number before is better than nothing."""
+    async def _file(
+        self,
+        index: int,
+        format: PageFormat,
+        decoded: Decoded,
+        *,
+        after: asyncio.Future[None] | None,
+    ) -> None:
+        """File a page once the one before is filed, so that a page sent again comes after the one that it replaces.
+
+        A page without rows is none: what was filed under its number before is better than nothing.
+        """
+        if after is not None:
+            await asyncio.wait([after])
         if decoded.rows == 0:
             return
-        page = coded_page(
+        page = await asyncio.to_thread(
+            coded_page,
             decoded.bitmap,
             width=format.width,
             resolution=format.resolution,
             bad_rows=decoded.bad_rows,
             longest_bad_run=decoded.longest_bad_run,
         )
-        self._tiff.put(index, page)
+        await asyncio.to_thread(self._tiff.put, index, page)
 
 
 def _verdict(decoded: Decoded, *, durable: bool) -> Verdict:

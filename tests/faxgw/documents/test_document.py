@@ -69,6 +69,16 @@ def test_a_landscape_page_is_turned_with_its_top_to_the_left(tmp_path: Path) -> 
     assert not pels[:, 250:].any()
 
 
+def test_a_landscape_image_is_turned_with_its_top_to_the_left(tmp_path: Path) -> None:
+    image = Image.new("L", (1170, 827), 255)
+    image.paste(0, (0, 0, 1170, 80))
+    image.save(tmp_path / "wide.png", dpi=(100, 100))
+    with open_document([tmp_path / "wide.png"]) as document:
+        pels = draw(document).pels()
+    assert pels[:, 30:170].all()
+    assert not pels[:, 250:].any()
+
+
 def test_a_fax_tiff_is_sent_pel_for_pel(tmp_path: Path) -> None:
     pages = [text_like(2287, 1728, seed=1), text_like(1100, 1728, seed=2)]
     with open_document([fax_tiff(tmp_path / "fax.tif", pages, dpi=(204, 196))]) as document:

@@ -76,9 +76,12 @@ async def test_mr_codes_every_second_line_by_itself_at_standard_and_every_fourth
 
 async def test_the_page_follows_what_the_receiver_can_do(sample: Path) -> None:
     source = PageSource(open_document([sample], RenderOptions(resolution=Resolution.SUPERFINE)))
-    assert (await fetch(source, 0, limits())).format.resolution is Resolution.SUPERFINE
-    assert (await fetch(source, 0, FINE)).format.resolution is Resolution.FINE
-    assert (await fetch(source, 0, limits(Resolution.STANDARD))).format.resolution is Resolution.STANDARD
+    pages = [await fetch(source, 0, within) for within in (limits(), FINE, limits(Resolution.STANDARD))]
+    assert [(page.format.resolution, page.rows, decoded(page).rows) for page in pages] == [
+        (Resolution.SUPERFINE, 4574, 4574),
+        (Resolution.FINE, 2287, 2287),
+        (Resolution.STANDARD, 1143, 1143),
+    ]
     await source.close()
 
 

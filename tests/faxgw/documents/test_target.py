@@ -175,6 +175,20 @@ async def test_a_slow_disk_makes_the_page_not_durable_yet_and_it_is_asked_for_ag
     assert np.array_equal(tiff_pages(tmp_path / "fax.tif")[0], page)
 
 
+async def test_a_page_sent_again_while_the_disk_is_slow_still_replaces_the_first(tmp_path: Path) -> None:
+    target = PageTarget(tmp_path, judge_within=0.02)
+    first, again = text_like(100, 1728, seed=1), text_like(120, 1728, seed=2)
+    await keep(target, 0, sent(first))
+    busy: threading.Lock = target._tiff._lock
+    with busy:
+        assert not (await judge(target, 0)).durable
+        await keep(target, 0, sent(again))
+        assert await judge(target, 0) == Verdict(120, 0, 0, durable=False)
+    await target.close()
+    (filed,) = tiff_pages(tmp_path / "fax.tif")
+    assert np.array_equal(filed, again)
+
+
 async def test_a_page_that_cannot_be_filed_is_not_durable_until_it_can(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     target = PageTarget(folder)

@@ -169,7 +169,7 @@ from tests.faxgw.documents.test_tiff import coded
 tiff = TiffFile(Path(sys.argv[1]))
 tiff.put(0, coded(text_like(60, 1728, 0)))
 most = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1]).stat().st_size + 200, most[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (Path(sys.argv[1]).stat().st_size + 201, most[1]))
 try:
     tiff.put(1, coded(text_like(60, 1728, 1)))
 except OSError as error:
@@ -185,6 +185,10 @@ def test_a_full_disk_loses_no_page_and_the_next_try_succeeds(tmp_path: Path) -> 
     done = subprocess.run(child, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert done.stdout == "full\n"
     assert equal(path, [text_like(60, 1728, 0), text_like(60, 1728, 1)])
+    octets = path.read_bytes()
+    first = int.from_bytes(octets[4:8], "little")
+    second = int.from_bytes(octets[first + 2 + 12 * octets[first] :][:4], "little")
+    assert (first % 2, second % 2) == (0, 0), "directories begin on a word boundary"
 
 
 def test_a_folder_that_is_gone_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
