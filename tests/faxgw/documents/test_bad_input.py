@@ -206,7 +206,7 @@ from pathlib import Path
 from faxgw.documents.document import RenderOptions, open_document
 from faxgw.documents.renderer import WorkerLimits
 from tests.faxgw.documents.making import limits
-document = open_document([Path(sys.argv[1])], RenderOptions(limits=WorkerLimits(seconds=1)))
+document = open_document([Path(sys.argv[1])], RenderOptions(limits=WorkerLimits(seconds=3)))
 threading.Thread(target=document.bitmap, args=(0, document.layout(0, limits()))).start()
 print(document._renderer._process.pid, flush=True)
 sys.stdin.read()
@@ -221,11 +221,19 @@ def test_a_worker_busy_with_an_endless_page_does_not_outlive_a_killed_gateway(tm
     ) as gateway:
         assert gateway.stdout is not None
         worker = int(gateway.stdout.readline())
+        while _seconds_used(worker) < 0.7:
+            time.sleep(0.02)
         gateway.kill()
     ends = time.monotonic() + 10
     while _runs(worker) and time.monotonic() < ends:
         time.sleep(0.05)
     assert not _runs(worker)
+
+
+def _seconds_used(process: int) -> float:
+    """Return how long a process has computed, user time only; starting takes the worker 0.2 s."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11]
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def _runs(process: int) -> bool:
