@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from simulators.circuit import End
@@ -10,6 +9,7 @@ from simulators.modem.class1 import Class1
 from simulators.modem.dte import Dte, DtrDroppedError, Result
 from simulators.modem.firmware import CARRIERS, Firmware, Flow
 from simulators.modem.parser import BadCommandError, Command, Form, LineReader, commands
+from simulators.modem.settings import FLOW_COMMANDS, NO_EFFECT, REGISTERS, Settings
 from simulators.switch import Port
 from t30.line import Cause
 
@@ -17,43 +17,12 @@ RING_EVERY = 6.0
 """Seconds from one RING to the next: 2 on, 4 off."""
 DIGIT = {"T": 0.19, "P": 1.3}
 """Seconds per digit, by tones and by pulses."""
-REGISTERS = {0: 0, 1: 0, 2: 43, 3: 13, 4: 10, 5: 8, 6: 2, 7: 60, 8: 2, 10: 14, 12: 50}
-"""S-registers as the factory sets them: S0 rings before it answers, S7 seconds for carrier, S8 seconds of a comma, S12
-guard time of ``+++`` in fiftieths of a second. S3 and S4 end lines; S2, S5, S6 and S10 are kept and change nothing."""
-
-FLOW_COMMANDS = {
-    "+IFC": {"0,0": Flow.NONE, "1,1": Flow.SOFTWARE, "2,2": Flow.HARDWARE},
-    "+FLO": {"0": Flow.NONE, "1": Flow.SOFTWARE, "2": Flow.HARDWARE},
-    "&K": {"0": Flow.NONE, "3": Flow.HARDWARE, "4": Flow.SOFTWARE},
-    "&H": {"0": Flow.NONE, "1": Flow.HARDWARE, "2": Flow.SOFTWARE},
-    "\\Q": {"0": Flow.NONE, "1": Flow.SOFTWARE, "3": Flow.HARDWARE},
-}
-NO_EFFECT = ("B", "C", "L", "M", "N", "P", "T", "W", "Y", "&C", "&G", "&I", "&P", "&R", "&S", "&W", "%C", "%E")
-"""Taken with any number, and nothing comes of it: a speaker, a data mode or a memory would be needed."""
-
 FAILURES = {
     Cause.BUSY: (Result.BUSY, (3, 4)),
     Cause.NO_DIALTONE: (Result.NO_DIALTONE, (2, 4)),
     Cause.NO_ANSWER: (Result.NO_ANSWER, (0, 1, 2, 3, 4)),
 }
 """Why a call did not come about -> what to say, under which ATX; NO CARRIER otherwise."""
-
-
-@dataclass(slots=True)
-class Settings:
-    """What commands set and ATZ sets back."""
-
-    echo: bool = True
-    verbose: bool = True
-    quiet: bool = False
-    progress: int = 4
-    """ATX."""
-    dtr: int = 2
-    """AT&D: 0 means that a drop of DTR changes nothing, 3 that it also resets."""
-    fax_class: str = "0"
-    caller_id: int = 0
-    """``+VCID``, ``#CID``: 1 the caller's number, 10 also the number dialled."""
-    registers: dict[int, int] = field(default_factory=REGISTERS.copy)
 
 
 class Modem:
@@ -85,7 +54,6 @@ class Modem:
         self._leads_to = leads_to
         self._reader = LineReader()
         self._call: Class1 | None = None
-        self._adaptive = False
         self._ring_due = False
         self._rings = 0
         self._set_flow(self.firmware.flow)
@@ -160,15 +128,14 @@ class Modem:
         if self.settings.verbose:
             self._write_line(words)
         else:
-            self.dte.write(f"{number}{chr(self.settings.registers[3])}".encode())
+            self.dte.write(f"{number}{chr(self.settings.registers[3])}".encode("latin-1"))
 
     def _write_line(self, text: str) -> None:
         end = f"{chr(self.settings.registers[3])}{chr(self.settings.registers[4])}"
-        self.dte.write(f"{end if self.settings.verbose else ''}{text}{end}".encode())
+        self.dte.write(f"{end if self.settings.verbose else ''}{text}{end}".encode("latin-1", "replace"))
 
     def _reset(self) -> None:
         self.settings = Settings()
-        self._adaptive = False
         self._set_flow(self.firmware.flow)
 
     def _set_flow(self, flow: Flow) -> None:
@@ -276,7 +243,7 @@ class Modem:
 
     def _off_hook(self, end: End) -> Class1:
         self._call = Class1(end, self.dte, firmware=self.firmware, say=self._say)
-        self._call.adaptive = self._adaptive
+        self._call.adaptive = self.settings.adaptive
         self._call.guard = self.settings.registers[12] / 50
         return self._call
 
@@ -304,7 +271,7 @@ class Modem:
             "&F": now(lambda _: self._reset()),
             "S": now(self._register),
             "+FCLASS": now(self._fax_class),
-            "+FAR": now(self._adaptive_reception),
+            "+FAR": now(self.settings.adaptive_reception),
             "+VCID": now(self._caller_id),
             "#CID": now(self._caller_id),
             "+FTS": self._on_line(range(256), lambda call, n: call.keep_silence(n / 100)),
@@ -392,11 +359,11 @@ class Modem:
         if not self.firmware.adaptive:
             raise BadCommandError("there is no +FAR")
         if command.form is Form.SET:
-            self._adaptive = _one_of(command, ("0", "1")) == "1"
+            self.settings.adaptive = _one_of(command, ("0", "1")) == "1"
             if self._call:
-                self._call.adaptive = self._adaptive
+                self._call.adaptive = self.settings.adaptive
         else:
-            self._tell(str(int(self._adaptive)), command, "0,1")
+            self._tell(str(int(self.settings.adaptive)), command, "0,1")
 
     def _caller_id(self, command: Command) -> None:
         if command.form is Form.SET:

@@ -18,8 +18,8 @@ from tests.interop.pages import Pels, differences, read_pages, text_page, write_
 pytestmark = pytest.mark.interop
 
 SENDING, RECEIVING = 4, 6
-"""Line speeds, as multiples of real time. efax has pauses of its own in real time: the second before a page that it sends
-must stay below the 5 s of line time that a modem waits. It was seen to receive at 8, three times of three."""
+"""Line speeds, as multiples of real time. efax has pauses of its own in real time: the second before a page that it
+sends must stay below the 5 s of line time that a modem waits. It was seen to receive at 8, three times of three."""
 ROWS = 400
 """efax divides by a page's whole seconds: one of less than a second kills it by SIGFPE."""
 EFAX_HEADER_ROWS = 20
