@@ -50,7 +50,8 @@ def test_faxgw_reads_what_libtiff_codes(peer: Peer, tmp_path: Path, pages: list[
         negative = write_pages(tmp_path / "page.tif", [~page])  # Pillow's 0 is black, a fax's 0 is white
         coded.write_bytes(strip(peer, negative, tmp_path, coding=coding))
         told = codec("decode", "--coding", coding, "--width", page.shape[1], "--json", coded, read)
-        assert json.loads(told) == {"rows": len(page), "damaged_rows": 0, "longest_damaged_run": 0}
+        result = json.loads(told)
+        assert (result["rows"], result["damaged_rows"], result["longest_damaged_run"]) == (len(page), 0, 0)
         assert differences([page], [np.asarray(Image.open(read)) == 0]) == []
 
 
