@@ -160,6 +160,7 @@ class Conversation:
                 while self.ring.news == before:
                     if self._gone:
                         raise self._gone
+                    self._heard.clear()  # nothing else was asked, and this wait may last for weeks
                     await self._something()
         return self.ring.news != before
 
@@ -189,7 +190,7 @@ class Conversation:
             if self.state is not State.SENDING:
                 return False
             self.write(stuffed(octets[start : start + piece]))
-        return True
+        return self.state is State.SENDING
 
     async def _room(self, low: int) -> None:
         while self.dialogue.held and self.state is State.SENDING:
@@ -269,8 +270,7 @@ class Conversation:
     async def close(self) -> None:
         """Release the port."""
         self._reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._reader
+        await asyncio.wait([self._reader])
         await self._stream.close()
 
     # ------------------------------------------------------------------------------------------------------- reading

@@ -21,6 +21,7 @@ from t30.line import (
     AwaitCall,
     Cause,
     Connected,
+    Content,
     Dial,
     HangUp,
     LineAction,
@@ -190,8 +191,13 @@ class Class1Line:
             case SendFrames(modulation, frames, after):
                 octets = stuffed(frames, flags_first=round(FLAGS_FIRST * modulation.bps / 8))
                 await self._sender.data(modulation, octets, after=after, before=self._before)
-            case SendData(modulation, octets, _, after):
-                await self._sender.data(modulation, octets, after=after, before=self._before)
+            case SendData(modulation, octets, content, after):
+                whole = await self._sender.data(modulation, octets, after=after, before=self._before)
+                # Frames that are missing are asked for again, and a short TCF fails; a short page might be confirmed.
+                if not whole and content is Content.PAGE:
+                    raise LineError(
+                        f"{self._talk.port}: the modem ended a page early; this machine feeds it too slowly"
+                    )
         self._before = Before.OURS
         return Sent()
 

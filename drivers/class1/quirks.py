@@ -16,13 +16,14 @@ class Flow(Enum):
 
 Commands = Mapping[Flow, tuple[str, ...]]
 
-V250_OR_ROCKWELL: Commands = MappingProxyType(
+ANY_MAKE: Commands = MappingProxyType(
     {
         Flow.RTSCTS: ("+IFC=2,2", "&K3", "\\Q3"),
         Flow.XONXOFF: ("+IFC=1,1", "&K4", "\\Q1"),
         Flow.NONE: ("+IFC=0,0", "&K0", "\\Q0"),
     }
 )
+ROCKWELL: Commands = MappingProxyType({Flow.RTSCTS: ("&K3",), Flow.XONXOFF: ("&K4",), Flow.NONE: ("&K0",)})
 USROBOTICS: Commands = MappingProxyType(
     {Flow.RTSCTS: ("&H1&I0&R2",), Flow.XONXOFF: ("&H2&I2&R1",), Flow.NONE: ("&H0&I0&R1",)}
 )
@@ -48,19 +49,14 @@ class Quirks:
     """+FCLASS=1.0 works where the modem lists it."""
     adaptive: bool = True
     """+FAR=1 works where the modem lists it."""
-    gives_fcs: bool = True
-    """A received V.21 frame ends with the FCS that came over the line."""
-    flow_commands: Commands = field(default_factory=lambda: V250_OR_ROCKWELL)
+    flow_commands: Commands = field(default_factory=lambda: ANY_MAKE)
     """What sets flow control; the first command that the modem takes is enough."""
-    caller_id: str = "+VCID=1"
-    """What makes the modem tell who calls."""
 
 
 QUIRKS: Mapping[str, Quirks] = MappingProxyType(
     {
         "standard": Quirks(),
-        "spandsp": Quirks(recognised_by=("spandsp", "iaxmodem", "soft-switch")),
-        "conexant": Quirks(recognised_by=("conexant", "rockwell", "ac/k56", "cx93", "cx81")),
+        "conexant": Quirks(recognised_by=("conexant", "rockwell", "ac/k56", "cx93", "cx81"), flow_commands=ROCKWELL),
         # CONNECT comes at once, and +FCERROR before the carrier; HylaFAX waits 400 ms and asks +FRS first.
         "lucent": Quirks(
             recognised_by=("lt v.9", "lucent", "agere", "mt5634zba", "mt5634zpx"),

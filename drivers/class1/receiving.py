@@ -68,12 +68,13 @@ class Receiver:
         Raises:
             SilentModemError: if it does not stop.
         """
+        receiving = self._signal is not None or self._talk.state is State.ABORTING
         self.forget()
         self._begun = self._final = self._waiting = False
         if self._talk.dialogue.sends:
             await self._talk.stop()
             await self._talk.settled(self._talk.patience(SENDING_TAIL))
-        elif self._talk.state is not State.COMMAND:
+        elif receiving:
             await self._talk.settled(self._talk.clock.real(TAIL))
         if self._talk.state is not State.COMMAND:
             await self._talk.must_stop()
@@ -170,8 +171,6 @@ class Receiver:
         NO CARRIER is no verdict: the carrier ended with the frame, and the FCS must tell.
         """
         accepted = code in (Code.OK, Code.NO_CARRIER)
-        if not self._quirks.gives_fcs:
-            return FrameReceived(octets, code is Code.OK and len(octets) >= 2)
         content, check = octets[:-2], octets[-2:]
         return FrameReceived(content, accepted and len(content) >= 2 and check == fcs(content).to_bytes(2, "little"))
 

@@ -49,14 +49,16 @@ class Sender:
             self._talk.end()
             await self._done("the end of the V.21 signal", 0.0)
 
-    async def data(self, modulation: Modulation, octets: bytes, *, after: float, before: Before) -> None:
-        """Send octets by a fast modulation."""
+    async def data(self, modulation: Modulation, octets: bytes, *, after: float, before: Before) -> bool:
+        """Send octets by a fast modulation; return whether the modem took them all before it ended the signal."""
         await self._connect(f"+FTM={NUMBERS[modulation]}", after=after, before=before)
         if self._quirks.connect_to_data:
             await self._talk.pause(self._quirks.connect_to_data)
-        if await self._talk.pour(octets, bps=modulation.bps):
+        whole = await self._talk.pour(octets, bps=modulation.bps)
+        if whole:
             self._talk.end()
         await self._done(f"{len(octets)} octets at {modulation}", len(octets) * 8 / modulation.bps)
+        return whole
 
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,9 @@ RESET_LIMIT = 5.0
 GUARD = 1.1
 """Seconds of silence before and after ``+++`` (S12 is 1 s in most modems)."""
 
+CALLER_ID = ("+VCID=1", "#CID=1")
+"""What makes a modem tell who calls."""
+
 _QUESTIONS = ("I", "I3", "+FMI?", "+FMM?")
 _REQUIRED = frozenset({24, 48, 72, 96})
 """What every Class 1 modem has, for one that does not tell (T.31)."""
@@ -138,10 +141,8 @@ async def prepare(talk: Conversation, modem: Modem, options: Options) -> bool:
     if modem.adaptive:
         await _ask(talk, "+FAR=1")
     # Some makes change the flow control when they change the class, so it comes after.
-    for command in modem.quirks.flow_commands[options.flow]:
-        if (await _ask(talk, command))[0] is Code.OK:
-            break
-    return (await _ask(talk, modem.quirks.caller_id))[0] is Code.OK
+    await _first_of(talk, modem.quirks.flow_commands[options.flow])
+    return await _first_of(talk, CALLER_ID)
 
 
 async def reset(talk: Conversation) -> bool:
@@ -166,6 +167,14 @@ async def _ask(talk: Conversation, command: str) -> tuple[Code, list[str]]:
     if code is None:
         raise SilentModemError(f"no answer to AT{command}")
     return code, lines
+
+
+async def _first_of(talk: Conversation, commands: tuple[str, ...]) -> bool:
+    """Give one command after another until the modem takes one; return whether it took any."""
+    for command in commands:
+        if (await _ask(talk, command))[0] is Code.OK:
+            return True
+    return False
 
 
 async def _plain(talk: Conversation) -> None:

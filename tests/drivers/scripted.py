@@ -36,6 +36,7 @@ PREPARE: tuple["Step", ...] = (
     (b"AT+FAR=1\r", OK),
     (b"AT+IFC=2,2\r", OK),
     (b"AT+VCID=1\r", ERROR),
+    (b"AT#CID=1\r", ERROR),
 )
 
 Step = tuple[bytes, bytes | None]

@@ -341,7 +341,7 @@ def test_what_the_modem_says_of_a_call_is_told_apart(answer: bytes, cause: Cause
 )
 def test_the_callers_number_is_told_wherever_it_comes(said: list[bytes], ringing: Ringing) -> None:
     async def test() -> None:
-        tells: tuple[Step, ...] = (*PREPARE[:-1], (b"AT+VCID=1\r", OK))
+        tells: tuple[Step, ...] = (*PREPARE[:-2], (b"AT+VCID=1\r", OK))
         modem = ScriptedModem(*SETUP, *tells)
         line = await Class1Line.attach(modem, Options(), port="/dev/modem")
         for number, one in enumerate(said):
@@ -377,6 +377,20 @@ def test_a_call_that_is_gone_is_a_dropped_line() -> None:
         assert error.value.code == "line.dropped"
 
     play(body, (b"ATDT1\r", as_given(DIS)), (b"AT+FTH=3\r", ERROR))
+
+
+def test_a_page_that_the_modem_ended_early_is_never_taken_for_sent() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        asyncio.get_running_loop().call_later(2.05, modem.say, OK)
+        with pytest.raises(LineError, match="the modem ended a page early") as error:
+            await line.perform(SendData(V17, bytes(18000), Content.PAGE, 0.0))
+        assert error.value.code == "line.unavailable"
+        await line.perform(HangUp())
+
+    taken = ((bytes(180), None),) * 26  # 2.05 s and half a second ahead
+    play(body, (b"ATDT1\r", as_given(DIS)), (b"AT+FTM=145\r", CONNECT), *taken, (b"ATH0\r", OK))
 
 
 def test_a_modem_that_does_not_answer_is_reset_and_the_error_says_what_to_do() -> None:

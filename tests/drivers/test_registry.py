@@ -55,7 +55,7 @@ def test_every_driver_named_is_there() -> None:
 @pytest.mark.parametrize(
     ("said", "name"),
     [
-        ("spandsp\nwww.soft-switch.org", "spandsp"),
+        ("spandsp\nwww.soft-switch.org", "standard"),
         ("U.S. Robotics 56K FAX EXT", "usrobotics"),
         ("LT V.92 1.0 MT5634ZBA", "lucent"),
         ("CX93001-EIS_V0.2013-V92", "conexant"),
