@@ -271,7 +271,7 @@ class Modem:
             "&F": now(lambda _: self._reset()),
             "S": now(self._register),
             "+FCLASS": now(self._fax_class),
-            "+FAR": now(self.settings.adaptive_reception),
+            "+FAR": now(self._adaptive_reception),
             "+VCID": now(self._caller_id),
             "#CID": now(self._caller_id),
             "+FTS": self._on_line(range(256), lambda call, n: call.keep_silence(n / 100)),

@@ -6,7 +6,8 @@ from simulators.modem.firmware import Flow
 
 REGISTERS = {0: 0, 1: 0, 2: 43, 3: 13, 4: 10, 5: 8, 6: 2, 7: 60, 8: 2, 10: 14, 12: 50}
 """S-registers as the factory sets them: S0 rings before it answers, S7 seconds for carrier, S8 seconds of a comma, S12
-guard time of ``+++`` in fiftieths of a second. S3 and S4 end what the modem says; S2, S5, S6 and S10 are kept and change nothing."""
+guard time of ``+++`` in fiftieths of a second. S3 and S4 end what the modem says. S2, S5, S6, S10 are kept and change
+nothing."""
 
 FLOW_COMMANDS = {
     "+IFC": {"0,0": Flow.NONE, "1,1": Flow.SOFTWARE, "2,2": Flow.HARDWARE},
