@@ -12,6 +12,7 @@ those that arrived. A call takes milliseconds, so that every setting can be trie
     our engine -- simulated fax line -- circuit -- this bridge -- libspandsp's T.30 engine -- TIFF
 
 What it does not model: analogue modems. A carrier is understood whole or not at all; a wrong rate is not understood.
+HDLC framing is ours on both sides here; ``spandsp_t31.py`` holds it against libspandsp's.
 """
 
 import argparse
