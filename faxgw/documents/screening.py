@@ -81,10 +81,14 @@ def _text(grey: Grey) -> Black:
     pels away, are clearly lighter.
     """
     black = grey < THRESHOLD
-    for pels, marks in ((grey, black), (grey.T, black.T)):
-        ink = np.pad(255 - pels, [(2, 2), (0, 0)]).astype(np.int16)
-        before, above, here, below, behind = (ink[at : at + pels.shape[0]] for at in range(5))
-        marks[(here > above) & (here >= below) & (here - np.maximum(before, behind) >= RIDGE)] = True
+    ink = np.pad(255 - grey, 2)
+    rows, pels = grey.shape
+    for axis in (0, 1):
+        before, above, here, below, behind = (
+            ink[at : at + rows, 2 : pels + 2] if axis == 0 else ink[2 : rows + 2, at : at + pels] for at in range(5)
+        )
+        stands_out = here >= np.maximum(np.minimum(np.maximum(before, behind), 255 - RIDGE) + RIDGE, below)
+        black |= stands_out & (here > above)
     return black
 
 
@@ -110,7 +114,7 @@ def _thresholds(cell: tuple[int, int]) -> Grey:
 
 def _paper_made_white(grey: Grey) -> Grey:
     """Stretch the greys so that the paper of a scan is white, where most of the page is one light grey."""
-    counts = np.bincount(grey.ravel(), minlength=256)
+    counts = np.array(Image.fromarray(grey).histogram())
     around = np.convolve(counts, np.ones(17), "same")
     peak = int(around[160:].argmax()) + 160
     near = slice(peak - 8, peak + 9)
@@ -147,10 +151,11 @@ def _pictures(grey: Grey, resolution: Resolution) -> Black | None:
 def _even(grey: Grey) -> Black:
     """Return the pels that differ little from all four neighbours."""
     even = np.ones(grey.shape, np.bool_)
-    for pels, marks in ((grey, even), (grey.T, even.T)):
-        steep = np.abs(np.diff(pels.astype(np.int16), axis=0)) >= STEEP
-        marks[1:][steep] = False
-        marks[:-1][steep] = False
+    for axis in (0, 1):
+        ahead, behind = (grey[1:], grey[:-1]) if axis == 0 else (grey[:, 1:], grey[:, :-1])
+        flat = np.maximum(ahead, behind) - np.minimum(ahead, behind) < STEEP
+        even[(slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))] &= flat
+        even[(slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))] &= flat
     return even
 
 
