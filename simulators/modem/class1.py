@@ -18,6 +18,8 @@ PATIENCE = 5.0
 """Seconds that the DTE may take to send something (T.31: the inactivity timer)."""
 PIECE = 0.1
 """Seconds of a fast carrier said to the circuit at once; an empty buffer for as long ends the carrier."""
+SCHEDULING = 0.03
+"""Seconds of real time that an empty buffer is forgiven in any case: on a fast clock a busy machine is late."""
 STOPPING = 0.02
 """Seconds that it takes to stop a reception; what the DTE writes meanwhile is lost with the character that did it."""
 TAIL = 0.1
@@ -110,8 +112,6 @@ class Class1:
             while self._present or self._clock.now() < since + seconds:
                 if await self._next(math.inf if self._present else since + seconds - self._clock.now()):
                     since = self._clock.now()
-                if self._end.gone:
-                    break
         except _StoppedError:
             return await self._stop()
         return Result.OK
@@ -181,14 +181,15 @@ class Class1:
                 return Result.OK
             if data:
                 continue
-            if await self._dte.more(PIECE):
+            if await self._dte.more(max(PIECE, SCHEDULING * self._clock.speed)):
                 due = max(due, self._clock.now())
                 continue
             # T.31: after a NUL the modem goes on sending NULs for a while; after anything else the signal ends.
-            idle += PIECE
+            idle += self._clock.now() - due
             if last or idle >= PATIENCE:
                 return Result.OK if last else Result.ERROR
-            self._end.octets(bytes(limit))
+            self._end.octets(bytes(int((self._clock.now() - due) * bps / 8)))
+            due = self._clock.now()
 
     async def _mark_until_data(self, octets: int) -> bool:
         """Send ones in pieces of so many octets until the DTE writes; return whether it did in time."""

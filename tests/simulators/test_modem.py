@@ -627,6 +627,18 @@ def test_frs_waits_until_the_other_side_is_silent() -> None:
     desk_test(play)
 
 
+def test_frs_takes_its_time_on_a_dead_line_too() -> None:
+    async def play(desk: Desk) -> None:
+        await desk.prepare()
+        (await desk.calls()).hang_up()
+        for _ in range(2):
+            began = desk.now()
+            assert await desk.at("AT+FRS=20") == b"\r\nOK\r\n"
+            assert desk.now() - began == pytest.approx(0.2, abs=0.01)
+
+    desk_test(play)
+
+
 @pytest.mark.parametrize("command", ["AT+FRH=3", "AT+FRM=96"])
 def test_a_line_whose_other_side_is_gone_has_no_carrier(command: str) -> None:
     async def play(desk: Desk) -> None:
