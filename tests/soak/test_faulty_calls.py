@@ -215,7 +215,7 @@ def seeds(soak: bool, base: int, part: int) -> range:
 def test_every_call_over_a_faulty_line_ends_in_time_with_nothing_confirmed_that_is_not_kept(
     part: int, soak: bool, soak_seed: int
 ) -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # of the processor: what else the machine does meanwhile does not count
     outcomes: Counter[str] = Counter()
     for seed in seeds(soak, soak_seed, part):
         try:
@@ -225,7 +225,7 @@ def test_every_call_over_a_faulty_line_ends_in_time_with_nothing_confirmed_that_
             error.add_note(f"again: python -m tests.soak.test_faulty_calls {seed}")
             raise
         outcomes[call.sent.reason.code or call.sent.verdict] += 1
-    elapsed = time.perf_counter() - began
+    elapsed = time.process_time() - began
     print(f"{outcomes.total()} calls in {elapsed:.1f} s: {dict(outcomes.most_common())}")
     assert outcomes["delivered"] >= outcomes.total() // 5, outcomes
     assert outcomes["delivered"] <= outcomes.total() * 19 // 20, "these lines are not faulty"
