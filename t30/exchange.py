@@ -62,7 +62,7 @@ class Message:
         return next((frame.fif for frame in self.frames if frame.fcf is fcf), None)
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.frames))
+        return ", ".join(frame.name for frame in self.frames)
 
 
 class Damaged:

@@ -44,7 +44,11 @@ class Frame:
         """The frame on the wire, from address to information field, without FCS."""
         return bytes((ADDRESS, FINAL if self.final else MORE_FOLLOW, self.code)) + self.fif
 
+    @property
+    def name(self) -> str:
+        """The name of what it says, or the octet where T.30 has none."""
+        return str(self.fcf) if self.fcf else f"unknown frame {self.code:02X}"
+
     def __str__(self) -> str:
-        name = str(self.fcf) if self.fcf else f"unknown frame {self.code:02X}"
         shown = "(not shown)" if self.fcf in SECRET else self.fif.hex(" ")
-        return f"{name} {shown}".strip()
+        return f"{self.name} {shown}".strip()

@@ -64,6 +64,8 @@ class Reception:
     page_began: float = 0.0
     page_ended: bool = False
     """The target has seen the end of the page (RTC or EOFB)."""
+    ends_pages: bool = False
+    """It has seen the end of any page: this sender does not leave it out."""
     carrier_ended: float = 0.0
     block: _Block = field(default_factory=_Block)
     confirmed_block: tuple[int, int] | None = None
@@ -272,6 +274,7 @@ class Reception:
         self.page_octets += len(octets)
         kept = yield from self.exchange.do(KeepData(self.index, self.dcs.format, octets), Kept)
         self.page_ended = kept.page_ended
+        self.ends_pages = self.ends_pages or kept.page_ended
 
     # -------------------------------------------------------------------------------------------------- post-message
 
@@ -296,11 +299,11 @@ class Reception:
     def _is_cut_off(self) -> bool:
         """Tell whether a page lost its carrier in the middle (R19): no RTC, and the sender went on for a while.
 
-        RTC alone cannot tell: some senders leave it out.
+        RTC alone cannot tell, since some senders leave it out; but a sender either does or does not.
         """
         answered = self.exchange.answered_at
         silent = answered is not None and answered - self.carrier_ended > CUT_OFF
-        return not self.page_ended and (silent or self.exchange.passed_over)
+        return not self.page_ended and (self.ends_pages or silent or self.exchange.passed_over)
 
     def _partial_page_ends(self, command: Message) -> Procedure[None]:
         """Ask for what is missing of a partial page, or confirm it (T.30 Annex A)."""

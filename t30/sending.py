@@ -55,7 +55,8 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
             refusals += 1
             if refusals == REFUSALS:
                 raise PageRefused(f"page {index + 1} was refused {REFUSALS} times ({reply.fcf})")
-            ladder = ladder[1:] or ladder
+            if reply.fcf is not Fcf.DIS:
+                ladder = ladder[1:] or ladder
             continue
         index, refusals, page = index + 1, 0, upcoming
         if command is Fcf.EOM and page is not None and trained:
@@ -202,14 +203,17 @@ class _Attempt:
         return (yield from self._response(self.exchange.frame(Fcf.EOR, bytes((ecm.second(self.command),))), Fcf.ERR))
 
     def _response(self, command: Frame, *expected: Fcf) -> Procedure[Message]:
-        """Send a command until it is answered; while the receiver is not ready, ask again, up to T5."""
+        """Send a command until it is answered; while the receiver is not ready, ask again, up to T5.
+
+        DIS is an answer, too: the command came damaged, and the receiver begins again (spandsp).
+        """
         reply = yield from self.exchange.response(command)
         began = self.exchange.now
         while reply.fcf is Fcf.RNR:
             if self.exchange.now - began > timers.T5:
                 raise NoResponse(f"the receiver was not ready for {timers.T5:.0f} s (RNR)")
             reply = yield from self.exchange.response(self.exchange.frame(Fcf.RR))
-        if reply.fcf is not Fcf.MCF and reply.fcf not in expected:
+        if reply.fcf not in (Fcf.MCF, Fcf.DIS, *expected):
             raise unexpected(reply, str(command.fcf))
         return reply
 

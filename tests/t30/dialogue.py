@@ -40,6 +40,9 @@ from t30.pages import (
 from t30.rates import Modulation
 from t30.session import Session
 
+RTC = b"(end of page)"
+"""What this page target takes for the end of a page."""
+
 GOOD = Verdict(100, 0, 0, durable=True)
 
 
@@ -84,7 +87,7 @@ class Dialogue:
                     self.gives(self._page(action), 0)
                 case KeepData(index, _, octets):
                     self.kept[index] = self.kept.get(index, b"") + octets
-                    self.gives(Kept(page_ended=False), 0)
+                    self.gives(Kept(page_ended=octets.endswith(RTC)), 0)
                 case JudgePage(index):
                     self.judged.append(index)
                     self.gives(self.verdicts.pop(0) if self.verdicts else GOOD, 0)

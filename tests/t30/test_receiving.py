@@ -28,7 +28,7 @@ from t30.outcome import Canceled
 from t30.pages import Coding, Length, PageFormat, Resolution, Verdict, Width
 from t30.rates import LADDER, Modulation
 from t30.receiving import trained
-from tests.t30.dialogue import Dialogue
+from tests.t30.dialogue import RTC, Dialogue
 
 STATION = Station(ident="+49 30 1234")
 V17, V17_SHORT = Modulation.V17_14400, Modulation.V17_14400_SHORT
@@ -586,3 +586,13 @@ def test_an_end_without_a_fault_of_its_own_has_a_reason_all_the_same() -> None:
     call.says(Fcf.ERR)
     call.hears_nothing()
     assert call.hangs_up().reason.code == "fax.incomplete"
+
+
+def test_a_page_without_end_from_a_sender_that_ends_its_pages_is_refused() -> None:
+    call = receiving()
+    call.hears_data(V17_SHORT, Content.PAGE, b"page" + RTC)
+    call.hears(Fcf.MPS)
+    call.says(Fcf.MCF)
+    call.hears_data(V17_SHORT, Content.PAGE, b"half")
+    call.hears(Fcf.EOP)
+    call.says(Fcf.RTN)

@@ -416,3 +416,20 @@ def test_an_answer_that_t30_does_not_know_is_none() -> None:
     call.says(Fcf.EOP)
     call.gives(FrameReceived(b"\xff\x13\xff", good=True))
     call.says(Fcf.EOP)
+
+
+@pytest.mark.parametrize("station", [STATION, PLAIN])
+def test_a_receiver_that_begins_again_after_a_page_gets_it_again(station: Station) -> None:
+    call = trained(station, PAGE)
+    assert isinstance(call.action, SendData | SendFrames)
+    call.gives(Sent())
+    call.says(Fcf.PPS if station.ecm else Fcf.EOP)
+    call.hears((Fcf.CSI, encoded("+49")), DIS)
+    ladder_step(call, V17)
+    call.hears(Fcf.CFR)
+    assert isinstance(call.action, SendData | SendFrames)
+    call.gives(Sent())
+    call.says(Fcf.PPS if station.ecm else Fcf.EOP)
+    call.hears(Fcf.MCF)
+    call.says(Fcf.DCN)
+    assert call.hangs_up().verdict == "delivered"
