@@ -199,6 +199,15 @@ def test_interrupted_in_mid_page_it_says_goodbye_hangs_up_and_is_gone_in_time(
         assert "DCN" in report["text"]
 
 
+def test_the_caller_is_known_before_the_call_is_taken(spandsp_line: Start, tmp_path: Path) -> None:
+    sent = write_pages(tmp_path / "in.tif", [text_page(60)])
+    line = spandsp_line("--call-with", sent, "--caller", "+4930123456", "--speed", SPEED)
+    receive(line, tmp_path / "inbox", "--trace", tmp_path / "call.jsonl")
+    said = [json.loads(each) for each in (tmp_path / "call.jsonl").read_text().splitlines()]
+    (ringing,) = [each for each in said if each.get("event") == "Ringing"]
+    assert ringing["caller"] == "+4930123456"
+
+
 def test_a_recorded_call_replays(spandsp_line: Start, tmp_path: Path) -> None:
     line = spandsp_line("--answer", tmp_path / "out.tif", "--speed", SPEED)
     send(line, write_pages(tmp_path / "in.tif", [text_page(60)]), "--trace", tmp_path / "call.jsonl")
