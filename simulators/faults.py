@@ -7,8 +7,9 @@ from random import Random
 from simulators.signals import CarrierOff, Frame, Heard, Octets
 from t30.rates import Modulation
 
-LATENESS = (0.1, 2.0)
-"""How late a delayed signal is, in seconds."""
+LATENESS = (0.1, 1.2)
+"""How late a delayed signal is, in seconds. Command and answer together stay within T4: beyond that, T.30 has no means
+to tell a late answer from the answer to the next command."""
 ECHO = (0.02, 1.0)
 """How long after it was sent a V.21 signal comes back to its own sender."""
 DROPOUT_START = (0.0, 4.0)

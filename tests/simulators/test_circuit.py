@@ -287,7 +287,7 @@ def test_a_delayed_signal_is_whole_and_late() -> None:
             heard = tasks.create_task(all_heard(circuit.answerer))
             await say_frame(circuit.caller)
         assert heard.result() == [CarrierOn(V21), Frame(DIS), CarrierOff()]
-        assert 6.1 <= circuit.clock.now() <= 8.0
+        assert 6.1 <= circuit.clock.now() <= 7.2
 
     on_circuit(body, faults=Faults(delayed=1.0))
 
