@@ -213,6 +213,98 @@ def test_silence_is_ended_by_one_character_and_a_missing_ok_is_asked_for() -> No
     )
 
 
+def test_an_ok_that_comes_late_is_not_taken_for_the_answer_to_the_next_command() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        await line.perform(SendFrames(V21, (MPS,), 0.0))
+        asyncio.get_running_loop().call_later(3.43, modem.say, OK)  # AT was asked at 3.40
+        asyncio.get_running_loop().call_later(3.8, modem.say, as_given(MCF))
+        assert await line.perform(LISTEN) == Quiet()
+        assert await line.perform(LISTEN) == FrameReceived(MCF, True)
+
+    play(
+        body,
+        (b"ATDT1\r", as_given(DIS)),
+        (b"AT+FTH=3\r", CONNECT),
+        as_written(MPS, OK),
+        (b"AT+FRH=3\r", None),
+        (b"\x18", None),
+        (b"AT\r", OK),
+        (b"AT+FRH=3\r", None),
+    )
+
+
+def test_after_silence_nobody_has_to_be_silent_once_more() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        await line.perform(SendFrames(V21, (MPS,), 0.0))
+        assert await line.perform(LISTEN) == Quiet()
+        await line.perform(SendFrames(V21, (MPS,), 0.075))
+
+    play(
+        body,
+        (b"ATDT1\r", as_given(DIS)),
+        (b"AT+FTH=3\r", CONNECT),
+        as_written(MPS, OK),
+        (b"AT+FRH=3\r", None),
+        (b"\x18", OK),
+        (b"AT+FTH=3\r", CONNECT),
+        as_written(MPS, OK),
+    )
+
+
+def test_a_modem_that_gives_up_waiting_is_told_to_wait_on_until_the_time_is_over() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        await line.perform(SendFrames(V21, (MPS,), 0.0))
+        assert await line.perform(LISTEN) == FrameReceived(MCF, True)
+        assert await line.perform(ListenData(V17, Content.PAGE, 6.0)) == CarrierLost()
+
+    play(
+        body,
+        (b"ATDT1\r", as_given(DIS)),
+        (b"AT+FTH=3\r", CONNECT),
+        as_written(MPS, OK),
+        (b"AT+FRH=3\r", NO_CARRIER),
+        (b"AT+FRH=3\r", NO_CARRIER),
+        (b"AT+FRH=3\r", as_given(MCF)),
+        (b"AT+FRM=145\r", NO_CARRIER),
+    )
+
+
+def test_frames_of_a_signal_that_was_left_are_not_found_in_the_next() -> None:
+    old, new = (tuple(bytes([0xFF, 0x03, 0x06, number]) for number in some) for some in (range(3), range(9, 10)))
+    first, second = (CONNECT + stuffed(frames, flags_first=90) + END + NO_CARRIER for frames in (old, new))
+
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        assert await line.perform(ListenFrame(V17, 6.0)) == FrameReceived(old[0], True)
+        assert await line.perform(LISTEN) == FrameReceived(MPS, True)
+        assert await line.perform(ListenFrame(V17, 6.0)) == FrameReceived(new[0], True)
+
+    play(
+        body,
+        (b"ATDT1\r", as_given(DIS)),
+        (b"AT+FRM=145\r", first),
+        (b"AT+FRH=3\r", as_given(MPS)),
+        (b"AT+FRM=145\r", second),
+    )
+
+
+def test_a_modem_that_does_not_hang_up_loses_dtr() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        assert await line.perform(HangUp()) == Sent()
+        assert modem.drops == 1
+
+    play(body, (b"ATDT1\r", as_given(DIS)), (b"ATH0\r", None), (b"ATH0\r", OK))
+
+
 def test_a_modem_that_cannot_join_commands_gets_them_one_by_one() -> None:
     async def body(line: Class1Line, modem: ScriptedModem) -> None:
         await line.perform(Dial("1"))
@@ -334,18 +426,21 @@ def test_what_the_modem_says_of_a_call_is_told_apart(answer: bytes, cause: Cause
     ("said", "ringing"),
     [
         ([b"\r\nRING\r\n", b"\r\nNMBR = 5550123\r\n\r\nNAME = A\r\n", b"\r\nRING\r\n"], Ringing("5550123", "")),
+        ([b"\r\nRING\r\n", b"\r\nNMBR=1\r\n", None, b"\r\nNDID=2\r\n"], Ringing("1", "2")),
         ([b"\r\nRING\r\n\r\nNMBR=P\r\nNDID=5550199\r\n"], Ringing("", "5550199")),
         ([b"\r\nNMBR: 1\r\n", b"\r\nRING\r\n"], Ringing("1", "")),
         ([b"\r\nRING\r\n"], Ringing("", "")),
     ],
 )
-def test_the_callers_number_is_told_wherever_it_comes(said: list[bytes], ringing: Ringing) -> None:
+def test_the_callers_number_is_told_wherever_it_comes(said: list[bytes | None], ringing: Ringing) -> None:
     async def test() -> None:
         tells: tuple[Step, ...] = (*PREPARE[:-2], (b"AT+VCID=1\r", OK))
         modem = ScriptedModem(*SETUP, *tells)
         line = await Class1Line.attach(modem, Options(), port="/dev/modem")
-        for number, one in enumerate(said):
-            asyncio.get_running_loop().call_later(1.0 + number * 0.5, modem.say, one)
+        moment = 1.0
+        for one in said:
+            moment += 0.5 if one else -0.4
+            asyncio.get_running_loop().call_later(moment, modem.say, one or b"")
         assert await line.perform(AwaitCall()) == ringing
         assert not modem.fault
         await modem.close()
@@ -366,6 +461,22 @@ def test_a_ring_that_nobody_waited_for_is_not_lost_but_an_old_one_is() -> None:
         assert await waiting == Ringing("", "")
 
     play(body)
+
+
+def test_a_number_is_told_with_its_own_call_and_an_answered_ring_rings_no_more() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        modem.say(b"\r\nRING\r\n\r\nNMBR=1\r\n")
+        await asyncio.sleep(10.0)
+        modem.say(b"\r\nRING\r\n")
+        assert await line.perform(AwaitCall()) == Ringing("", "")
+        assert await line.perform(Answer()) == NotConnected(Cause.NO_CARRIER)
+        waiting = asyncio.create_task(line.perform(AwaitCall()))
+        await asyncio.sleep(20.0)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    play(body, (b"ATA\r", NO_CARRIER))
 
 
 def test_a_call_that_is_gone_is_a_dropped_line() -> None:
