@@ -122,11 +122,18 @@ class Exchange:
 
     # ---------------------------------------------------------------------------------------------------- receiving
 
-    def message(self, within: float, *, awaited: Modulation | None = None) -> Procedure[Message | Damaged | None]:
-        """Take in one V.21 signal that begins ``within`` seconds; None if none does.
+    def message(
+        self, within: float, *, awaited: Modulation | None = None, after_carrier: float = timers.AFTER_CARRIER
+    ) -> Procedure[Message | Damaged | None]:
+        """Take in one V.21 signal; None if none comes.
 
-        Our own signal, echoed by the line, is passed over (R20). Where a fast carrier is ``awaited``, that carrier, an
-        echo, and a signal without a frame are the same as none: the wait for the carrier goes on.
+        Our own signal, echoed by the line, is passed over (R20).
+
+        Args:
+            within: seconds until it must have begun.
+            awaited: a fast carrier that we wait for. That carrier, an echo, and a signal without a frame are the same
+                as none: the wait for the carrier goes on.
+            after_carrier: how long to wait once another fast carrier has passed by.
         """
         frames: list[Frame] = []
         damaged = False
@@ -160,7 +167,7 @@ class Exchange:
                     if _is(which, awaited) or foreign > _WRONG_CARRIERS or self.now >= deadline:
                         return None
                     yield from self._let_pass(which)
-                    deadline = self.now + within
+                    deadline = self.now + after_carrier
                 case _:
                     raise LocalError(f"ListenFrame was answered by {event!r}")
 
@@ -184,7 +191,7 @@ class Exchange:
             Disconnected: if it is DCN.
         """
         for _ in range(timers.TRIES):
-            heard = yield from self.message(within)
+            heard = yield from self.message(within, after_carrier=within)
             if not isinstance(heard, Damaged):
                 return _not_goodbye(heard)
         return None  # what cannot be read is repeated, but not for ever

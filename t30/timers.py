@@ -17,6 +17,10 @@ TRIES = 3
 TURNAROUND = 0.075
 """Silence between two signals [75 ± 20 ms]; HylaFAX's default is 70 ms (+FTS=7)."""
 
+AFTER_CARRIER = 0.5
+"""Who waits for a response, and hears a fast carrier pass, speaks so soon after it. With T4, two who missed each other
+would begin again at the same moment, and again."""
+
 CED_TO_DIS = 0.075
 """Silence between CED and the first V.21 signal [75 ± 20 ms]."""
 

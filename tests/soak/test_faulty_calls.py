@@ -228,7 +228,7 @@ def test_every_call_over_a_faulty_line_ends_in_time_with_nothing_confirmed_that_
     elapsed = time.process_time() - began
     print(f"{outcomes.total()} calls in {elapsed:.1f} s: {dict(outcomes.most_common())}")
     assert outcomes["delivered"] >= outcomes.total() // 5, outcomes
-    assert outcomes["delivered"] <= outcomes.total() * 19 // 20, "these lines are not faulty"
+    assert not soak or outcomes["delivered"] <= outcomes.total() * 19 // 20, "these lines are not faulty"
     assert not soak or elapsed < 2 * SECONDS / PARTS
 
 
