@@ -29,11 +29,6 @@ def text_page(rows: int = 300, *, title: str = "Page 1", width: int = 1728) -> P
     return np.asarray(image) < 128
 
 
-def chart_page(charts: Path, number: int, *, first: int = 0, rows: int = 400) -> Pels:
-    """Cut a strip out of ITU chart ``number``."""
-    return read_pages(charts / f"itu{number}.tif")[0][first : first + rows]
-
-
 def write_pages(path: Path, pages: Sequence[Pels], *, resolution: tuple[int, int] = FINE) -> Path:
     """Write the pages as a multi-page TIFF in T.6, all at ``resolution`` dots per inch across and down."""
     return write_mixed(path, [(page, resolution) for page in pages])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.interop.pages import Pels, chart_page, differences, read_pages, write_pages
+from tests.interop.pages import Pels, differences, read_pages, text_page, write_pages
 
 pytestmark = pytest.mark.interop
 
@@ -56,10 +56,10 @@ def test_faxgw_reads_what_libtiff_codes(peer: Peer, tmp_path: Path, pages: list[
 
 
 @pytest.fixture
-def pages(charts: Path) -> list[Pels]:
+def pages() -> list[Pels]:
     random = np.random.default_rng(1)
     return [
-        chart_page(charts, 7, rows=300),
+        text_page(300),
         np.ones((20, 4864), bool),
         random.random((30, 7)) < 0.5,
     ]
