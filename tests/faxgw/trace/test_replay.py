@@ -129,7 +129,7 @@ def test_changed_event_is_found_at_the_action_after_it(record_calls: RecordCalls
         ('"action": "ListenFrame", "modulation": "V21", "within": 3.0', '"action": "ListenFrame", "modulation": "V21"'),
         ('"head": "FF 03 06 01"', '"head": "FF 03 06 02"'),
         ('"head": "FF 03 06 03", "octets": 260', '"head": "FF 03 06 03", "octets": 259'),
-        ('"frames": ["FF 13 BF 4E', '"frames": ["FF 13 BF 8E'),
+        ('"frames": ["FF 13 BF 4F', '"frames": ["FF 13 BF 8F'),
         ('"after": 0.075', '"after": 0.07500000000000001'),
         ('"index": 1', '"index": 2'),
     ],
