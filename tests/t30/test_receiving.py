@@ -8,6 +8,7 @@ from t30.capabilities import Dcs, Dis, Station, agree
 from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identity import encoded
+from t30.judging import trained
 from t30.line import (
     Answer,
     AwaitCall,
@@ -27,7 +28,6 @@ from t30.line import (
 from t30.outcome import Canceled
 from t30.pages import Coding, Length, PageFormat, Resolution, Verdict, Width
 from t30.rates import LADDER, Modulation
-from t30.receiving import trained
 from tests.t30.dialogue import RTC, Dialogue
 
 STATION = Station(ident="+49 30 1234")
