@@ -96,6 +96,9 @@ _BY_CODE = {fcf.code: fcf for fcf in Fcf}
 PLAIN = {Fcf.PRI_MPS: Fcf.MPS, Fcf.PRI_EOM: Fcf.EOM, Fcf.PRI_EOP: Fcf.EOP}
 """Post-page commands with a wish for an operator, and what they are without it."""
 
+CONFIRMATIONS = frozenset({Fcf.MCF, Fcf.RTP, Fcf.PIP})
+"""Responses that confirm a page."""
+
 POST_PAGE: dict[int, Fcf | None] = {
     0x00: None,
     **{fcf.octet(x=x): PLAIN.get(fcf, fcf) for fcf in (*PLAIN, *PLAIN.values()) for x in (False, True)},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from t30 import ecm, timers
 from t30.capabilities import Dcs, Dis, Terms, agree
 from t30.exchange import Exchange, Message, Procedure, unexpected
-from t30.fcf import Fcf
+from t30.fcf import CONFIRMATIONS, Fcf
 from t30.frame import Frame
 from t30.identity import decoded, encoded
 from t30.line import Content, SendData, SendFrames, SendTone, Sent, Tone
@@ -48,7 +48,7 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
         attempt = _Attempt(exchange, terms, page, index, command, ladder)
         reply = yield from (attempt.corrected() if page.format.ecm else attempt.plain())
         ladder = attempt.ladder
-        confirmed = reply.fcf in (Fcf.MCF, Fcf.RTP, Fcf.PIP)
+        confirmed = reply.fcf in CONFIRMATIONS
         exchange.record.page(_result(index, page, exchange.now - began, confirmed=confirmed))
         trained = reply.fcf in (Fcf.MCF, Fcf.PIP, Fcf.ERR)
         if not confirmed and reply.fcf is not Fcf.ERR:

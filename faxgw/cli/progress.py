@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from t30.capabilities import Dcs
-from t30.fcf import Fcf
+from t30.fcf import CONFIRMATIONS, Fcf
 from t30.frame import Frame
 from t30.identity import decoded
 from t30.line import (
@@ -33,7 +33,6 @@ from t30.rates import Modulation
 
 REFRESH = 0.1
 
-_CONFIRMATIONS = {Fcf.MCF, Fcf.RTP}
 _REFUSALS = {Fcf.RTN, Fcf.PIN, Fcf.ERR}
 
 
@@ -141,7 +140,7 @@ class Progress:
                 self._block_ends = frame.fif[:1] != b"\0"
             case Fcf.MPS | Fcf.EOM | Fcf.EOP:
                 self._block_ends = True
-            case fcf if fcf in _CONFIRMATIONS and self._block_ends:
+            case fcf if fcf in CONFIRMATIONS and self._block_ends:
                 self._say(f"page {self._page + 1}{self._of()} confirmed")
                 self._turn_page()
             case Fcf.MCF if self._signal:
