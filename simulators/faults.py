@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from simulators.signals import CarrierOff, Frame, Heard, Octets
+from t30.hdlc import AROUND_FRAME
 from t30.rates import Modulation
 
 LATENESS = (0.1, 1.2)
@@ -91,7 +92,7 @@ class Passage:
             yield Octets(self._worn(octets[:begin]) + self._random.randbytes(end - begin) + self._worn(octets[end:]))
 
     def _frame(self, octets: bytes) -> Iterator[Heard]:
-        first, self._place = self._place, self._place + len(octets) + 3
+        first, self._place = self._place, self._place + len(octets) + AROUND_FRAME
         hit = first < self._gap[1] and self._gap[0] < self._place
         if hit and self._gap_ends_it:
             yield self._lose()

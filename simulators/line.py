@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 from simulators.circuit import TRAINING, CarrierOff, CarrierOn, End, Frame, Gone, Octets
 from simulators.switch import Port
-from t30.hdlc import Deframer, stuffed
+from t30.hdlc import AROUND_FRAME, Deframer, stuffed
 from t30.line import (
+    CHUNK_OCTETS,
+    CHUNK_SECONDS,
     Answer,
     AwaitCall,
     CarrierLost,
@@ -40,16 +42,12 @@ from t30.line import (
     WrongCarrier,
 )
 from t30.rates import Modulation
+from t30.timers import FAST_FLAGS, NEXT_FRAME
 
 TONE = {Tone.CED: (0.2, 3.0), Tone.CNG: (0.0, 0.5)}
 """Seconds of silence before a tone, and of the tone."""
-FAST_FLAGS = 0.2
-"""Seconds of flags before the frames of a fast modulation."""
-CHUNK_OCTETS, CHUNK_SECONDS = 8192, 1.0
 PIECE_SECONDS = 0.25
 """A fast signal goes out in pieces of this length."""
-FRAME_LIMIT = 4.5
-"""Seconds without a frame of V.21, or without an octet of a faster carrier, after which a signal is given up."""
 SILENCE_LIMIT = 5.0
 """Seconds to wait for the other side to be silent before speaking anyway."""
 
@@ -233,7 +231,7 @@ class CircuitLine:
                 self._deafen()
                 return self._carrier_lost()
             reception.unstuff()
-        reception.patience = FRAME_LIMIT
+        reception.patience = NEXT_FRAME
         return reception.frames.popleft()
 
     async def _listen_data(self, modulation: Modulation, within: float) -> LineEvent:
@@ -261,8 +259,8 @@ class _Reception:
         self.ended = carrier is None
         self.frames: deque[FrameReceived] = deque()
         self.octets = bytearray()
-        self.patience = FRAME_LIMIT + (TRAINING[carrier.modulation] if carrier else 0.0)
-        """Seconds without anything new after which the signal is given up."""
+        self.patience = NEXT_FRAME + (TRAINING[carrier.modulation] if carrier else 0.0)
+        """Seconds without a frame, or without an octet of a page, after which the signal is given up."""
         self._carrier = carrier
         self._accepted = False
         self._refused = False
@@ -304,8 +302,7 @@ _Piece = tuple[float, Frame | Octets]
 
 def _v21(frames: tuple[bytes, ...]) -> Iterator[_Piece]:
     for frame in frames:
-        # FCS and one flag are three octets more; stuffing is not counted.
-        yield (len(frame) + 3) * 8 / Modulation.V21.bps, Frame(frame)
+        yield (len(frame) + AROUND_FRAME) * 8 / Modulation.V21.bps, Frame(frame)
 
 
 def _fast(modulation: Modulation, octets: bytes) -> Iterator[_Piece]:

@@ -31,17 +31,15 @@ from t30.capabilities import Station
 from t30.exchange import Procedure
 from t30.fcf import Fcf
 from t30.frame import Frame as Command
-from t30.hdlc import stuffed
+from t30.hdlc import AROUND_FRAME, stuffed
 from t30.line import LineClock, Tone
 from t30.outcome import Outcome
 from t30.pages import PagePort
 from t30.rates import Modulation
-from t30.timers import TURNAROUND
+from t30.timers import FAST_FLAGS, TURNAROUND
 
 PATIENCE = 8.0
 """Seconds to wait for what is expected, unless a step says otherwise."""
-FAST_FLAGS = 0.2
-"""Seconds of flags before the frames of a fast modulation."""
 
 
 class Difference(Exception):
@@ -188,7 +186,7 @@ def send(*frames: str, after: float = TURNAROUND) -> Step:
         await script.rest(end)
         await _begin(end, Modulation.V21, after)
         for frame in said:
-            await _pause(end, (len(frame) + 3) * 8 / Modulation.V21.bps)
+            await _pause(end, (len(frame) + AROUND_FRAME) * 8 / Modulation.V21.bps)
             end.frame(frame)
         end.carrier_off()
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from t30.line import Tone
 from t30.rates import Family, Modulation
+from t30.timers import PREAMBLE
 
 _V17_LONG, _V17_SHORT = (1.393, 0.053), (0.142, 0.053)
 _OTHERS = {
-    (Family.V21, 300): (1.0, math.inf),
+    (Family.V21, 300): (PREAMBLE, math.inf),
     (Family.V27TER, 2400): (0.943, 0.021),
     (Family.V27TER, 4800): (0.708, 0.016),
     (Family.V29, 7200): (0.234, 0.027),

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 from simulators.circuit import NO_FAULTS, Circuit, End, Faults
 from t30.line import Cause, LineClock
+from t30.timers import T0
 
 SETUP = 1.5
 """Seconds from the last digit until the called number rings, or until a tone or announcement says why not."""
-RING_LIMIT = 60.0
-"""Seconds of ringing after which a caller gives up by itself: T0 of T.30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +117,12 @@ class Port:
         attempt.answered.set_result(circuit.caller)
         return circuit.answerer
 
-    async def dial(self, number: str, *, within: float = RING_LIMIT) -> End | Cause:
+    async def dial(self, number: str, *, within: float = T0) -> End | Cause:
         """Call a number; return this end of the call, or why there is none.
 
         Args:
             number: as it was attached, or ``Switch.fail`` names it.
-            within: how long to let it ring, in seconds. Cancelling gives up at once.
+            within: how long to let it ring, in seconds: T0, unless given. Cancelling gives up at once.
         """
         if self.in_use:
             raise RuntimeError(f"{self.number}: is in use")

@@ -15,6 +15,9 @@ SHORTEST = 4
 LONGEST = 1024
 """Octets with FCS. No frame of T.30 comes near; it bounds what a line that never sends a flag can make us hold."""
 
+AROUND_FRAME = 3
+"""Octets that a frame takes on the line beside its own: FCS and one flag; stuffing is not counted."""
+
 _FLAG_END = FLAG[1:]
 _LONGEST_BITS = LONGEST * 8 * 6 // 5
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))

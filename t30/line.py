@@ -192,6 +192,9 @@ LineEvent = (
 Action = LineAction | PageAction
 Event = LineEvent | PageEvent
 
+CHUNK_OCTETS, CHUNK_SECONDS = 8192, 1.0
+"""``DataReceived`` brings no more than that, and no later than so many seconds after its first octet."""
+
 E = TypeVar("E", bound=Event)
 
 

@@ -28,7 +28,12 @@ CNG_GAP = 3.0
 """Silence between two CNG tones [3 s ± 15 %]; the caller listens for V.21 in it."""
 
 NEXT_FRAME = 4.5
-"""A frame lasts at most 3.45 s; the next one of the same signal must have begun and ended by then."""
+"""A frame lasts at most 3.45 s; once a signal has begun, its first or next frame must have ended by then."""
+
+PREAMBLE = 1.0
+"""Flags before the first frame of a V.21 signal [1 s ± 15 %]."""
+FAST_FLAGS = 0.2
+"""Flags before the first frame of a partial page in error correction mode (T.30 Annex A)."""
 
 TCF_SECONDS = 1.5
 """Length of the training check [1.5 s ± 10 %]."""

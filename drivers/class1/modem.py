@@ -39,6 +39,7 @@ from t30.line import (
     Sent,
 )
 from t30.rates import Modulation
+from t30.timers import FAST_FLAGS
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,6 @@ DIAL_LIMIT, ANSWER_LIMIT = 120.0, 30.0
 NUMBER_AFTER_RING = 4.0
 """Seconds that the caller's number may come after the first RING: it is sent before the second."""
 MORE_NUMBERS = 0.2
-FLAGS_FIRST = 0.2
-"""Seconds of flags before the frames of a fast modulation."""
 STOPPED_LATE = 1.0
 """Real seconds that a modem in the middle of training may still take to stop."""
 HANG_UP_LIMIT = 5.0
@@ -189,7 +188,7 @@ class Class1Line:
                 # Right after ATA the modem is sending V.21 already.
                 await self._sender.frames(frames, after=after, before=self._before)
             case SendFrames(modulation, frames, after):
-                octets = stuffed(frames, flags_first=round(FLAGS_FIRST * modulation.bps / 8))
+                octets = stuffed(frames, flags_first=round(FAST_FLAGS * modulation.bps / 8))
                 await self._sender.data(modulation, octets, after=after, before=self._before)
             case SendData(modulation, octets, content, after):
                 whole = await self._sender.data(modulation, octets, after=after, before=self._before)

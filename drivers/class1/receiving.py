@@ -6,13 +6,22 @@ from collections import deque
 from drivers.class1.at import NUMBERS, Code, Data, Line, Result, State, Then
 from drivers.class1.conversation import Conversation
 from drivers.class1.quirks import Quirks
+from t30.frame import FINAL
 from t30.hdlc import Deframer, fcs
-from t30.line import CarrierLost, DataReceived, FrameReceived, LineError, LineEvent, Quiet, WrongCarrier
+from t30.line import (
+    CHUNK_OCTETS,
+    CHUNK_SECONDS,
+    CarrierLost,
+    DataReceived,
+    FrameReceived,
+    LineError,
+    LineEvent,
+    Quiet,
+    WrongCarrier,
+)
 from t30.rates import Modulation
+from t30.timers import NEXT_FRAME
 
-FRAME_LIMIT = 4.5
-"""Seconds that a V.21 frame, once begun, may take; and that a faster carrier may bring nothing."""
-CHUNK_OCTETS, CHUNK_SECONDS = 8192, 1.0
 TAIL = 0.5
 """Seconds to wait for a carrier whose content is complete to end by itself, before it is cut off: a preamble of 1 s
 follows it, and not every modem stops well."""
@@ -22,9 +31,6 @@ AFTER_FINAL = 0.15
 """Seconds in which a further frame of a signal would begin, although the one before said that it was the last."""
 AGAIN = 0.05
 """Seconds between two +FRH, when the first said NO CARRIER before there was any."""
-
-FINAL = 0x10
-"""Bit of the control octet: no other frame follows in this signal."""
 
 _BY_NUMBER = {str(number): modulation for modulation, number in NUMBERS.items()}
 
@@ -148,7 +154,7 @@ class Receiver:
         octets = bytearray()
         code = None
         try:
-            async with asyncio.timeout(self._talk.clock.real(FRAME_LIMIT)):
+            async with asyncio.timeout(self._talk.clock.real(NEXT_FRAME)):
                 while code is None:
                     match await self._talk.hear():
                         case Data(more):
@@ -161,7 +167,7 @@ class Receiver:
         if not octets:
             return CarrierLost()
         frame = self._judged(bytes(octets), code)
-        self._final = frame.good and bool(frame.octets[1] & FINAL)
+        self._final = frame.good and frame.octets[1] == FINAL
         self._begun = True
         return frame
 
@@ -177,7 +183,7 @@ class Receiver:
     # --------------------------------------------------------------------------------------------------- fast carriers
 
     async def _fast_frame(self) -> FrameReceived | CarrierLost:
-        deadline = self._talk.clock.now() + FRAME_LIMIT
+        deadline = self._talk.clock.now() + NEXT_FRAME
         while not self._frames:
             octets = await self._chunk(gathering=0.0)
             if not octets:
@@ -192,7 +198,7 @@ class Receiver:
     async def _chunk(self, *, gathering: float) -> bytes:
         """Return the next octets of the carrier: what comes within so many seconds of the first; none at its end."""
         clock = self._talk.clock
-        limit = FRAME_LIMIT
+        limit = NEXT_FRAME
         began: float | None = clock.now() if self._octets else None
         while len(self._octets) < CHUNK_OCTETS and not self._over:
             if began is not None:

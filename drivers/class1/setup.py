@@ -9,6 +9,7 @@ from drivers.class1.quirks import QUIRKS, Flow, Quirks, recognised
 from drivers.registry import LineUrl
 from t30.line import LineError
 from t30.rates import Modulation
+from t30.timers import T0
 
 BAUD = 115200
 PAUSE = 0.1
@@ -178,8 +179,8 @@ async def _first_of(talk: Conversation, commands: tuple[str, ...]) -> bool:
 
 
 async def _plain(talk: Conversation) -> None:
-    """No echo, result codes in words; never answer by itself; give a called machine 60 s; hang up when DTR drops."""
-    for command in ("E0Q0V1", "S0=0", "S7=60", "&D2"):
+    """No echo, result codes in words; never answer by itself; give a called machine T0; hang up when DTR drops."""
+    for command in ("E0Q0V1", "S0=0", f"S7={T0:.0f}", "&D2"):
         await _ask(talk, command)
 
 

@@ -6,8 +6,9 @@ from enum import Enum
 from faxgw.trace import words
 from faxgw.trace.privacy import FCF_END, FRAME_NUMBER_END
 from faxgw.trace.record import Step, Thrown, Trace
-from t30.fcf import Fcf
+from t30.fcf import CONFIRMATIONS, Fcf
 from t30.frame import Frame
+from t30.hdlc import AROUND_FRAME
 from t30.line import (
     Answer,
     AwaitCall,
@@ -31,6 +32,7 @@ from t30.line import (
 )
 from t30.pages import FetchPage, JudgePage, KeepData, PageReady, Verdict
 from t30.rates import Modulation
+from t30.timers import FAST_FLAGS, PREAMBLE
 
 
 class Party(Enum):
@@ -88,15 +90,10 @@ class Signal:
         return any(line.bad for line in self.lines)
 
 
-PREAMBLE = 1.0
-"""Seconds of flags before V.21 frames: from it follows when a signal began of which only the frames are recorded."""
-FAST_FLAGS = 0.2
-AROUND_FRAME = 3
-"""Octets of FCS and flag per frame."""
 REFUSALS = frozenset({Fcf.FTT, Fcf.RTN, Fcf.PIN, Fcf.PPR, Fcf.EOR, Fcf.ERR, Fcf.CRP, Fcf.CTC, Fcf.FNV})
 """What is said only when something went wrong before."""
 PART_CONFIRMED = "part of a page confirmed"
-_CONFIRMATIONS = frozenset({Fcf.MCF, Fcf.RTP, Fcf.PIP, Fcf.ERR})
+_ENDINGS = CONFIRMATIONS | {Fcf.ERR}
 
 
 def party(trace: Trace) -> Party:
@@ -317,7 +314,7 @@ class _View:
         if fcf in (Fcf.PPS, Fcf.EOP, Fcf.MPS, Fcf.EOM):
             self.in_parts = fcf is Fcf.PPS and frame.octets[FCF_END : FCF_END + 1] == b"\0"
         self.correcting = fcf in (Fcf.PPR, Fcf.CTR)
-        if self.judged and fcf in _CONFIRMATIONS:
+        if self.judged and fcf in _ENDINGS:
             self.page, self.judged = self.judged + 1, 0
 
     def _page_frames(self, modulation: Modulation, frames: list[FrameReceived]) -> tuple[Line, ...]:

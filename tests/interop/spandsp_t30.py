@@ -53,6 +53,7 @@ from t30.pages import (
 from t30.rates import Family, Modulation
 from t30.session import Session
 from t30.t4 import Bitmap, Decoder, encode
+from t30.timers import FAST_FLAGS
 from tests.interop.libspandsp import RATE, Machine, SendHdlc, SetModem, add_machine_options, load
 from tests.interop.pages import Pels, differences, read_pages
 
@@ -61,7 +62,6 @@ FAMILIES = {V21: Family.V21, V27TER: Family.V27TER, V29: Family.V29, V17: Family
 SEND_STEP_COMPLETE = 0
 CARRIER_DOWN, CARRIER_UP, TRAINING_SUCCEEDED, TRAINING_FAILED, FRAMING_OK = -1, -2, -4, -5, -6
 CED_SECONDS = 2.875
-FLAGS_SECONDS = 0.2
 TICK = 0.02
 CHUNK = 256
 OURS, THEIRS = "5550199", "5550100"
@@ -217,7 +217,7 @@ class SpandspMachine:
                     end.carrier_off()  # it may change its mind in mid signal
                     end.carrier_on(modulation)
                     await asyncio.sleep(TRAINING[modulation])
-                    flags = round(FLAGS_SECONDS * modulation.bps / 8)
+                    flags = round(FAST_FLAGS * modulation.bps / 8)
                     if not framed:
                         await self._say_data(end, modulation)
                         modulation = None
