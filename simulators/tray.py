@@ -19,7 +19,7 @@ from t30.pages import (
     Verdict,
     Width,
 )
-from t30.t4 import Bitmap, Decoded, Decoder, encode
+from t30.t4 import Bitmap, Decoded, Decoder, encode, usual_k
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +125,4 @@ class Tray:
 
 @cache
 def _coded(sheet: Sheet, format: PageFormat, min_row_bits: int) -> bytes:
-    # T.4: K is 2 at standard resolution, 4 at higher ones.
-    k = 2 if sheet.resolution is Resolution.STANDARD else 4
-    return encode(sheet.bitmap, format.coding, k=k, min_row_bits=min_row_bits)
+    return encode(sheet.bitmap, format.coding, k=usual_k(sheet.resolution), min_row_bits=min_row_bits)

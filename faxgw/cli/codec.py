@@ -13,9 +13,10 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from faxgw.documents.coded import TURNED
 from faxgw.errors import RequestError
-from t30.pages import Coding
-from t30.t4 import Bitmap, Decoded, Decoder, encode
+from t30.pages import Coding, Resolution
+from t30.t4 import Bitmap, Decoded, Decoder, encode, usual_k
 from t30.t4.tables import MAX_WIDTH
 
 MAX_ROWS = 65_535
@@ -27,9 +28,6 @@ FINE_DPI = 150
 
 CHUNK = 1 << 16
 """Octets of input decoded at a time."""
-
-TURNED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
-"""Each octet with its bits in the other order."""
 
 
 class CodingName(Enum):
@@ -73,11 +71,11 @@ def encode_command(
     chosen = Coding[coding.name]
     if chosen is Coding.MMR and min_row_bits:
         raise RequestError("usage", "MMR has no fill, so --min-row-bits goes with mh and mr only.")
-    bitmap, fine = _load(image)
+    bitmap, resolution = _load(image)
     octets = encode(
         bitmap,
         chosen,
-        k=k or (4 if fine else 2),
+        k=k or usual_k(resolution),
         min_row_bits=min_row_bits,
         end_of_page=rtc or chosen is Coding.MMR,
     )
@@ -131,15 +129,16 @@ def _pbm(bitmap: Bitmap) -> bytes:
     return b"P4\n%d %d\n" % (bitmap.width, bitmap.rows) + np.packbits(bitmap.pels(), axis=1).tobytes()
 
 
-def _load(path: Path) -> tuple[Bitmap, bool]:
-    """Read an image as black and white pels, and tell whether it says that its resolution is fine or better."""
+def _load(path: Path) -> tuple[Bitmap, Resolution]:
+    """Read an image as black and white pels, and tell whether it says that it is standard or fine (or finer)."""
     with _file_errors(path, "read"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=("PPM", "PNG", "TIFF")) as image:
                 _check(path, image)
-                return Bitmap.from_pels(_pels(image)), float(image.info.get("dpi", (0, 0))[1]) > FINE_DPI
+                fine = float(image.info.get("dpi", (0, 0))[1]) > FINE_DPI
+                return Bitmap.from_pels(_pels(image)), Resolution.FINE if fine else Resolution.STANDARD
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise RequestError("document.too_large", f"{path}: the image has too many pels for a fax page.") from None
         except UnidentifiedImageError:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from t30.pages import Coding, Resolution, Width
 from t30.t4 import Bitmap, encode
 
-_TURNED_ROUND = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+TURNED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+"""Each octet with its bits in the other order, for ``bytes.translate``: the wire's order to the file's, and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,4 @@ def coded_page(
 ) -> CodedPage:
     """Code a page for filing: without fill, MMR with EOFB and the others without RTC, as TIFF-F has it."""
     octets = encode(bitmap, coding, k=4, end_of_page=coding is Coding.MMR)
-    return CodedPage(width, resolution, bitmap.rows, coding, octets.translate(_TURNED_ROUND), bad_rows, longest_bad_run)
+    return CodedPage(width, resolution, bitmap.rows, coding, octets.translate(TURNED), bad_rows, longest_bad_run)

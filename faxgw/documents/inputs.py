@@ -34,13 +34,6 @@ NO_SIZE_DPI = 96.0
 LEAST_DPI = 73.0
 """A tag of 72 dpi or less is what programs write that do not know."""
 
-FAX_DPI = {
-    Resolution.STANDARD: (204, 98),
-    Resolution.FINE: (204, 196),
-    Resolution.SUPERFINE: (204, 391),
-    Resolution.R300: (300, 300),
-    Resolution.R400: (408, 391),
-}
 DPI_TOLERANCE = 0.03
 """200 x 100, 200 x 200 and 400 x 400 are the same resolutions to T.30's eyes."""
 
@@ -286,7 +279,8 @@ def _pel_for_pel(image: Image.Image, dpi: tuple[float, ...]) -> PelForPel | None
     """Return what fax page an image is already, if it is one."""
     if image.mode != "1" or image.format != "TIFF":
         return None
-    for resolution, nominal in FAX_DPI.items():
+    for resolution in Resolution:
+        nominal = (resolution.across, resolution.down)
         close = all(abs(own / name - 1) <= DPI_TOLERANCE for own, name in zip(dpi, nominal, strict=True))
         for width in Width:
             if close and resolution.pels(width) == image.width:

@@ -17,11 +17,7 @@ from t30.pages import (
     Resolution,
     Width,
 )
-from t30.t4 import Bitmap, encode
-
-K = {Resolution.STANDARD: 2}
-FINER_K = 4
-"""Every how many scan lines MR codes one by itself: 2 at standard resolution, 4 at finer ones."""
+from t30.t4 import Bitmap, encode, usual_k
 
 PAGES_KEPT = 2
 """The page being sent and the one after it: the engine looks one ahead, and asks again when the rate has changed."""
@@ -69,7 +65,7 @@ class PageSource:
             encode,
             bitmap,
             action.limits.coding,
-            k=K.get(layout.resolution, FINER_K),
+            k=usual_k(layout.resolution),
             min_row_bits=action.min_row_bits,
             end_of_page=True,
         )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from t30.pages import Coding
+from t30.pages import Coding, Resolution
 from t30.t4.kernels import EOFB_EOLS, EOL_BITS, PAD, RTC_EOLS, count_changes, find_changes
 from t30.t4.kernels import encode as encode_rows
 from t30.t4.raster import Bitmap
@@ -18,7 +18,7 @@ def encode(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0,
     Args:
         bitmap: the page; it may have no rows.
         coding: MH, MR or MMR.
-        k: MR codes every ``k``-th row by itself: 2 at standard resolution, 4 at fine (T.4 4.2.1).
+        k: MR codes every ``k``-th row by itself; see ``usual_k``.
         min_row_bits: least bits of a row's data, fill and the EOL after it, in MH and MR; MMR has no fill.
         end_of_page: end with RTC (MH, MR) or EOFB (MMR).
 
@@ -37,6 +37,11 @@ def encode(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0,
     out = np.zeros(most // 64 + 2, np.uint64)
     bits = encode_rows(ends, offsets, bitmap.width, period, tag_bits, eols, min_row_bits, out, CODES, MODE_CODES)
     return out.view(np.uint8)[: -(-bits // 8)].tobytes()
+
+
+def usual_k(resolution: Resolution) -> int:
+    """Return the K that T.4 gives: every how many rows MR codes one by itself, 2 at standard resolution, else 4."""
+    return 2 if resolution is Resolution.STANDARD else 4
 
 
 def run_ends(bitmap: Bitmap) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
