@@ -80,7 +80,7 @@ async def _conduct(call: Call, pages: Pages, console: Console) -> Outcome:
     finally:
         if line is not None:
             await line.close()
-        await pages.close()
+        await _close(pages, console)
 
 
 async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "asyncio.Task[Outcome]") -> Outcome:
@@ -102,7 +102,18 @@ async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "as
             raise RequestError("usage", outcome.reason.text)
         if limits.nobody_called:
             return replace(outcome, reason=Reason("call.none", f"nobody called within {call.wait:g} s"))
+        if isinstance(pages, PageTarget) and pages.fault and not outcome.complete:
+            # To the engine, and to the sender, the page was just never ready.
+            return replace(outcome, reason=Reason("storage.failed", f"a page could not be stored: {pages.fault}"))
         return outcome
+
+
+async def _close(pages: Pages, console: Console) -> None:
+    """Let go of the pages; of a fax that was received, only the PDF may be missing then."""
+    try:
+        await pages.close()
+    except OSError as fault:
+        console.print(f"the PDF could not be written, the TIFF is whole: {fault}", markup=False, soft_wrap=True)
 
 
 def _not_begun(call: Call, reason: Reason) -> Outcome:

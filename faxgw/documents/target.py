@@ -89,9 +89,11 @@ class PageTarget:
         """
         if self._last_filing is not None:
             await asyncio.wait([self._last_filing])
-        if len(self._tiff):
-            await asyncio.to_thread(write_pdf, self._pdf, map(self._tiff.page, self._tiff.pages()))
-        self._tiff.close()
+        try:
+            if len(self._tiff):
+                await asyncio.to_thread(write_pdf, self._pdf, map(self._tiff.page, self._tiff.pages()))
+        finally:
+            self._tiff.close()
 
     async def _keep(self, data: KeepData) -> Kept:
         page = self._pages.get(data.index)

@@ -103,6 +103,34 @@ def test_a_line_that_drops_in_mid_page_keeps_every_page_received(document: Path,
     assert (out / "fax.pdf").exists()
 
 
+def test_a_folder_that_takes_no_page_any_more_is_the_reason_given(document: Path, tmp_path: Path) -> None:
+    out = tmp_path / "in"
+    with simulated_modem(tmp_path, "--call-with", document) as (line, modem):
+        command = faxgw("receive", "--line", line, "--out", out, "--json")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as receiving:
+            assert receiving.stderr
+            assert receiving.stderr.readline() == "listening\n"
+            out.rmdir()
+            printed, _ = receiving.communicate(timeout=LONGEST)
+        told, _ = modem.communicate(timeout=LONGEST)
+    result = json.loads(printed)
+    assert receiving.returncode == 1
+    assert (result["outcome"], result["reason"]["code"]) == ("failed", "storage.failed")
+    assert not any(page["confirmed"] for page in json.loads(told)["calls"][0]["pages"])
+
+
+def test_a_pdf_that_cannot_be_written_is_one_sentence_and_the_tiff_is_whole(tmp_path: Path) -> None:
+    page, out = tmp_path / "page.tif", tmp_path / "in"
+    Image.new("1", (1728, 1100), 1).save(page, dpi=(204, 196))
+    (out / ".fax.pdf.part").mkdir(parents=True)
+    with simulated_modem(tmp_path, "--call-with", page) as (line, _):
+        got = run("receive", "--line", line, "--out", out, "--json")
+    assert one_object(got)["outcome"] == "received"
+    assert "the PDF could not be written" in got.stderr
+    assert "Traceback" not in got.stderr
+    assert received(out / "fax.tif") == drawn([page])
+
+
 def test_nobody_calls(tmp_path: Path) -> None:
     with simulated_modem(tmp_path) as (line, _):
         got = run("receive", "--line", line, "--out", tmp_path / "in", "--timeout", 0.5, "--json")
