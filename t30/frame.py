@@ -10,7 +10,7 @@ MORE_FOLLOW = 0x03
 FINAL = 0x13
 
 SECRET = frozenset({Fcf.PWD, Fcf.SEP, Fcf.SUB})
-"""Frames whose information field is shown to nobody: passwords, and addresses that serve as such."""
+"""Frames whose information field is shown to nobody: passwords, and what says whom a fax is for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from faxgw.trace.values import Payload
 from t30.capabilities import Station
 from t30.fcf import Fcf
+from t30.frame import SECRET
 from t30.identity import LENGTH
 from t30.line import (
     Action,
@@ -20,9 +21,6 @@ from t30.line import (
 )
 from t30.pages import KeepData, PageReady
 from t30.rates import Modulation
-
-SECRET = frozenset({Fcf.PWD, Fcf.SEP, Fcf.SUB})
-"""Their information field is a password, or says whom a fax is for."""
 
 FCF_END = 3
 """Address, control and facsimile control field: all that is shown of a damaged frame, which may have been a secret."""

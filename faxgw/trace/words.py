@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faxgw.trace.privacy import SECRET
 from t30.capabilities import Dcs, Dis, Dtc
 from t30.fcf import POST_PAGE, Fcf
 from t30.fif import Fif
-from t30.frame import Frame
+from t30.frame import SECRET, Frame
 from t30.identity import decoded
 from t30.line import Cause, FrameReceived, SendFrames, Tone
 from t30.pages import Coding, PageFormat, Resolution
