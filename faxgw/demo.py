@@ -19,6 +19,7 @@ from faxgw.documents.document import Document, open_document
 from faxgw.documents.sample import write_sample
 from faxgw.documents.source import EVERYTHING, PageSource
 from faxgw.documents.target import PageTarget
+from faxgw.errors import RequestError
 from faxgw.trace.ladder import ladder
 from faxgw.trace.record import Recorder, read
 from simulators.modem import Modem
@@ -71,10 +72,17 @@ class Files:
         return self.folder / "ladder.svg"
 
     def clear(self) -> None:
-        """Make the folder, and take away what an earlier demo left."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self.document, self.tiff, self.pdf, self.trace, self.ladder):
-            path.unlink(missing_ok=True)
+        """Make the folder, and take away what an earlier demo left.
+
+        Raises:
+            RequestError: ``usage``, if nothing can be written there.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for path in (self.document, self.tiff, self.pdf, self.trace, self.ladder):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RequestError("usage", f"{self.folder} cannot be written to: {error.strerror}.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,12 @@ class CodingName(Enum):
     MMR = "mmr"
 
 
-app = typer.Typer(no_args_is_help=True, help="Code an image as raw T.4 or T.6 octets, or decode them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Code an image as raw T.4 or T.6 octets, or decode them.",
+)
 
 _CodingOption = Annotated[CodingName, typer.Option("--coding", help="MH or MR (T.4), MMR (T.6).")]
 _MsbOption = Annotated[

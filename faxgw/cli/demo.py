@@ -11,7 +11,7 @@ from faxgw.cli.conduct import in_words
 from faxgw.demo import Files, Shown
 from faxgw.demo import demo as show
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from faxgw.documents.target import PageTarget
 from t30.answering import answering
 from t30.outcome import Direction
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from faxgw.documents.source import PageSource
 from t30.calling import calling
 from t30.outcome import Direction
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()

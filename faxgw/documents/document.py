@@ -69,10 +69,6 @@ class Document:
     def __len__(self) -> int:
         return len(self._pages)
 
-    def shape(self, index: int) -> PageShape:
-        """Return what page ``index`` is in its file."""
-        return self._pages[index].shape
-
     def layout(self, index: int, limits: PageLimits) -> Layout:
         """Return how page ``index`` is sent between machines that can do ``limits``."""
         options = self._options

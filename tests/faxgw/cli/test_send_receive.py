@@ -207,6 +207,13 @@ def test_bad_usage_ends_with_2(words: tuple[str, ...], tmp_path: Path) -> None:
     assert "Traceback" not in sent.stderr
 
 
+def test_a_demo_that_can_leave_nothing_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
+    in_the_way = _text(tmp_path)
+    shown = run("demo", "--out", in_the_way / "demo")
+    assert shown.returncode == 2
+    assert len(shown.stderr.splitlines()) == 1, shown.stderr
+
+
 def test_a_port_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     sent = run("send", "--line", f"class1:{tmp_path / 'nowhere'}", "--to", "1", "--json", _text(tmp_path))
     assert sent.returncode == 1
