@@ -175,6 +175,22 @@ def test_a_training_check_needs_a_second_of_zeros_and_few_errors(octets: bytes, 
     assert trained(octets, V17) is good
 
 
+def test_what_a_modem_adds_at_the_end_of_the_carrier_spoils_no_short_training_check() -> None:
+    assert trained(bytes(350) + b"\xff" * 45, Modulation.V27TER_2400)
+    assert not trained(b"\xff" * 45 + bytes(350), Modulation.V27TER_2400)
+
+
+def test_noise_that_looks_like_one_carrier_after_another_is_not_waited_out() -> None:
+    call = answered()
+    call.says(Fcf.CSI, Fcf.DIS)
+    heard = 0
+    while isinstance(call.action, ListenFrame):
+        call.gives(WrongCarrier(None), 0.2)
+        heard += 1
+        assert heard < 20
+    call.says(Fcf.CSI, Fcf.DIS)
+
+
 def test_a_poor_page_is_confirmed_and_trained_again() -> None:
     call = receiving(POOR)
     call.hears_data(V17_SHORT, Content.PAGE, b"page")
