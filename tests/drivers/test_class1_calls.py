@@ -43,14 +43,8 @@ from t30.rates import Family
 from t30.session import Session
 from t30.t4.raster import Bitmap
 from tests.drivers.rig import modem_line
+from tests.simulators.calls import FIVE_WAYS
 
-WAYS = [
-    (Coding.MH, False),
-    (Coding.MR, False),
-    (Coding.MH, True),
-    (Coding.MR, True),
-    (Coding.MMR, True),
-]
 WARM = 5
 """Pages after which memory has what it needs."""
 PAGE = bytes(range(256)) * 24
@@ -105,7 +99,7 @@ def bitmaps_of(tray: Tray) -> list[Bitmap]:
     return [page.decoded.bitmap for _, page in sorted(tray.received.items()) if page.decoded is not None]
 
 
-@pytest.mark.parametrize(("coding", "ecm"), WAYS)
+@pytest.mark.parametrize(("coding", "ecm"), FIVE_WAYS)
 def test_pages_arrive_pel_for_pel(coding: Coding, ecm: bool) -> None:
     sheets = pages()
     done = fax(sheets, Station(ident="+1 555 0100", ecm=ecm, codings=frozenset({Coding.MH, coding})))
@@ -271,7 +265,7 @@ class Stack:
 
 
 async def run_call(procedure: Procedure[Outcome], line: Class1Line, pages: Stack) -> Outcome:
-    """Run one end of a call without keeping any record of it."""
+    """Run one end of a call without any record; cancelled, it leaves the line in the midst of what it was doing."""
     session = Session(procedure)
     while session.action is not None:
         action = session.action

@@ -5,19 +5,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from drivers.class1.modem import Class1Line
-from drivers.class1.setup import Options
 from faxgw.calls import Observer, run_call
 from faxgw.documents.document import open_document
 from faxgw.documents.source import EVERYTHING, PageSource
 from faxgw.documents.target import PageTarget
-from simulators.cable import Cable
 from simulators.clock import run
 from simulators.faults import Faults
-from simulators.modem import Modem
 from simulators.switch import Switch
 from t30.answering import answering
 from t30.calling import calling
@@ -27,6 +20,8 @@ from t30.outcome import Outcome
 from t30.pages import PageLimits
 from t30.session import Session
 from t30.t4.raster import Bitmap
+from tests.drivers.rig import modem_line
+from tests.faxgw.documents.making import tiff_pages
 
 CALLER, ANSWERER = "0301234567", "5550100"
 
@@ -48,7 +43,8 @@ async def _fax(
 ) -> tuple[Outcome, Outcome]:
     switch = Switch(LineClock(asyncio.get_running_loop().time), faults=faults)
     async with AsyncExitStack() as until_end:
-        ours, theirs = [await _plug_in(until_end, switch, number) for number in (CALLER, ANSWERER)]
+        ours, _ = await until_end.enter_async_context(modem_line(switch, CALLER))
+        theirs, _ = await until_end.enter_async_context(modem_line(switch, ANSWERER))
         source, target = PageSource(open_document(paths)), PageTarget(folder)
         until_end.push_async_callback(source.close)
         until_end.push_async_callback(target.close)
@@ -56,20 +52,6 @@ async def _fax(
             answered = both.create_task(run_call(Session(answering(Station(ident=ANSWERER))), theirs, target))
             called = both.create_task(run_call(Session(calling(station, ANSWERER)), ours, source, observers))
         return called.result(), answered.result()
-
-
-async def _plug_in(until_end: AsyncExitStack, switch: Switch, number: str) -> Class1Line:
-    modem = Modem(switch.attach(number))
-    running = asyncio.ensure_future(modem.run())
-
-    async def switch_off() -> None:
-        running.cancel()
-        await asyncio.wait([running])
-
-    until_end.push_async_callback(switch_off)
-    line = await Class1Line.attach(Cable(modem), Options(), port=f"modem {number}")
-    until_end.push_async_callback(line.close)
-    return line
 
 
 def drawn(paths: Sequence[Path], limits: PageLimits = EVERYTHING) -> list[Bitmap]:
@@ -80,9 +62,4 @@ def drawn(paths: Sequence[Path], limits: PageLimits = EVERYTHING) -> list[Bitmap
 
 def received(path: Path) -> list[Bitmap]:
     """Read a fax as Pillow, which is not ours, reads it."""
-    with Image.open(path) as image:
-        pages = []
-        for index in range(getattr(image, "n_frames", 1)):
-            image.seek(index)
-            pages.append(Bitmap.from_pels((~np.asarray(image.convert("1"))).astype(np.uint8)))
-        return pages
+    return [Bitmap.from_pels(page) for page in tiff_pages(path)]

@@ -11,14 +11,13 @@ from faxgw.documents.sample import write_sample
 from t30.capabilities import Station
 from t30.pages import Coding
 from tests.faxgw.job import drawn, fax, received
-
-WAYS = [(Coding.MH, False), (Coding.MR, False), (Coding.MH, True), (Coding.MR, True), (Coding.MMR, True)]
+from tests.simulators.calls import FIVE_WAYS
 
 MEGABYTE = 1 << 20
 FLAT_WITHIN = 100 * MEGABYTE
 
 
-@pytest.mark.parametrize(("coding", "ecm"), WAYS, ids=[f"{coding}{' ECM' * ecm}" for coding, ecm in WAYS])
+@pytest.mark.parametrize(("coding", "ecm"), FIVE_WAYS, ids=str)
 def test_a_pdf_arrives_bit_for_bit(coding: Coding, ecm: bool, tmp_path: Path) -> None:
     document = tmp_path / "document.pdf"
     write_sample(document)

@@ -21,7 +21,6 @@ import ctypes as c
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +30,16 @@ from simulators.circuit import TRAINING, CarrierOff, CarrierOn, End, Frame, Gone
 from simulators.faults import Faults
 from simulators.line import CircuitLine
 from simulators.switch import Switch
+from simulators.tray import Sheet, Tray
 from t30.answering import answering
 from t30.calling import calling
 from t30.capabilities import Station
 from t30.hdlc import Deframer, stuffed
 from t30.line import LineClock, Tone
-from t30.pages import (
-    FetchPage,
-    JudgePage,
-    KeepData,
-    Kept,
-    NoMorePages,
-    PageAction,
-    PageEvent,
-    PageFormat,
-    PageReady,
-    Resolution,
-    Verdict,
-    Width,
-)
+from t30.pages import Resolution
 from t30.rates import Family, Modulation
 from t30.session import Session
-from t30.t4 import Bitmap, Decoder, encode
+from t30.t4 import Bitmap
 from t30.timers import FAST_FLAGS
 from tests.interop.libspandsp import RATE, Machine, SendHdlc, SetModem, add_machine_options, load
 from tests.interop.pages import Pels, differences, read_pages
@@ -87,7 +74,8 @@ async def call(library: c.CDLL, options: argparse.Namespace, wanted: dict[str, A
     file, we_send = Path(wanted["file"]), wanted["way"] == "send"
     stored = file.with_suffix(".stored.tif")
     stored.unlink(missing_ok=True)
-    pages = Pages(read_pages(file) if we_send else [])
+    sheets = [Sheet(Bitmap.from_pels(page.astype("uint8")), resolution=Resolution.FINE) for page in read_pages(file)]
+    pages = Tray(sheets if we_send else [])
     session = Session(calling(station(wanted), THEIRS) if we_send else answering(station(wanted)))
     machine = SpandspMachine(library, options, sends=None if we_send else file, stores=stored if we_send else None)
 
@@ -105,12 +93,18 @@ async def call(library: c.CDLL, options: argparse.Namespace, wanted: dict[str, A
         outcome = await run_call(session, CircuitLine(ours, clock), pages)
     confirmed = [page.index for page in outcome.pages if page.confirmed]
     sent = read_pages(file)
-    received = (read_pages(stored) if stored.exists() else []) if we_send else pages.received()
+    received = (read_pages(stored) if stored.exists() else []) if we_send else arrived(pages)
     return {
         "ours": result(outcome),
         "theirs": machine.machine.report(),
         "differences": differences(sent[: len(confirmed)], received[: len(confirmed)]),
     }
+
+
+def arrived(tray: Tray) -> list[Pels]:
+    """Return what our side received, page by page."""
+    pages = (page.decoded for _, page in sorted(tray.received.items()))
+    return [page.bitmap.pels().astype(bool) for page in pages if page is not None]
 
 
 def station(wanted: dict[str, Any]) -> Station:
@@ -122,39 +116,6 @@ def faults(*, lose: Sequence[int] = (), untrainable: Sequence[str] = (), **proba
     """Return what goes wrong on the line."""
     names = frozenset(Modulation[name] for name in untrainable)
     return Faults(lose=frozenset(lose), untrainable=names, **probabilities)
-
-
-@dataclass
-class Pages:
-    """Pages in memory, at fine resolution and A4 width, as source and as target."""
-
-    held: list[Pels]
-    _decoders: dict[int, Decoder] = field(default_factory=dict)
-    _judged: set[int] = field(default_factory=set)
-
-    async def perform(self, action: PageAction) -> PageEvent:
-        """Answer one action at once."""
-        match action:
-            case FetchPage(index, _, _) if index >= len(self.held):
-                return NoMorePages()
-            case FetchPage(index, limits, min_row_bits):
-                format = PageFormat(Width.A4, limits.length, Resolution.FINE, limits.coding, limits.ecm)
-                bitmap = Bitmap.from_pels(self.held[index].astype("uint8"))
-                return PageReady(format, encode(bitmap, limits.coding, min_row_bits=min_row_bits), bitmap.rows)
-            case KeepData(index, format, octets):
-                if index in self._judged or index not in self._decoders:
-                    self._judged.discard(index)
-                    self._decoders[index] = Decoder(format.coding, format.pels)
-                self._decoders[index].feed(octets)
-                return Kept(self._decoders[index].page_ended)
-            case JudgePage(index):
-                self._judged.add(index)
-                decoder = self._decoders[index]
-                return Verdict(decoder.rows, decoder.bad_rows, decoder.longest_bad_run, durable=True)
-
-    def received(self) -> list[Pels]:
-        """Return what was received, page by page."""
-        return [self._decoders[index].finish().bitmap.pels().astype(bool) for index in sorted(self._decoders)]
 
 
 class SpandspMachine:

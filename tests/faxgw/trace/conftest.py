@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from faxgw.calls import run_call
 from faxgw.trace.record import Recorder
 from simulators.clock import run
 from simulators.faults import Faults
@@ -25,7 +26,6 @@ from t30.line import (
     FrameReceived,
     HangUp,
     LineClock,
-    LineError,
     ListenFrame,
     Quiet,
     SendData,
@@ -33,7 +33,6 @@ from t30.line import (
     SendTone,
     Sent,
     Tone,
-    stamped,
 )
 from t30.outcome import Direction, Outcome, PageResult, Reason
 from t30.pages import (
@@ -44,6 +43,8 @@ from t30.pages import (
     Kept,
     Length,
     NoMorePages,
+    PageAction,
+    PageEvent,
     PageFormat,
     PageLimits,
     PageReady,
@@ -69,18 +70,17 @@ class Pages:
         self.pages = pages
         self.bad_rows = bad_rows
 
-    def perform(self, action: Action) -> Event | None:
+    async def perform(self, action: PageAction) -> PageEvent:
         match action:
+            case FetchPage(index) if index >= len(self.pages):
+                return NoMorePages()
             case FetchPage(index, limits):
-                if index >= len(self.pages):
-                    return NoMorePages()
                 format = PageFormat(Width.A4, Length.A4, Resolution.STANDARD, limits.coding, limits.ecm)
                 return PageReady(format, self.pages[index], ROWS)
             case KeepData():
                 return Kept(False)
             case JudgePage():
                 return Verdict(ROWS, self.bad_rows, min(self.bad_rows, 2), True)
-        return None
 
 
 @pytest.fixture
@@ -119,21 +119,8 @@ def record_calls(tmp_path: Path) -> RecordCalls:
 
 
 async def _run(session: Session, line: CircuitLine, pages: Pages, recorder: Recorder) -> None:
-    began = line.clock.now()
     with recorder:
-        while action := session.action:
-            recorder.action(action)
-            try:
-                event = pages.perform(action) or await line.perform(action)  # type: ignore[arg-type]
-            except LineError as fault:
-                recorder.thrown(fault, line.clock.now() - began)
-                session.throw(fault)
-                continue
-            event = stamped(event, line.clock.now() - began)
-            recorder.event(event)
-            session.handle(event)
-        assert session.outcome
-        recorder.outcome(session.outcome)
+        recorder.outcome(await run_call(session, line, pages, [recorder]))
 
 
 _FORMAT = PageFormat(Width.A4, Length.A4, Resolution.FINE, Coding.MH, False)
