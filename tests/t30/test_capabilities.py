@@ -31,7 +31,7 @@ def test_changing_a_field_leaves_every_other_one_as_it_was(octets: bytes, two_d:
     assert {name: getattr(after, name) for name in names} == {name: getattr(before, name) for name in names}
 
 
-def test_dcs_of_the_style_guide_is_read_as_t30_means_it() -> None:
+def test_a_common_dcs_is_read_as_t30_means_it() -> None:
     dcs = Dcs(bytes.fromhex("00 02 00"))
     assert dcs.receiver
     assert dcs.modulation is Modulation.V27TER_2400
@@ -94,6 +94,7 @@ def test_a_receiver_reads_from_dcs_what_the_sender_chose(
 
 
 def test_mmr_is_agreed_on_only_with_error_correction() -> None:
+    assert Coding.MMR not in Dis().but(mmr=True).codings()
     assert agree(Station(), Station().dis()).limits.coding is Coding.MMR
     assert agree(Station(ecm=False), Station().dis()).limits.coding is Coding.MR
     assert agree(Station(), Station(ecm=False).dis()).limits.coding is Coding.MR
