@@ -141,18 +141,18 @@ def _give_up(process: subprocess.Popen[bytes], overdue: threading.Event) -> None
 
 
 def _exchange(process: subprocess.Popen[bytes], job: Job) -> tuple[dict[str, Any], bytearray] | None:
-    """Send a job and read its answer, None if the worker is gone."""
+    """Send a job and read its answer, None if the worker is gone or answers what makes no sense."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         process.stdin.write(job_to_json(job))
         process.stdin.flush()
         line = process.stdout.readline()
+        if not line.endswith(b"\n"):
+            return None
+        head: dict[str, Any] = json.loads(line)
     except (BrokenPipeError, ValueError):
         return None
-    if not line.endswith(b"\n"):
-        return None
-    head: dict[str, Any] = json.loads(line)
     wanted = job.rows * line_octets(job.pels) if isinstance(job, PageJob) and "octets" in head else 0
     octets = bytearray(process.stdout.read(wanted))
     return (head, octets) if len(octets) == wanted else None

@@ -1,6 +1,6 @@
 """The trace file: JSON lines, one for the call, one for each action and event, one for the outcome.
 
-Each line is on disk before the call goes on, so a killed process leaves a readable file.
+Each line is handed to the system before the call goes on, so a killed process leaves a readable file.
 """
 
 import json
