@@ -1,7 +1,4 @@
-"""Fax machines that misbehave, as real ones do: each a habit of an otherwise faultless machine.
-
-Names like R16 are those of the list of interoperability failures that each was made after.
-"""
+"""Fax machines that misbehave, as real ones were seen to do: each a habit of an otherwise faultless machine."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import replace
@@ -34,7 +31,7 @@ Doing = Generator[Action, Event, Event]
 
 
 class HangsUpAfter(Habit):
-    """R16: goes on hook as soon as it has said ``fcf``: EOP, whatever the answer; or MCF, without waiting for DCN."""
+    """Goes on hook as soon as it has said ``fcf``: EOP, whatever the answer; or MCF, without waiting for DCN."""
 
     def __init__(self, fcf: Fcf = Fcf.EOP) -> None:
         self.fcf = fcf
@@ -48,7 +45,7 @@ class HangsUpAfter(Habit):
 
 
 class Echoes(Habit):
-    """R20: sends every V.21 signal that it hears back before it goes on, but DCS, which training follows at once."""
+    """Sends every V.21 signal that it hears back before it goes on, but DCS, which training follows at once."""
 
     def do(self, action: Action) -> Doing:
         """Echo a final frame."""
@@ -89,7 +86,7 @@ class RepeatsItself(Habit):
 
 
 class TrainsShortAfterFailure(Habit):
-    """R17: after FTT it sends the training check with short training, which nobody who lost it can receive."""
+    """After FTT it sends the training check with short training, which nobody who lost it can receive."""
 
     def __init__(self) -> None:
         self._failed = False
@@ -104,7 +101,7 @@ class TrainsShortAfterFailure(Habit):
 
 
 class CutsPagesShort(Habit):
-    """R19: the carrier ends in the middle of a page, and the page counts as sent."""
+    """The carrier ends in the middle of a page, and the page counts as sent."""
 
     def do(self, action: Action) -> Doing:
         """Send half of it."""
@@ -117,7 +114,7 @@ class CutsPagesShort(Habit):
 
 
 class WithholdsFrame(Habit):
-    """R23: never sends frame 0 of a partial page, and after the fourth PPR says PPS again and not CTC or EOR."""
+    """Never sends frame 0 of a partial page, and after the fourth PPR says PPS again and not CTC or EOR."""
 
     def __init__(self) -> None:
         self._pps: Action | None = None
@@ -138,7 +135,7 @@ class WithholdsFrame(Habit):
 
 
 class SaysOutOfTurn(Habit):
-    """R23: says something that has no place there before each partial page: CTC, EOR, PPS-NULL, RR, a second DCS."""
+    """Says something that has no place there before each partial page: CTC, EOR, PPS-NULL, RR, a second DCS."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -154,7 +151,7 @@ class SaysOutOfTurn(Habit):
 
 
 class SendsRcp(Habit):
-    """R23: ends a partial page with so many RCP frames, where T.30 wants three."""
+    """Ends a partial page with so many RCP frames, where T.30 wants three."""
 
     def __init__(self, times: int) -> None:
         self.times = times
@@ -167,7 +164,7 @@ class SendsRcp(Habit):
 
 
 class SendsOddFrames(Habit):
-    """R23: frames of the wrong length with the right FCS: ``change`` octets more or fewer, in the first burst only."""
+    """Frames of the wrong length with the right FCS: ``change`` octets more or fewer, in the first burst only."""
 
     def __init__(self, change: int, *, for_ever: bool = False) -> None:
         self.change = change
@@ -188,7 +185,7 @@ class SendsOddFrames(Habit):
 
 
 class ForgetsErrorCorrection(Habit):
-    """R23: negotiates error correction, then sends the page without it, and EOP in place of PPS-EOP."""
+    """Negotiates error correction, then sends the page without it, and EOP in place of PPS-EOP."""
 
     def do(self, action: Action) -> Doing:
         """Take the page out of its frames."""
@@ -202,7 +199,7 @@ class ForgetsErrorCorrection(Habit):
 
 
 class SendsMmrWithoutErrorCorrection(ForgetsErrorCorrection):
-    """R23: DCS says MMR, and no error correction; T.30 does not allow that."""
+    """DCS says MMR, and no error correction; T.30 does not allow that."""
 
     def do(self, action: Action) -> Doing:
         """Clear the bit in DCS; the rest is sent without error correction, too."""
@@ -213,7 +210,7 @@ class SendsMmrWithoutErrorCorrection(ForgetsErrorCorrection):
 
 
 class NegotiatesAgainAtOnce(Habit):
-    """R18: after EOM it does not wait for DIS, but goes straight on with DCS and training."""
+    """After EOM it does not wait for DIS, but goes straight on with DCS and training."""
 
     def __init__(self) -> None:
         self._dis = b""
@@ -238,7 +235,7 @@ class NegotiatesAgainAtOnce(Habit):
 
 
 class RefusesFamily(Habit):
-    """R22: cannot cope with a modulation that it announces, and says goodbye (DCN) when it is chosen."""
+    """Cannot cope with a modulation that it announces, and says goodbye (DCN) when it is chosen."""
 
     def __init__(self, family: Family = Family.V17) -> None:
         self.family = family

@@ -127,7 +127,7 @@ class Exchange:
     ) -> Procedure[Message | Damaged | None]:
         """Take in one V.21 signal; None if none comes.
 
-        Our own signal, echoed by the line, is passed over (R20).
+        Our own signal, echoed by the line, is passed over.
 
         Args:
             within: seconds until it must have begun.

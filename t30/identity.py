@@ -18,7 +18,7 @@ def encoded(text: str) -> bytes:
 
 
 def decoded(fif: bytes) -> str:
-    r"""Return the text; octets that are no printable ASCII are escaped, since machines send anything (R25).
+    r"""Return the text; octets that are no printable ASCII are escaped, since machines send anything.
 
     >>> decoded(b"555 1+              "), decoded(b"\xe4B")
     ('+1 555', 'B\\xe4')

@@ -298,7 +298,7 @@ class Reception:
             self.carrier = self._next_carrier(fcf) if response is Fcf.MCF else None
 
     def _is_cut_off(self) -> bool:
-        """Tell whether a page lost its carrier in the middle (R19): no RTC, and the sender went on for a while.
+        """Tell whether a page lost its carrier in the middle: no RTC, and the sender went on for a while.
 
         RTC alone cannot tell, since some senders leave it out; but a sender either does or does not.
         """

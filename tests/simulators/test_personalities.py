@@ -24,53 +24,53 @@ def frame(fcf: Fcf, fif: str = "") -> Frame:
 
 
 SENDERS: dict[str, Callable[[], Habit]] = {
-    "R16 hangs up after EOP": lambda: odd.HangsUpAfter(Fcf.EOP),
+    "hangs up after EOP": lambda: odd.HangsUpAfter(Fcf.EOP),
     "hangs up after MPS": lambda: odd.HangsUpAfter(Fcf.MPS),
     "hangs up after DCS": lambda: odd.HangsUpAfter(Fcf.DCS),
     "silent after DCS": lambda: odd.GoesSilentAfter(Fcf.DCS),
     "silent after MPS": lambda: odd.GoesSilentAfter(Fcf.MPS),
     "silent after EOP": lambda: odd.GoesSilentAfter(Fcf.EOP),
-    "R17 trains short after failure": odd.TrainsShortAfterFailure,
-    "R19 cuts pages short": odd.CutsPagesShort,
-    "R20 echoes": odd.Echoes,
+    "trains short after failure": odd.TrainsShortAfterFailure,
+    "cuts pages short": odd.CutsPagesShort,
+    "echoes": odd.Echoes,
     "repeats itself": odd.RepeatsItself,
-    "R23 withholds a frame": odd.WithholdsFrame,
-    "R23 CTC out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.CTC, "00 46")),
-    "R23 CTC without a rate": lambda: odd.SaysOutOfTurn(frame(Fcf.CTC)),
-    "R23 EOR out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.EOR, "2F")),
-    "R23 EOR with nothing": lambda: odd.SaysOutOfTurn(frame(Fcf.EOR)),
-    "R23 PPS-NULL after PPS-MPS": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS, "00 00 00 05")),
-    "R23 PPS without counters": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS)),
-    "R23 PPS with nonsense": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS, "55 FF FF FF")),
-    "R23 RR out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.RR)),
-    "R23 DCS out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.DCS, "00 46 F0")),
-    "R23 EOP out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.EOP)),
+    "withholds a frame": odd.WithholdsFrame,
+    "CTC out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.CTC, "00 46")),
+    "CTC without a rate": lambda: odd.SaysOutOfTurn(frame(Fcf.CTC)),
+    "EOR out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.EOR, "2F")),
+    "EOR with nothing": lambda: odd.SaysOutOfTurn(frame(Fcf.EOR)),
+    "PPS-NULL after PPS-MPS": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS, "00 00 00 05")),
+    "PPS without counters": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS)),
+    "PPS with nonsense": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS, "55 FF FF FF")),
+    "RR out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.RR)),
+    "DCS out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.DCS, "00 46 F0")),
+    "EOP out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.EOP)),
     "an unknown command": lambda: odd.SaysOutOfTurn(Frame(0x55)),
-    "R23 no RCP": lambda: odd.SendsRcp(0),
-    "R23 1 RCP": lambda: odd.SendsRcp(1),
-    "R23 4 RCP": lambda: odd.SendsRcp(4),
-    "R23 frames too long once": lambda: odd.SendsOddFrames(+3),
-    "R23 frames too short once": lambda: odd.SendsOddFrames(-3),
-    "R23 frames too long for ever": lambda: odd.SendsOddFrames(+3, for_ever=True),
-    "R23 frames too short for ever": lambda: odd.SendsOddFrames(-3, for_ever=True),
-    "R23 forgets error correction": odd.ForgetsErrorCorrection,
-    "R23 MMR without error correction": odd.SendsMmrWithoutErrorCorrection,
-    "R18 negotiates again at once": odd.NegotiatesAgainAtOnce,
+    "no RCP": lambda: odd.SendsRcp(0),
+    "1 RCP": lambda: odd.SendsRcp(1),
+    "4 RCP": lambda: odd.SendsRcp(4),
+    "frames too long once": lambda: odd.SendsOddFrames(+3),
+    "frames too short once": lambda: odd.SendsOddFrames(-3),
+    "frames too long for ever": lambda: odd.SendsOddFrames(+3, for_ever=True),
+    "frames too short for ever": lambda: odd.SendsOddFrames(-3, for_ever=True),
+    "forgets error correction": odd.ForgetsErrorCorrection,
+    "MMR without error correction": odd.SendsMmrWithoutErrorCorrection,
+    "negotiates again at once": odd.NegotiatesAgainAtOnce,
 }
 RECEIVERS: dict[str, Callable[[], Habit]] = {
     "hangs up after DIS": lambda: odd.HangsUpAfter(Fcf.DIS),
     "hangs up after CFR": lambda: odd.HangsUpAfter(Fcf.CFR),
-    "R16 hangs up after MCF": lambda: odd.HangsUpAfter(Fcf.MCF),
+    "hangs up after MCF": lambda: odd.HangsUpAfter(Fcf.MCF),
     "silent after DIS": lambda: odd.GoesSilentAfter(Fcf.DIS),
     "silent after CFR": lambda: odd.GoesSilentAfter(Fcf.CFR),
     "silent after MCF": lambda: odd.GoesSilentAfter(Fcf.MCF),
-    "R20 echoes": odd.Echoes,
+    "echoes": odd.Echoes,
     "repeats itself": odd.RepeatsItself,
-    "R22 says DCN to V.17": odd.RefusesFamily,
+    "says DCN to V.17": odd.RefusesFamily,
     "never trains": lambda: odd.Answers(odd.NEVER_TRAINS),
     "never confirms": lambda: odd.Answers(odd.NEVER_CONFIRMS),
-    "R23 never satisfied": lambda: odd.Answers(odd.NEVER_SATISFIED),
-    "R23 asks for nothing": lambda: odd.Answers(odd.ASKS_FOR_NOTHING),
+    "never satisfied": lambda: odd.Answers(odd.NEVER_SATISFIED),
+    "asks for nothing": lambda: odd.Answers(odd.ASKS_FOR_NOTHING),
     "never ready": lambda: odd.Answers(odd.NEVER_READY),
     "asks for repetition for ever": lambda: odd.Answers(dict.fromkeys(Fcf, Frame.of(Fcf.CRP))),
     "answers MCF with CFR": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.CFR)}),
@@ -139,10 +139,10 @@ def outcome_of(who: str, *, ecm: bool = True) -> Call:
 
 @pytest.mark.parametrize("ecm", [False, True])
 def test_r16_a_fax_is_sent_when_its_pages_are_confirmed_not_when_the_call_ends_well(ecm: bool) -> None:
-    vanished = outcome_of("R16 hangs up after EOP", ecm=ecm)
+    vanished = outcome_of("hangs up after EOP", ecm=ecm)
     assert (vanished.sent.verdict, vanished.sent.reason.code) == ("partial", "line.dropped"), vanished.told()
     assert all(vanished.arrived(index) == page.bitmap for index, page in enumerate(PAGES))
-    confirmed = outcome_of("R16 hangs up after MCF", ecm=ecm)
+    confirmed = outcome_of("hangs up after MCF", ecm=ecm)
     assert confirmed.sent.verdict == "partial", confirmed.told()
     assert confirmed.sent.pages[0].confirmed, confirmed.told()
 
@@ -176,7 +176,7 @@ def test_r18_a_new_page_size_is_taken_over_even_without_a_new_dis() -> None:
 
 
 def test_r22_a_receiver_that_hangs_up_at_v17_is_named_so() -> None:
-    done = outcome_of("R22 says DCN to V.17")
+    done = outcome_of("says DCN to V.17")
     assert done.sent.reason.code == "fax.disconnected", done.told()
     again = call(
         PAGES,
@@ -186,23 +186,21 @@ def test_r22_a_receiver_that_hangs_up_at_v17_is_named_so() -> None:
     assert again.sent.verdict == "delivered", again.told()
 
 
-@pytest.mark.parametrize(
-    "who", ["R23 1 RCP", "R23 no RCP", "R23 4 RCP", "R23 frames too long once", "R23 frames too short once"]
-)
+@pytest.mark.parametrize("who", ["1 RCP", "no RCP", "4 RCP", "frames too long once", "frames too short once"])
 def test_r23_sloppy_error_correction_still_brings_the_page(who: str) -> None:
     done = outcome_of(who)
     assert done.got.verdict == "received", done.told()
     assert [done.arrived(index) for index in range(2)] == [page.bitmap for page in PAGES]
 
 
-@pytest.mark.parametrize("who", ["R23 frames too long for ever", "R23 frames too short for ever"])
+@pytest.mark.parametrize("who", ["frames too long for ever", "frames too short for ever"])
 def test_r23_frames_of_a_wrong_length_are_never_taken_for_a_page(who: str) -> None:
     done = outcome_of(who)
     assert not any(page.confirmed for page in done.got.pages), done.told()
 
 
 def test_r23_a_fifth_ppr_is_given_for_a_fifth_pps() -> None:
-    done = outcome_of("R23 withholds a frame")
+    done = outcome_of("withholds a frame")
     answers = [step.action for step in done.receiver.transcript if isinstance(step.action, SendFrames)]
     pprs = [a for a in answers if (f := Frame.parse(a.frames[-1])) is not None and f.fcf is Fcf.PPR]
     assert len(pprs) > 4, done.told()
@@ -226,6 +224,6 @@ def test_a_sender_says_why_it_gave_up(who: str, code: str) -> None:
 
 
 def test_r23_a_receiver_that_is_never_satisfied_is_stepped_down_to_and_given_up() -> None:
-    done = outcome_of("R23 never satisfied")
+    done = outcome_of("never satisfied")
     assert not any(page.confirmed for page in done.sent.pages), done.told()
     assert done.sent.modulation is Modulation.V27TER_2400, done.told()
