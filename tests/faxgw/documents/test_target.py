@@ -66,6 +66,15 @@ async def test_pages_are_on_the_disk_once_judged_before_the_call_ends(tmp_path: 
     assert [np.array_equal(a, b) for a, b in zip(tiff_pages(tmp_path / "fax.tif"), pages, strict=True)] == [True] * 3
 
 
+async def test_what_a_modem_gives_before_the_first_eol_is_no_row(tmp_path: Path) -> None:
+    page = text_like(300, 1728)
+    target = PageTarget(tmp_path)
+    await keep(target, 0, b"\xff" * 30 + b"\xa5" * 50 + sent(page, Coding.MH), Coding.MH)
+    assert await judge(target, 0) == Verdict(rows=300, bad_rows=0, longest_bad_run=0, durable=True)
+    assert np.array_equal(tiff_pages(tmp_path / "fax.tif")[0], page)
+    await target.close()
+
+
 async def test_damage_is_counted_and_the_repaired_rows_are_filed(tmp_path: Path) -> None:
     octets = bytearray(sent(text_like(300, 1728), Coding.MH))
     middle = len(octets) // 2
