@@ -199,3 +199,22 @@ def test_a_folder_that_is_gone_is_an_error_and_leaves_nothing(tmp_path: Path) ->
     tiff.put(0, coded(text_like(50, 1728)))
     assert len(tiff) == 1
     assert [path.name for path in (tmp_path / "gone").iterdir()] == ["fax.tif"]
+
+
+def test_whatever_is_written_is_flushed_before_more_is_written_and_before_put_returns(
+    tiff: TiffFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def noted(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            done.append(name)
+            return real(*arguments)
+
+        return call
+
+    for name in ("pwrite", "rename", "fsync"):
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
+    for index in range(2):
+        tiff.put(index, coded(text_like(100, 1728)))
+    assert done == ["pwrite", "fsync"] * 3 + ["rename", "fsync"] + ["pwrite", "fsync"] * 2
