@@ -7,13 +7,14 @@ from t30.outcome import Direction, LocalError, NotReached, Outcome, Record
 from t30.sending import await_dis, send_document
 from t30.session import conclude
 
-_NOT_REACHED = {
+NOT_REACHED = {
     Cause.BUSY: "the number is busy",
     Cause.NO_ANSWER: "nobody answered",
     Cause.NO_CARRIER: "somebody answered, but no fax machine",
     Cause.NO_DIALTONE: "the line has no dial tone",
     Cause.REJECTED: "the call was rejected",
 }
+"""Why a call did not come about, in words."""
 
 
 def calling(station: Station, number: str) -> Procedure[Outcome]:
@@ -28,7 +29,7 @@ def _call(exchange: Exchange, number: str) -> Procedure[None]:
         case Connected():
             exchange.connected = True
         case NotConnected(cause):
-            raise NotReached(_NOT_REACHED[cause], cause.value)
+            raise NotReached(NOT_REACHED[cause], cause.value)
         case _:
             raise LocalError(f"Dial was answered by {event!r}")
     receiver = yield from await_dis(exchange, calling=Tone.CNG)

@@ -6,6 +6,7 @@ from enum import Enum
 from faxgw.trace import words
 from faxgw.trace.privacy import FCF_END, FRAME_NUMBER_END
 from faxgw.trace.record import Step, Thrown, Trace
+from t30.calling import NOT_REACHED
 from t30.fcf import CONFIRMATIONS, Fcf
 from t30.frame import Frame
 from t30.hdlc import AROUND_FRAME
@@ -195,7 +196,7 @@ class _View:
             case Dial(number):
                 lines = [Line("", f"dials {number}")]
                 if isinstance(step.result, NotConnected):
-                    lines.append(Line("", words.CAUSES[step.result.cause], bad=True))
+                    lines.append(Line("", NOT_REACHED[step.result.cause], bad=True))
                 self._send(step, Kind.CALL, *lines)
             case AwaitCall() if isinstance(step.result, Ringing):
                 caller = f" from {step.result.caller}" if step.result.caller else ""

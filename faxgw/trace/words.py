@@ -8,17 +8,10 @@ from t30.fcf import POST_PAGE, Fcf
 from t30.fif import Fif
 from t30.frame import SECRET, Frame
 from t30.identity import decoded
-from t30.line import Cause, FrameReceived, SendFrames, Tone
+from t30.line import FrameReceived, SendFrames, Tone
 from t30.pages import Coding, PageFormat, Resolution
 
 TONES = {Tone.CED: "answering tone", Tone.CNG: "calling tone"}
-CAUSES = {
-    Cause.BUSY: "the number is busy",
-    Cause.NO_ANSWER: "nobody answers",
-    Cause.NO_CARRIER: "no fax machine answers",
-    Cause.NO_DIALTONE: "there is no dial tone",
-    Cause.REJECTED: "the call is rejected",
-}
 
 
 @dataclass(frozen=True, slots=True)
