@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from faxgw.documents.layout import Paper
+from faxgw.documents.screening import Screen
 from t30.capabilities import Station
 from t30.identity import encoded
 from t30.pages import Coding, Length, Resolution, Width
@@ -99,6 +100,10 @@ ResolutionOption = Annotated[
 ]
 PaperOption = Annotated[
     Paper | None, typer.Option("--page", parser=_one(_PAPERS), metavar=_metavar(_PAPERS), help="Page size.")
+]
+ScreenOption = Annotated[
+    Screen,
+    typer.Option("--screen", help="How grey becomes black and white; auto tells text and pictures apart."),
 ]
 TraceOption = Annotated[
     Path | None, typer.Option("--trace", metavar="CALL.jsonl", help="Record the call, without its pages' content.")

@@ -9,6 +9,7 @@ import typer
 from faxgw.cli import options
 from faxgw.cli.conduct import Call, conduct, report
 from faxgw.documents.document import Header, RenderOptions, open_document
+from faxgw.documents.screening import Screen
 from faxgw.documents.source import PageSource
 from t30.calling import calling
 from t30.outcome import Direction
@@ -28,6 +29,7 @@ def send(
     coding: options.CodingOption = None,
     resolution: options.ResolutionOption = None,
     page: options.PaperOption = None,
+    screen: options.ScreenOption = Screen.AUTO,
     subaddress: Annotated[
         str, typer.Option("--subaddress", parser=options.identity, metavar="TEXT", help="Said to a receiver that asks.")
     ] = "",
@@ -49,7 +51,8 @@ def send(
         ident=ident, ecm=ecm, modems=modems, max_rate=max_rate, coding=coding, subaddress=subaddress, password=password
     )
     above = Header(ident, datetime.now()) if header else None
-    with open_document(files, RenderOptions(resolution=resolution, paper=page, header=above)) as document:
+    wanted = RenderOptions(resolution=resolution, paper=page, screen=screen, header=above)
+    with open_document(files, wanted) as document:
         call = Call(
             Direction.OUT,
             line,

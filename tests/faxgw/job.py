@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from faxgw.calls import Observer, run_call
-from faxgw.documents.document import open_document
+from faxgw.documents.document import RenderOptions, open_document
 from faxgw.documents.source import EVERYTHING, PageSource
 from faxgw.documents.target import PageTarget
 from simulators.clock import run
@@ -54,9 +54,11 @@ async def _fax(
         return called.result(), answered.result()
 
 
-def drawn(paths: Sequence[Path], limits: PageLimits = EVERYTHING) -> list[Bitmap]:
+def drawn(
+    paths: Sequence[Path], limits: PageLimits = EVERYTHING, *, options: RenderOptions | None = None
+) -> list[Bitmap]:
     """Draw every page as it is to be sent."""
-    with open_document(paths) as document:
+    with open_document(paths, options) as document:
         return [document.bitmap(index, document.layout(index, limits)) for index in range(len(document))]
 
 

@@ -16,6 +16,8 @@ import pikepdf
 import pytest
 from PIL import Image
 
+from faxgw.documents.document import RenderOptions
+from faxgw.documents.screening import Screen
 from tests.faxgw.job import drawn, received
 
 SPEED = 10
@@ -73,6 +75,17 @@ def test_a_document_is_sent_and_its_pages_arrive(tmp_path: Path) -> None:
     assert "page 3 of 3 confirmed" in sent.stderr
     assert received(tmp_path / "got.tif") == drawn([document])
     assert json.loads(told)["calls"][0]["remote_id"] == "+49 30"
+
+
+def test_grey_is_screened_as_asked_for(tmp_path: Path) -> None:
+    grey = tmp_path / "grey.png"
+    Image.linear_gradient("L").resize((800, 200)).save(grey, dpi=(100, 100))
+    with simulated_modem(tmp_path, "--answer", tmp_path / "got.tif") as (line, modem):
+        sent = run("send", "--line", line, "--to", "5550100", "--screen", "text", grey)
+        modem.communicate(timeout=LONGEST)
+    assert sent.returncode == 0, sent.stderr
+    assert received(tmp_path / "got.tif") == drawn([grey], options=RenderOptions(screen=Screen.TEXT))
+    assert received(tmp_path / "got.tif") != drawn([grey])
 
 
 def test_a_call_is_received_stored_recorded_and_replayed(tmp_path: Path) -> None:
@@ -194,6 +207,7 @@ def test_what_is_no_document_ends_with_2_and_one_sentence(name: str, tmp_path: P
         ("--line", "class1:/dev/null?flow=sideways", "--to", "1"),
         ("--line", "class1:/dev/null", "--to", "1", "--max-rate", "1200"),
         ("--line", "class1:/dev/null", "--to", "1", "--modems", "v34"),
+        ("--line", "class1:/dev/null", "--to", "1", "--screen", "raster"),
         ("--line", "class1:/dev/null", "--to", "1", "--ident", "more than twenty characters"),
         ("--line", "class1:/dev/null"),
     ],
