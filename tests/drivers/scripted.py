@@ -49,8 +49,10 @@ class ScriptedModem:
     """An ``OctetStream`` that answers from a script, and fails the test at the first octet that is not in it.
 
     Attributes:
-        written: everything that was written, a step each.
+        script: what is still to come.
         drops: how often DTR was dropped.
+        closed: the port was released.
+        fault: what was written and is not in the script.
     """
 
     def __init__(self, *script: Step) -> None:

@@ -305,6 +305,16 @@ def test_a_modem_that_does_not_hang_up_loses_dtr() -> None:
     play(body, (b"ATDT1\r", as_given(DIS)), (b"ATH0\r", None), (b"ATH0\r", OK))
 
 
+def test_a_line_closed_in_mid_call_goes_on_hook_before_it_releases_the_port() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        await line.close()
+        assert modem.closed
+
+    play(body, (b"ATDT1\r", as_given(DIS)), (b"ATH0\r", OK))
+
+
 def test_a_modem_that_cannot_join_commands_gets_them_one_by_one() -> None:
     async def body(line: Class1Line, modem: ScriptedModem) -> None:
         await line.perform(Dial("1"))

@@ -262,6 +262,13 @@ def test_an_operator_who_insists_gets_the_line_at_once() -> None:
     assert call.hangs_up().reason.code == "call.canceled"
 
 
+def test_not_even_an_operator_who_insists_leaves_the_line_off_hook() -> None:
+    call = trained(PLAIN, PAGE)
+    for words in ("enough", "at once", "now"):
+        call.session.throw(Canceled(words))
+    assert call.hangs_up().reason.code == "call.canceled"
+
+
 def test_a_silent_answerer_is_given_t1() -> None:
     call = Dialogue(calling(PLAIN, "0100"), pages=[PAGE])
     call.connects()
