@@ -156,7 +156,7 @@ class _Limits:
             self._ready()
             self._start(self._call.wait, self._give_up)
         elif self._timer is None:
-            text = f"the call lasted longer than {self._call.longest} s"
+            text = f"the call lasted longer than {self._call.longest:g} s"
             self._start(self._call.longest, lambda: self._cancel(text))
 
     def event(self, event: Event) -> None:

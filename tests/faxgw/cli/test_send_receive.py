@@ -152,6 +152,15 @@ def test_nobody_calls(tmp_path: Path) -> None:
     assert not list((tmp_path / "in").iterdir())
 
 
+def test_a_call_that_lasts_longer_than_allowed_is_ended_politely(document: Path, tmp_path: Path) -> None:
+    with simulated_modem(tmp_path, "--answer", tmp_path / "got.tif") as (line, modem):
+        sent = run("send", "--line", line, "--to", "1", "--max-call", 4, "--json", document)
+        told, _ = modem.communicate(timeout=LONGEST)
+    assert sent.returncode == 1
+    assert one_object(sent)["reason"] == {"code": "call.canceled", "text": "the call lasted longer than 4 s"}
+    assert json.loads(told)["calls"][0]["reason"]["code"] == "fax.disconnected"
+
+
 def test_ctrl_c_says_goodbye_hangs_up_and_ends_within_3_s(document: Path, tmp_path: Path) -> None:
     with simulated_modem(tmp_path, "--answer", tmp_path / "got.tif") as (line, modem):
         command = faxgw("send", "--line", line, "--to", "1", "--json", document)
