@@ -156,8 +156,7 @@ class _Limits:
             self._ready()
             self._start(self._call.wait, self._give_up)
         elif self._timer is None:
-            text = f"the call lasted longer than {self._call.longest:g} s"
-            self._start(self._call.longest, lambda: self._cancel(text))
+            self._start(self._call.longest, self._cut_short)
 
     def event(self, event: Event) -> None:
         """Stop waiting when it has rung."""
@@ -176,6 +175,9 @@ class _Limits:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+
+    def _cut_short(self) -> None:
+        self._cancel(f"the call lasted longer than {self._call.longest:g} s")
 
     def _give_up(self) -> None:
         self.nobody_called = True
