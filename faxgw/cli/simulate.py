@@ -41,7 +41,12 @@ TIME_TO_HANG_UP = 30.0
 TIME_TO_READ = 2.0
 """Real seconds that it then has to read the modem's last answer and close the terminal."""
 
-app = typer.Typer(no_args_is_help=True, help="Simulated modems, on a simulated telephone line.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Simulated modems, on a simulated telephone line.",
+)
 
 SpeedOption = Annotated[
     float, typer.Option("--speed", metavar="X", min=0.1, max=1000, help="Line clock, as a multiple of real time.")
@@ -74,11 +79,19 @@ def modem(
     max_rate: options.RateOption = 14400,
     coding: options.CodingOption = None,
     lies: Annotated[
-        list[str] | None, typer.Option("--lie", metavar="|".join(LIES), help="How the modem's firmware lies; again.")
+        list[str] | None,
+        typer.Option(
+            "--lie", metavar="|".join(LIES), help="How the modem's firmware lies; may be given more than once."
+        ),
     ] = None,
     no_train: Annotated[
         list[int] | None,
-        typer.Option("--no-train", parser=options.rate, metavar="BPS", help="A rate that never trains; again."),
+        typer.Option(
+            "--no-train",
+            parser=options.rate,
+            metavar="BPS",
+            help="A rate that never trains; may be given more than once.",
+        ),
     ] = None,
     lose: Annotated[float, _share("--lose", "Share of signals that are lost.")] = 0.0,
     corrupt: Annotated[float, _share("--corrupt", "Share of signals that are damaged.")] = 0.0,
@@ -145,7 +158,10 @@ def modem(
 @app.command()
 def exchange(
     modems: Annotated[
-        list[str], typer.Option("--modem", metavar="PATH=NUMBER", help="A modem's terminal and number; again.")
+        list[str],
+        typer.Option(
+            "--modem", metavar="PATH=NUMBER", help="A modem's terminal and number; may be given more than once."
+        ),
     ],
     delay: Annotated[
         float, typer.Option("--delay", metavar="S", min=0, max=2, help="Seconds from one end to the other.")

@@ -1,4 +1,4 @@
-"""What one make of modem is: its names, what it can do, and how its firmware lies (R21 of the failures that we test).
+"""What one make of modem is: its names, what it can do, and how its firmware lies.
 
 The numbers are those of T.31: what ``+FTM`` and ``+FRM`` take. This table is the modem's own; a driver has another.
 """
