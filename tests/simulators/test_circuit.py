@@ -184,6 +184,11 @@ def test_a_lost_signal_is_not_heard_and_the_next_one_is() -> None:
     on_circuit(body, faults=Faults(lose=frozenset({0})))
 
 
+def test_a_share_of_signals_is_lost() -> None:
+    assert octets_of(page_through(Faults(lost=1.0), V29, bytes(2000))) == b""
+    assert octets_of(page_through(Faults(lost=0.0), V29, bytes(2000))) == bytes(2000)
+
+
 def test_a_corrupted_frame_is_bad_and_different() -> None:
     async def body(circuit: Circuit) -> None:
         async with asyncio.TaskGroup() as tasks:
