@@ -46,6 +46,10 @@ RTC = b"(end of page)"
 GOOD = Verdict(100, 0, 0, durable=True)
 
 
+SILENCE = (0.055, 0.095)
+"""Seconds between two signals: 75 ± 20 ms (T.30)."""
+
+
 class Dialogue:
     """One session whose line is this object.
 
@@ -103,10 +107,11 @@ class Dialogue:
         """Dial, or wait and answer: whatever the station wants, the call stands."""
         self.gives(Connected())
 
-    def says(self, *fcfs: Fcf) -> list[Frame]:
-        """Expect one V.21 signal of these frames; return them."""
+    def says(self, *fcfs: Fcf, after: tuple[float, float] = SILENCE) -> list[Frame]:
+        """Expect one V.21 signal of these frames, after so much silence; return them."""
         action = self.action
         assert isinstance(action, SendFrames), action
+        assert after[0] <= action.after <= after[1], action
         assert action.modulation is Modulation.V21
         frames = [Frame.parse(octets) for octets in action.frames]
         assert all(frames), action
@@ -121,6 +126,7 @@ class Dialogue:
         action = self.action
         assert isinstance(action, SendData), action
         assert (action.modulation, action.content) == (modulation, content)
+        assert SILENCE[0] <= action.after <= SILENCE[1], action
         self.gives(Sent())
         return action.octets
 
@@ -129,6 +135,7 @@ class Dialogue:
         action = self.action
         assert isinstance(action, SendFrames), action
         assert action.modulation is modulation
+        assert SILENCE[0] <= action.after <= SILENCE[1], action
         frames = [Frame.parse(octets) for octets in action.frames]
         assert [frame.fcf for frame in frames[-3:] if frame] == [Fcf.RCP] * 3
         self.gives(Sent())
