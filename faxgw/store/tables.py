@@ -1,0 +1,512 @@
+"""Every table. Rows with a ``tenant_id`` are behind row-level security; the others belong to the gateway itself."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from faxgw.model import WAITING, State
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+
+def _id() -> Column[object]:
+    return Column("id", Uuid, primary_key=True)
+
+
+def _tenant() -> Column[object]:
+    return Column("tenant_id", Uuid, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False)
+
+
+def _time(name: str, *, now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=not now, server_default=func.now() if now else None)
+
+
+def _reference(name: str, to: str, *, nullable: bool = False, ondelete: str | None = None) -> Column[object]:
+    return Column(name, Uuid, ForeignKey(to, ondelete=ondelete), nullable=nullable)
+
+
+def _json(name: str) -> Column[object]:
+    return Column(name, JSONB, nullable=False, server_default=text("'{}'"))
+
+
+def _states(states: frozenset[State]) -> str:
+    return ", ".join(f"'{state.value}'" for state in sorted(states, key=lambda one: one.value))
+
+
+# ------------------------------------------------------------------------------------------------- tenants and people
+
+tenants = Table(
+    "tenants",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _json("policy"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    comment="one organisation each; policy is a TenantPolicy",
+)
+# The tenants table has no tenant_id column; its own id is what row-level security looks at.
+
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    _time("created_at", now=True),
+    UniqueConstraint("tenant_id", "email"),
+    CheckConstraint("role in ('owner', 'admin', 'member')", name="role"),
+    comment="a person; the public key seals what is theirs",
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("mac", LargeBinary, nullable=False, comment="HMAC of the secret under the server key"),
+    _time("created_at", now=True),
+    _time("expires_at"),
+    _time("revoked_at"),
+    Index("api_keys_user", "user_id"),
+    comment="credentials of programs; the secret itself is not here",
+)
+
+key_slots = Table(
+    "key_slots",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("kind", Text, nullable=False, comment="password, recovery or api_key"),
+    _reference("api_key_id", "api_keys.id", nullable=True, ondelete="CASCADE"),
+    _json("parameters"),
+    Column("blob", LargeBinary, nullable=False, comment="the private key, sealed under the slot's secret"),
+    _time("created_at", now=True),
+    Index("key_slots_user", "user_id"),
+    Index("key_slots_api_key", "api_key_id"),
+    comment="the ways to a user's private key",
+)
+
+boxes = Table(
+    "boxes",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("owner_id", "users.id"),
+    Column("name", Text, nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default="false"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    UniqueConstraint("tenant_id", "name"),
+    Index("boxes_one_default", "tenant_id", unique=True, postgresql_where=text("is_default")),
+    comment="where faxes lie; what arrives in one is sealed to its owner",
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("number", Text, nullable=False, comment="E.164; empty: whatever comes in on the line"),
+    Column("subaddress", Text, nullable=False, server_default=""),
+    Column("line", Text, nullable=False, server_default="", comment="only on this line; empty: on any"),
+    _reference("box_id", "boxes.id"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    UniqueConstraint("number", "subaddress", "line", name="numbers_key"),
+    comment="which incoming call belongs to which box",
+)
+
+number_rules = Table(
+    "number_rules",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("direction", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("pattern", Text, nullable=False, comment="a prefix of an E.164 number, or a whole one"),
+    Column("note", Text, nullable=False, server_default=""),
+    _time("created_at", now=True),
+    UniqueConstraint("tenant_id", "direction", "pattern"),
+    CheckConstraint("direction in ('out', 'in')", name="direction"),
+    CheckConstraint("action in ('allow', 'deny')", name="action"),
+    comment="allow and deny lists",
+)
+
+# ------------------------------------------------------------------------------------------------------- sealed things
+
+objects = Table(
+    "objects",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("kind", Text, nullable=False, comment="document, page or trace"),
+    Column("size", BigInteger, nullable=False, comment="octets as sealed"),
+    _time("created_at", now=True),
+    Index("objects_tenant", "tenant_id", "created_at"),
+    comment="what lies in the object store",
+)
+
+wraps = Table(
+    "wraps",
+    metadata,
+    _tenant(),
+    _reference("object_id", "objects.id", ondelete="CASCADE"),
+    Column("kind", Text, nullable=False, comment="owner or spool"),
+    Column("key_id", Text, nullable=False, comment="the public key, or the spool epoch"),
+    Column("blob", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("object_id", "kind", "key_id"),
+    Index("wraps_spool", "key_id", postgresql_where=text("kind = 'spool'")),
+    comment="who can read an object is which rows are here",
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id"),
+    _reference("object_id", "objects.id"),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("media_type", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("pages", Integer, nullable=False),
+    _time("created_at", now=True),
+    _time("expires_at"),
+    Index("documents_expiry", "expires_at"),
+    comment="an upload, until its time is up",
+)
+
+page_sets = Table(
+    "page_sets",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id"),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    _json("options"),
+    _time("created_at", now=True),
+    _time("expires_at"),
+    Index("page_sets_expiry", "expires_at"),
+    comment="fax pages in order: drawn from documents, or received",
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    _tenant(),
+    _reference("page_set_id", "page_sets.id", ondelete="CASCADE"),
+    Column("index", Integer, nullable=False),
+    _reference("object_id", "objects.id"),
+    Column("sha256", LargeBinary, nullable=False, comment="of the pels, whatever the coding"),
+    Column("width", Text, nullable=False),
+    Column("resolution", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("octets", Integer, nullable=False),
+    Column("bad_rows", Integer, nullable=False, server_default="0"),
+    Column("longest_bad_run", Integer, nullable=False, server_default="0"),
+    _time("created_at", now=True),
+    PrimaryKeyConstraint("page_set_id", "index"),
+    Index("pages_object", "object_id"),
+    comment="one page: sealed in MMR",
+)
+
+# ---------------------------------------------------------------------------------------------------------------- faxes
+
+batches = Table(
+    "batches",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id"),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("size", Integer, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    CheckConstraint("state in ('running', 'paused', 'canceled')", name="state"),
+    Index("batches_tenant", "tenant_id", "id"),
+    comment="one document to many numbers",
+)
+
+faxes = Table(
+    "faxes",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("direction", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _reference("user_id", "users.id"),
+    _reference("api_key_id", "api_keys.id", nullable=True, ondelete="SET NULL"),
+    _reference("box_id", "boxes.id"),
+    _reference("batch_id", "batches.id", nullable=True),
+    _reference("page_set_id", "page_sets.id", nullable=True),
+    Column("from_number", Text, nullable=False, server_default=""),
+    Column("to_number", Text, nullable=False, server_default=""),
+    Column("remote_id", Text, nullable=False, server_default="", comment="what the other machine calls itself"),
+    Column("line", Text, nullable=False, server_default=""),
+    Column("pages", Integer, nullable=True, comment="how many there are; unknown while they come"),
+    Column("pages_done", Integer, nullable=False, server_default="0", comment="confirmed, or received"),
+    Column("priority", SmallInteger, nullable=False, server_default="50", comment="0 goes first"),
+    Column("request", JSONB, nullable=False, server_default=text("'{}'"), comment="documents, cover and the rest"),
+    _json("labels"),
+    Column("reason_code", Text, nullable=False, server_default=""),
+    Column("reason_text", Text, nullable=False, server_default=""),
+    Column("mark", Text, nullable=False, server_default="", comment="junk, or why it is held"),
+    Column("dials", Integer, nullable=False, server_default="0"),
+    _time("next_call_at"),
+    Column("converter", Text, nullable=False, server_default="", comment="node that draws its pages"),
+    _time("convert_until"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    _time("finished_at"),
+    CheckConstraint("direction in ('out', 'in')", name="direction"),
+    CheckConstraint(f"state in ({_states(frozenset(State))})", name="state"),
+    Index("faxes_list", "tenant_id", "id"),
+    Index("faxes_box", "box_id", "direction", "id"),
+    Index("faxes_batch", "batch_id", "id", postgresql_where=text("batch_id is not null")),
+    Index("faxes_page_set", "page_set_id"),
+    Index("faxes_due", "next_call_at", "priority", postgresql_where=text(f"state in ({_states(WAITING)})")),
+    Index("faxes_to_draw", "priority", "id", postgresql_where=text("state in ('accepted', 'converting')")),
+    Index("faxes_to_number", "tenant_id", "to_number", "id"),
+    comment="one fax to, or from, one number",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("fax_id", "faxes.id", ondelete="CASCADE"),
+    Column("index", Integer, nullable=False, comment="from 1"),
+    Column("state", Text, nullable=False, server_default="live"),
+    Column("destination", Text, nullable=False, comment="the number dialled; empty when we were called"),
+    Column("node", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("token", BigInteger, Identity(), nullable=False, comment="fencing: writes of an older one are refused"),
+    _time("lease_until"),
+    _json("route"),
+    _json("adjustments"),
+    _time("started_at", now=True),
+    _time("connected_at"),
+    _time("ended_at"),
+    Column("cause", Text, nullable=False, server_default="", comment="reason code; empty when it went well"),
+    Column("cause_text", Text, nullable=False, server_default=""),
+    Column("remote_id", Text, nullable=False, server_default=""),
+    Column("rate", Integer, nullable=True),
+    Column("modulation", Text, nullable=True),
+    Column("ecm", Boolean, nullable=True),
+    Column("first_page", Integer, nullable=False, server_default="0"),
+    Column("pages", Integer, nullable=False, server_default="0", comment="confirmed in this call"),
+    Column("seconds", Float, nullable=True),
+    _reference("trace_id", "objects.id", nullable=True),
+    UniqueConstraint("fax_id", "index"),
+    CheckConstraint("state in ('live', 'ended')", name="state"),
+    Index(
+        "attempts_one_call_per_number",
+        "destination",
+        unique=True,
+        postgresql_where=text("state = 'live' and destination <> ''"),
+    ),
+    Index("attempts_one_call_per_line", "node", "line", unique=True, postgresql_where=text("state = 'live'")),
+    Index("attempts_live", "node", "lease_until", postgresql_where=text("state = 'live'")),
+    Index("attempts_ended", "tenant_id", "ended_at"),
+    comment="one call for a fax",
+)
+
+confirmations = Table(
+    "confirmations",
+    metadata,
+    _tenant(),
+    _reference("fax_id", "faxes.id", ondelete="CASCADE"),
+    Column("index", Integer, nullable=False),
+    _reference("attempt_id", "attempts.id", ondelete="CASCADE"),
+    Column("sha256", LargeBinary, nullable=False, comment="of the pels that were sent"),
+    Column("width", Text, nullable=False),
+    Column("resolution", Text, nullable=False),
+    Column("coding", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("octets", Integer, nullable=False, comment="on the wire"),
+    Column("seconds", Float, nullable=False),
+    _time("confirmed_at", now=True),
+    PrimaryKeyConstraint("fax_id", "index"),
+    comment="a page that the other machine has confirmed; it is never sent again",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _tenant(),
+    _reference("fax_id", "faxes.id", nullable=True, ondelete="CASCADE"),
+    Column("type", Text, nullable=False),
+    _time("at", now=True),
+    _json("data"),
+    Index("events_fax", "fax_id", "id"),
+    Index("events_tenant", "tenant_id", "id"),
+    comment="what happened, for those who follow; written in the transaction of the change",
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    _tenant(),
+    Column("number", Text, nullable=False),
+    _json("station_ids"),
+    _json("learned"),
+    _json("override"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("updated_at", now=True),
+    PrimaryKeyConstraint("tenant_id", "number"),
+    comment="what is known of a number: who answered there, and what it takes to get a fax through",
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    _tenant(),
+    Column("scope", Text, nullable=False, comment="tenant, or key:ID"),
+    _time("hour", now=True),
+    Column("calls", Integer, nullable=False, server_default="0"),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("tenant_id", "scope", "hour"),
+    comment="for quotas: what was accepted, by the hour",
+)
+
+# ------------------------------------------------------------------------------------------------------ lines and nodes
+
+routes = Table(
+    "routes",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("prefix", Text, nullable=False, comment="of the E.164 number; empty: every number"),
+    Column("lines", ARRAY(Text), nullable=False),
+    Column("cost", Float, nullable=False, server_default="0"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    UniqueConstraint("tenant_id", "prefix", "cost"),
+    comment="which lines a tenant's calls take",
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    _time("started_at", now=True),
+    _time("seen_at", now=True),
+    comment="gateway processes",
+)
+
+lines = Table(
+    "lines",
+    metadata,
+    Column("node", Text, ForeignKey("nodes.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="scheme of the line URL"),
+    Column("sends", Boolean, nullable=False),
+    Column("receives", Boolean, nullable=False),
+    Column("tenants", ARRAY(Text), nullable=False, comment="names; empty: every tenant"),
+    Column("state", Text, nullable=False, comment="idle, busy or down"),
+    Column("fault", Text, nullable=False, server_default=""),
+    _json("health"),
+    _time("updated_at", now=True),
+    PrimaryKeyConstraint("node", "name"),
+    comment="lines as their node last saw them",
+)
+
+# ----------------------------------------------------------------------------------------------------- API and webhooks
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _tenant(),
+    _reference("api_key_id", "api_keys.id", ondelete="CASCADE"),
+    Column("key", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False, comment="hash of method, path and body"),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("body", LargeBinary, nullable=False),
+    _time("created_at", now=True),
+    PrimaryKeyConstraint("api_key_id", "key"),
+    Index("idempotency_age", "created_at"),
+    comment="answers to give again",
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id"),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False, comment="types or prefixes such as fax.*"),
+    Column("signature", Text, nullable=False, comment="v1 (HMAC) or v1a (Ed25519)"),
+    Column("secret", LargeBinary, nullable=False, comment="sealed under the server's key"),
+    Column("old_secret", LargeBinary, nullable=True),
+    _time("old_secret_until"),
+    Column("enabled", Boolean, nullable=False, server_default="true"),
+    Column("full", Boolean, nullable=False, server_default="false", comment="numbers in the payload, not ids only"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    Index("webhooks_tenant", "tenant_id", "id"),
+    CheckConstraint("signature in ('v1', 'v1a')", name="signature"),
+    comment="where events are sent",
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("webhook_id", "webhooks.id", ondelete="CASCADE"),
+    Column("event_id", BigInteger, ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    _time("next_at"),
+    Column("status", Integer, nullable=True, comment="HTTP status of the last try"),
+    Column("error", Text, nullable=False, server_default=""),
+    _time("created_at", now=True),
+    _time("ended_at"),
+    CheckConstraint("state in ('waiting', 'succeeded', 'failed')", name="state"),
+    Index("deliveries_webhook", "webhook_id", "id"),
+    Index("deliveries_event", "event_id"),
+    comment="one event on its way to one webhook",
+)
