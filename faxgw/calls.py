@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from faxgw.errors import RequestError
 from t30.line import Action, AwaitCall, Event, FaxLine, LineError, stamped
 from t30.outcome import CallEnded, Canceled, LocalError, Outcome
-from t30.pages import FetchPage, JudgePage, KeepData, PagePort
+from t30.pages import PageAction, PagePort
 from t30.session import Session
 
 
@@ -62,7 +62,7 @@ async def run_call(session: Session, line: FaxLine, pages: PagePort, observers: 
 
 
 async def _perform(action: Action, line: FaxLine, pages: PagePort) -> Event:
-    if not isinstance(action, FetchPage | KeepData | JudgePage):
+    if not isinstance(action, PageAction):
         return await line.perform(action)
     try:
         return await pages.perform(action)

@@ -11,6 +11,8 @@ from t30.pages import (
     Kept,
     Length,
     NoMorePages,
+    NoteConfirmed,
+    Noted,
     PageAction,
     PageEvent,
     PageFormat,
@@ -90,6 +92,8 @@ class Tray:
         match action:
             case FetchPage():
                 return self._fetch(action)
+            case NoteConfirmed():
+                return Noted()
             case KeepData(index, format, octets):
                 return self._place(index, format).keep(octets)
             case JudgePage(index):

@@ -1,6 +1,6 @@
 """The port to page data. The engine never looks inside a page: encoding, judging and durable storing happen behind it.
 
-A page source answers ``FetchPage``; a page target answers ``KeepData`` and ``JudgePage``.
+A page source answers ``FetchPage`` and ``NoteConfirmed``; a page target answers ``KeepData`` and ``JudgePage``.
 """
 
 from dataclasses import dataclass
@@ -110,6 +110,22 @@ class FetchPage:
     index: int
     limits: PageLimits
     min_row_bits: int
+    receiver: str = ""
+    """What the answering station calls itself: a source may refuse to give its pages to a stranger."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteConfirmed:
+    """Tell a source that page ``index`` was confirmed: it takes note of that before the next command is sent.
+
+    ``octets`` on the wire; ``seconds`` from the page's first signal to its confirmation.
+    """
+
+    index: int
+    format: PageFormat
+    rows: int
+    octets: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +165,13 @@ class NoMorePages:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """The confirmation will not be forgotten."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """The octets are taken. ``page_ended``: an RTC or EOFB was seen, so that the sender turns to V.21 now."""
 
@@ -167,8 +190,8 @@ class Verdict:
     at: float = 0.0
 
 
-PageAction = FetchPage | KeepData | JudgePage
-PageEvent = PageReady | NoMorePages | Kept | Verdict
+PageAction = FetchPage | NoteConfirmed | KeepData | JudgePage
+PageEvent = PageReady | NoMorePages | Noted | Kept | Verdict
 
 
 class PagePort(Protocol):

@@ -19,7 +19,7 @@ from t30.outcome import (
     PageRefused,
     PageResult,
 )
-from t30.pages import FetchPage, NoMorePages, PageFormat, PageReady
+from t30.pages import FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
 from t30.rates import Modulation
 
 REFUSALS = 3
@@ -49,7 +49,11 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
         reply = yield from (attempt.corrected() if page.format.ecm else attempt.plain())
         ladder = attempt.ladder
         confirmed = reply.fcf in CONFIRMATIONS
-        exchange.record.page(_result(index, page, exchange.now - began, confirmed=confirmed))
+        seconds = exchange.now - began
+        exchange.record.page(_result(index, page, seconds, confirmed=confirmed))
+        if confirmed:
+            note = NoteConfirmed(index, page.format, page.rows, len(page.octets), seconds)
+            yield from exchange.do(note, Noted)
         trained = reply.fcf in (Fcf.MCF, Fcf.PIP, Fcf.ERR)
         if not confirmed and reply.fcf is not Fcf.ERR:
             refusals += 1
@@ -98,7 +102,7 @@ def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) 
     """
     asked = 0
     while True:
-        page = yield from exchange.do(FetchPage(index, terms.limits, asked))
+        page = yield from exchange.do(FetchPage(index, terms.limits, asked, exchange.record.remote_id))
         if isinstance(page, NoMorePages):
             return None
         if not isinstance(page, PageReady):

@@ -10,6 +10,8 @@ from t30.pages import (
     FetchPage,
     Length,
     NoMorePages,
+    NoteConfirmed,
+    Noted,
     PageAction,
     PageEvent,
     PageLimits,
@@ -49,11 +51,13 @@ class PageSource:
             await asyncio.to_thread(encode, bitmap, coding)
 
     async def perform(self, action: PageAction) -> PageEvent:
-        """Answer ``FetchPage``.
+        """Answer ``FetchPage`` and ``NoteConfirmed``.
 
         Raises:
             RequestError: ``document.*``, if the page cannot be drawn.
         """
+        if isinstance(action, NoteConfirmed):
+            return Noted()
         if not isinstance(action, FetchPage):
             raise TypeError(f"a page source has no answer to {action}")
         if action.index >= len(self._document):

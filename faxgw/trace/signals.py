@@ -31,7 +31,7 @@ from t30.line import (
     Sent,
     WrongCarrier,
 )
-from t30.pages import FetchPage, JudgePage, KeepData, PageReady, Verdict
+from t30.pages import FetchPage, JudgePage, KeepData, NoteConfirmed, PageReady, Verdict
 from t30.rates import Modulation
 from t30.timers import FAST_FLAGS, PREAMBLE
 
@@ -165,6 +165,8 @@ class _View:
                     self.pages[index + 1] = step.result
             case KeepData(index):
                 self.page = index + 1
+            case NoteConfirmed():
+                pass  # the confirmation itself was heard
             case _:
                 self.close()
                 self._act(step)

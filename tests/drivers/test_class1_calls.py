@@ -31,6 +31,8 @@ from t30.pages import (
     Kept,
     Length,
     NoMorePages,
+    NoteConfirmed,
+    Noted,
     PageAction,
     PageEvent,
     PageFormat,
@@ -253,6 +255,8 @@ class Stack:
                 return PageReady(format, self.page, 1000)
             case FetchPage():
                 return NoMorePages()
+            case NoteConfirmed():
+                return Noted()
             case KeepData(_, _, octets):
                 self._coming += octets
                 return Kept(len(self._coming) >= len(self.page))

@@ -31,6 +31,8 @@ from t30.pages import (
     Kept,
     Length,
     NoMorePages,
+    NoteConfirmed,
+    Noted,
     PageFormat,
     PageReady,
     Resolution,
@@ -76,6 +78,7 @@ class Dialogue:
         self.kept: dict[int, bytes] = {}
         self.judged: list[int] = []
         self.fetched: list[FetchPage] = []
+        self.noted: list[int] = []
 
     @property
     def action(self) -> Action:
@@ -89,6 +92,9 @@ class Dialogue:
                 case FetchPage():
                     self.fetched.append(action)
                     self.gives(self._page(action), 0)
+                case NoteConfirmed(index):
+                    self.noted.append(index)
+                    self.gives(Noted(), 0)
                 case KeepData(index, _, octets):
                     self.kept[index] = self.kept.get(index, b"") + octets
                     self.gives(Kept(page_ended=octets.endswith(RTC)), 0)

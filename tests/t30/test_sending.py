@@ -10,7 +10,7 @@ from t30.frame import Frame
 from t30.identity import encoded
 from t30.line import Cause, Content, FrameReceived, LineError, NotConnected, SendData, SendFrames, Sent
 from t30.outcome import Canceled
-from t30.pages import Resolution
+from t30.pages import NoteConfirmed, Resolution
 from t30.rates import LADDER, Family, Modulation
 from tests.t30.dialogue import Dialogue
 
@@ -59,6 +59,33 @@ def test_a_page_that_is_confirmed_is_delivered() -> None:
     assert (outcome.verdict, outcome.remote_id, outcome.modulation) == ("delivered", "+49 30 1234", V17)
     assert [page.confirmed for page in outcome.pages] == [True]
     assert outcome.reason.code == ""
+
+
+def test_a_confirmation_is_noted_before_anything_else_is_said() -> None:
+    call = trained(PLAIN, PAGE, PAGE)
+    call.sends_data(V17_SHORT, Content.PAGE)
+    call.says(Fcf.MPS)
+    call.hears(Fcf.MCF)
+    note = call.session.action
+    assert isinstance(note, NoteConfirmed)
+    assert (note.index, note.rows, note.octets) == (0, 100, len(b"page"))
+    call.sends_data(V17_SHORT, Content.PAGE)
+    assert call.noted == [0]
+
+
+def test_a_refused_page_is_not_noted() -> None:
+    call = trained(PLAIN, PAGE)
+    call.sends_data(V17_SHORT, Content.PAGE)
+    call.says(Fcf.EOP)
+    call.hears(Fcf.RTN)
+    call.says(Fcf.TSI, Fcf.DCS)
+    assert call.noted == []
+
+
+def test_whoever_gives_the_pages_is_told_whom_they_are_for() -> None:
+    call = in_phase_b(PLAIN, PAGE)
+    assert call.action  # the first page is fetched
+    assert {fetched.receiver for fetched in call.fetched} == {"+49 30 1234"}
 
 
 def test_what_a_sender_says_has_the_bit_of_a_station_that_received_dis() -> None:

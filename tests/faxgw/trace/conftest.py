@@ -43,6 +43,8 @@ from t30.pages import (
     Kept,
     Length,
     NoMorePages,
+    NoteConfirmed,
+    Noted,
     PageAction,
     PageEvent,
     PageFormat,
@@ -77,6 +79,8 @@ class Pages:
             case FetchPage(index, limits):
                 format = PageFormat(Width.A4, Length.A4, Resolution.STANDARD, limits.coding, limits.ecm)
                 return PageReady(format, self.pages[index], ROWS)
+            case NoteConfirmed():
+                return Noted()
             case KeepData():
                 return Kept(False)
             case JudgePage():
