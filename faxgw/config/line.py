@@ -1,0 +1,91 @@
+"""The settings of one telephone line."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from drivers.registry import LineUrl
+from t30.capabilities import Station
+from t30.identity import encoded
+from t30.line import LineError
+from t30.pages import Coding
+from t30.rates import Family
+
+FAMILIES = {"v27ter": Family.V27TER, "v29": Family.V29, "v17": Family.V17}
+CODINGS = {"mh": Coding.MH, "mr": Coding.MR, "mmr": Coding.MMR}
+
+
+def _line_url(text: str) -> str:
+    try:
+        LineUrl.parse(text)
+    except LineError as fault:
+        raise ValueError(str(fault)) from None
+    return text
+
+
+def _identity(text: str) -> str:
+    encoded(text)
+    return text
+
+
+class LineSettings(BaseModel):
+    """One telephone line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", examples=["front-desk"])]
+    """What the line is called in routes, faxes and metrics: small letters, digits and any of "-_."."""
+    url: Annotated[str, AfterValidator(_line_url), Field(examples=["class1:/dev/ttyACM0"])]
+    """How the line is reached, such as class1:/dev/ttyACM0 or sim:15550199."""
+    use: Literal["send", "receive", "both"] = "both"
+    """What the line is for."""
+    ident: Annotated[str, AfterValidator(_identity), Field(examples=["+1 555 0199"])] = ""
+    """The station identity that the other machine is shown: at most 20 characters, usually the line's number."""
+    tenants: Annotated[frozenset[str], Field(examples=[["acme"]])] = frozenset()
+    """Names of the tenants that may send through this line; all, if none is named."""
+    ecm: bool = True
+    """Error correction, where the other machine has it."""
+    modems: Annotated[frozenset[Literal["v27ter", "v29", "v17"]], Field(min_length=1)] = frozenset(
+        {"v27ter", "v29", "v17"}
+    )
+    """The modulations to use."""
+    max_rate: Literal[2400, 4800, 7200, 9600, 12000, 14400] = 14400
+    """The fastest rate to use, in bit/s."""
+    coding: Annotated[frozenset[Literal["mh", "mr", "mmr"]], Field(min_length=1)] = frozenset({"mh", "mr", "mmr"})
+    """The page codings to use; mh cannot be left out, since every fax machine must have it."""
+
+    @model_validator(mode="after")
+    def _has_mh(self) -> Self:
+        if "mh" not in self.coding:
+            raise ValueError("coding must have mh: every fax machine must be able to use it (T.30)")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """The kind of line: ``class1``, ``sim``, ..."""
+        return LineUrl.parse(self.url).scheme
+
+    @property
+    def address(self) -> str:
+        """What identifies the port or number within its kind."""
+        return LineUrl.parse(self.url).address
+
+    @property
+    def sends(self) -> bool:
+        """Whether calls may go out here."""
+        return self.use != "receive"
+
+    @property
+    def receives(self) -> bool:
+        """Whether calls are answered here."""
+        return self.use != "send"
+
+    def station(self) -> Station:
+        """Return what this line says of itself; what its modem cannot do is still to be taken off."""
+        return Station(
+            ident=self.ident,
+            ecm=self.ecm,
+            families=frozenset(FAMILIES[each] for each in self.modems),
+            max_bps=self.max_rate,
+            codings=frozenset(CODINGS[each] for each in self.coding),
+        )

@@ -1,0 +1,243 @@
+"""Every setting of the service. Descriptions, limits and defaults here are the documentation: nothing repeats them."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
+
+from faxgw.config.line import LineSettings
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _postgresql(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith("postgresql://"):
+        raise ValueError("it begins with postgresql://, as in postgresql://USER:PASSWORD@HOST/DATABASE")
+    return url
+
+
+def _object_store(url: str) -> str:
+    if url and not url.startswith(OBJECT_STORES):
+        raise ValueError(f"it begins with one of {', '.join(OBJECT_STORES)}, as in s3://BUCKET/PREFIX")
+    return url
+
+
+def _size(least: int, most: int) -> Any:
+    return Field(ge=least, le=most)
+
+
+OBJECT_STORES = ("s3://", "gs://", "az://", "file:///")
+
+PostgresUrl = Annotated[
+    SecretStr, AfterValidator(_postgresql), Field(examples=["postgresql://faxgw:secret@db.example/faxgw"])
+]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+class DatabaseSettings(_Settings):
+    """The PostgreSQL (15 or newer) to use: all three URLs, or none for a private one under the data directory."""
+
+    url: PostgresUrl | None = None
+    """As the role that serves requests; row-level security must bind it."""
+    owner_url: PostgresUrl | None = None
+    """As the role that owns the tables and migrates them."""
+    dispatcher_url: PostgresUrl | None = None
+    """As the role that claims calls for every tenant (BYPASSRLS)."""
+    pool: Annotated[int, Field(ge=2, le=200)] = 10
+    """The most connections that this node opens for each of these roles."""
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if len({each is None for each in (self.url, self.owner_url, self.dispatcher_url)}) > 1:
+            raise ValueError("url, owner_url and dispatcher_url belong together: give all three or none")
+        return self
+
+    @property
+    def private(self) -> bool:
+        """Whether the gateway runs its own PostgreSQL."""
+        return self.url is None
+
+
+class ObjectSettings(_Settings):
+    """Where sealed documents and pages lie."""
+
+    url: Annotated[str, AfterValidator(_object_store), Field(examples=["s3://fax/gateway"])] = ""
+    """An object store: s3://, gs://, az:// or file:///; if empty, the folder "objects" of the data directory."""
+    options: Annotated[dict[str, SecretStr], Field(examples=[{"aws_region": "eu-central-1"}])] = {}
+    """Options of that store, such as aws_region, aws_access_key_id and aws_secret_access_key."""
+
+
+class ApiSettings(_Settings):
+    """The HTTPS API."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 or :: for all of this machine's."""
+    port: Port = 8443
+    """The port to listen on; 0 for any free one, which is printed at the start."""
+    tls_minimum: Literal["1.2", "1.3"] = "1.3"
+    """The oldest TLS version to accept. With 1.2, only AEAD ciphers with forward secrecy are."""
+    certificate: Annotated[Path | None, Field(examples=["/etc/faxgw/cert.pem"])] = None
+    """Certificate chain in PEM; if not given, one is made for this machine on the first start."""
+    key: Annotated[Path | None, Field(examples=["/etc/faxgw/key.pem"])] = None
+    """The certificate's private key in PEM, not encrypted; given if and only if the certificate is."""
+    allowed: Annotated[tuple[IPvAnyNetwork, ...], Field(examples=[["10.0.0.0/8", "2001:db8::/32"]])] = ()
+    """Networks whose machines may connect; any, if none is named."""
+    max_body: Annotated[ByteSize, _size(KIB, 10 * GIB)] = ByteSize(64 * MIB)
+    """The largest document that may be uploaded."""
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """How many requests one API key may make in a second; more get 429."""
+    failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """How many requests with a wrong key one address may make in a minute; then it gets 429."""
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or none")
+        return self
+
+
+class PrivateSettings(_Settings):
+    """The listener for health and metrics: plain HTTP without a password, for this machine's own eyes."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = 8444
+    """The port to listen on; 0 for any free one, which is printed at the start."""
+
+
+class SandboxSettings(_Settings):
+    """The simulated exchange behind sim: lines."""
+
+    speed: Annotated[float, Field(gt=0, le=1000)] = 10
+    """How many times faster than real its clock runs."""
+
+
+class RenderingSettings(_Settings):
+    """How documents become fax pages: in worker processes with these limits."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Documents that are converted at the same time."""
+    seconds: Annotated[float, Field(ge=1, le=3600)] = 120
+    """The longest that one document may take."""
+    memory: Annotated[ByteSize, _size(256 * MIB, 64 * GIB)] = ByteSize(GIB)
+    """The most memory that one worker may use."""
+    max_pages: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """The most pages that one document may have."""
+
+
+class DispatchSettings(_Settings):
+    """How calls are handed to lines."""
+
+    lease: Annotated[float, Field(ge=1, le=3600)] = 60
+    """Seconds after which another node takes over the calls of one that is silent."""
+    renew: Annotated[float, Field(ge=0.1, le=1200)] = 10
+    """Seconds between two signs of life of this node."""
+    max_call: Annotated[float, Field(ge=60, le=86_400)] = 3600
+    """The longest that a call may last, in seconds of the line's clock."""
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.renew * 3 > self.lease:
+            raise ValueError("renew must be at most a third of lease, so that one lost sign of life costs no call")
+        return self
+
+
+class WebhookSettings(_Settings):
+    """Messages to other programs."""
+
+    allow_private: Annotated[tuple[IPvAnyNetwork, ...], Field(examples=[["10.1.2.0/24"]])] = ()
+    """Private or local networks that webhooks may reach all the same."""
+    timeout: Annotated[float, Field(ge=1, le=60)] = 15
+    """The longest that a receiver may take to answer, in seconds."""
+
+
+class StorageSettings(_Settings):
+    """The disk under the data directory."""
+
+    reserve: Annotated[ByteSize, _size(MIB, 1024 * GIB)] | None = None
+    """Free space under which nothing new is taken; if not given, a twentieth of the disk, 4 MiB to 1 GiB."""
+
+    def keep_free(self, disk: int) -> int:
+        """Return the free bytes under which nothing new is taken, of a disk of ``disk`` bytes."""
+        return self.reserve if self.reserve is not None else min(max(disk // 20, 4 * MIB), GIB)
+
+
+class LogSettings(_Settings):
+    """The log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important thing to log."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """One JSON object per line, or text for people; auto: text where a person looks at a terminal."""
+
+
+def _data_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/faxgw")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "faxgw"
+
+
+def _whole_path(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (resolve() would follow links)
+
+
+def _beside(values: dict[str, Any]) -> Path:
+    data_dir: Path = values["data_dir"]
+    return data_dir.with_name(f"{data_dir.name}.spool_keys")
+
+
+def _node() -> str:
+    return socket.gethostname()[:63] or "node"
+
+
+class Config(_Settings):
+    """The configuration of one node. ``Config()`` is a working service with a simulated line."""
+
+    data_dir: Annotated[Path, AfterValidator(_whole_path)] = Field(default_factory=_data_dir)
+    """Where everything is stored but the spool keys; if not given, /var/lib/faxgw for root, else
+    ~/.local/share/faxgw."""
+    spool_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(default_factory=_beside)
+    """Where the keys to faxes under way lie: outside the data directory, never in a backup; if not given,
+    beside the data directory with ".spool_keys" after its name."""
+    node: Annotated[str, Field(pattern=r"^[^\s/]{1,63}$", examples=["fax-1"])] = Field(default_factory=_node)
+    """What this node is called in the log and in metrics; if not given, the machine's name."""
+    database: DatabaseSettings = DatabaseSettings()
+    objects: ObjectSettings = ObjectSettings()
+    api: ApiSettings = ApiSettings()
+    private: PrivateSettings = PrivateSettings()
+    lines: tuple[LineSettings, ...] = (LineSettings(name="sim", url="sim:15550199", ident="+1 555 0199"),)
+    sandbox: SandboxSettings = SandboxSettings()
+    rendering: RenderingSettings = RenderingSettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    storage: StorageSettings = StorageSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _keys_elsewhere(self) -> Self:
+        if self.spool_keys.is_relative_to(self.data_dir):
+            raise ValueError("spool_keys must lie outside data_dir: a copy of data_dir would open the faxes under way")
+        return self
+
+    @model_validator(mode="after")
+    def _lines_differ(self) -> Self:
+        for what, given in (
+            ("name", [line.name for line in self.lines]),
+            ("port", [f"{line.scheme}:{line.address}" for line in self.lines]),
+        ):
+            twice = sorted({each for each in given if given.count(each) > 1})
+            if twice:
+                raise ValueError(f"two lines have the same {what}: {', '.join(twice)}")
+        return self
+
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether there is a simulated line, and with it the sandbox."""
+        return any(line.scheme == "sim" for line in self.lines)
