@@ -47,11 +47,12 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.CONVERTING: frozenset({State.ACCEPTED, State.READY, State.FAILED, State.CANCELED}),
     State.READY: frozenset({State.SCHEDULED, State.QUEUED, State.HELD, State.FAILED, State.CANCELED}),
     State.HELD: frozenset({State.SCHEDULED, State.QUEUED, State.WAITING_RETRY, State.CANCELED}),
-    State.SCHEDULED: frozenset({State.QUEUED, State.HELD, State.CANCELED, State.DIALING}),
+    State.SCHEDULED: frozenset({State.QUEUED, State.HELD, State.CANCELED}),
     State.QUEUED: frozenset({State.DIALING, State.HELD, State.SCHEDULED, State.FAILED, State.CANCELED}),
     State.DIALING: frozenset(
         {
             State.SENDING,
+            State.QUEUED,
             State.HELD,
             State.WAITING_RETRY,
             State.FAILED,
@@ -63,9 +64,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.SENDING: frozenset(
         {State.HELD, State.WAITING_RETRY, State.DELIVERED, State.PARTIALLY_SENT, State.FAILED, State.CANCELED}
     ),
-    State.WAITING_RETRY: frozenset(
-        {State.DIALING, State.QUEUED, State.HELD, State.FAILED, State.PARTIALLY_SENT, State.CANCELED}
-    ),
+    State.WAITING_RETRY: frozenset({State.QUEUED, State.HELD, State.FAILED, State.PARTIALLY_SENT, State.CANCELED}),
     State.RINGING: frozenset({State.RECEIVING, State.FAILED}),
     State.RECEIVING: frozenset({State.RECEIVED, State.PARTIALLY_RECEIVED, State.FAILED}),
     State.DELIVERED: frozenset(),
@@ -79,7 +78,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
 
 ON_LINE = frozenset({State.DIALING, State.SENDING, State.RINGING, State.RECEIVING})
 WAITING = frozenset({State.SCHEDULED, State.QUEUED, State.WAITING_RETRY})
-"""The dispatcher looks at these; ``next_call_at`` says from when on."""
+"""Until ``next_call_at``; then they are queued, and a line takes them as soon as it can."""
 
 
 class EventType(Enum):
