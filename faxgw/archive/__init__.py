@@ -1,0 +1,1 @@
+"""The archive: sealed objects in an object store."""

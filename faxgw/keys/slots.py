@@ -1,0 +1,209 @@
+"""Slots: the ways to a user's private key.
+
+Each holds the whole key under one secret, so changing a password rewrites one slot and no data.
+"""
+
+import asyncio
+import os
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from faxgw.keys.texts import read_typed, typed
+from faxgw.keys.wraps import KeyPair, PublicKey
+
+ARGON2ID = "argon2id"
+HKDF_SHA256 = "hkdf-sha256"
+SALT = 16
+NONCE = 12
+KEK = 32
+
+MOST_MEMORY = 1024 * 1024
+MOST_PASSES = 16
+MOST_LANES = 16
+"""No slot of ours asks for more; one that does would stop the machine (KiB, passes, lanes)."""
+
+_ARGON2 = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
+# Two at once: each takes 64 MiB and a tenth of a second of every core.
+
+
+class WrongSecret(Exception):
+    """The secret does not open the slot."""
+
+    def __init__(self) -> None:
+        super().__init__("that secret does not open this key")
+
+
+class Secret(Protocol):
+    """What opens a slot of its kind."""
+
+    kind: ClassVar[str]
+
+    def new_parameters(self) -> dict[str, Any]:
+        """Return what a new slot stores beside its blob: at least a salt, in hexadecimal digits."""
+
+    async def kek(self, parameters: Mapping[str, Any]) -> bytes:
+        """Return the key that encrypts the private key.
+
+        Raises:
+            ValueError, KeyError, TypeError: when no slot of this kind has such parameters.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A private key under one secret.
+
+    Attributes:
+        kind: ``password``, ``recovery`` or ``api_key``.
+        parameters: what the secret's derivation needs, as JSON.
+        blob: nonce and AES-256-GCM-SIV ciphertext.
+    """
+
+    kind: str
+    parameters: dict[str, Any]
+    blob: bytes
+
+
+async def make_slot(key_pair: KeyPair, secret: Secret) -> Slot:
+    """Return the private key under ``secret``."""
+    parameters = secret.new_parameters()
+    nonce = os.urandom(NONCE)
+    sealed = AESGCMSIV(await secret.kek(parameters)).encrypt(
+        nonce, key_pair.octets, _bound_to(secret.kind, key_pair.public)
+    )
+    return Slot(secret.kind, parameters, nonce + sealed)
+
+
+async def open_slot(slot: Slot, secret: Secret, *, public_key: PublicKey) -> KeyPair:
+    """Return the private key of ``public_key``.
+
+    Raises:
+        WrongSecret: when the secret is not this slot's, or the slot not this key's, or it is damaged: no saying which.
+    """
+    try:
+        kek = await secret.kek(slot.parameters)
+        octets = AESGCMSIV(kek).decrypt(slot.blob[:NONCE], slot.blob[NONCE:], _bound_to(slot.kind, public_key))
+        key_pair = KeyPair.from_octets(octets)
+    except (InvalidTag, ValueError, KeyError, TypeError):
+        raise WrongSecret from None
+    if slot.kind != secret.kind or key_pair.public != public_key:
+        raise WrongSecret
+    return key_pair
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """What a person chose: stretched by Argon2id (RFC 9106, its second recommendation), in a thread, two at once.
+
+    Attributes:
+        text: as typed; letters that look the same count as the same (NFKC).
+        memory: KiB, for new slots.
+        passes: over that memory, for new slots.
+        lanes: threads of one derivation, for new slots.
+    """
+
+    kind: ClassVar[str] = "password"
+    text: str = field(repr=False)
+    memory: int = 64 * 1024
+    passes: int = 3
+    lanes: int = 4
+
+    def new_parameters(self) -> dict[str, Any]:
+        """Return a new salt, and the cost."""
+        return {
+            "kdf": ARGON2ID,
+            "salt": _salt(),
+            "memory_kib": self.memory,
+            "passes": self.passes,
+            "lanes": self.lanes,
+        }
+
+    async def kek(self, parameters: Mapping[str, Any]) -> bytes:
+        """Return the password, stretched."""
+        salt = _salt_of(parameters, kdf=ARGON2ID)
+        memory, passes, lanes = parameters["memory_kib"], parameters["passes"], parameters["lanes"]
+        if memory > MOST_MEMORY or passes > MOST_PASSES or lanes > MOST_LANES:
+            raise ValueError("a slot that asks for too much")
+        stretch = Argon2id(salt=salt, length=KEK, iterations=passes, lanes=lanes, memory_cost=memory)
+        octets = unicodedata.normalize("NFKC", self.text).encode()
+        return await asyncio.get_running_loop().run_in_executor(_ARGON2, stretch.derive, octets)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSecret:
+    """The secret part of an API key; its server-side check is another derivation (``ServerKeys.mac``)."""
+
+    kind: ClassVar[str] = "api_key"
+    octets: bytes = field(repr=False)
+
+    def new_parameters(self) -> dict[str, Any]:
+        """Return a new salt."""
+        return {"kdf": HKDF_SHA256, "salt": _salt()}
+
+    async def kek(self, parameters: Mapping[str, Any]) -> bytes:
+        """Return the key that this secret stands for; it has 160 bits of chance and needs no stretching."""
+        return _derived(self.octets, parameters, kind=self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCode:
+    """160 bits to be written down: shown once, opens when the password is forgotten."""
+
+    kind: ClassVar[str] = "recovery"
+    octets: bytes = field(repr=False)
+
+    @classmethod
+    def generate(cls) -> "RecoveryCode":
+        """Return a new code."""
+        return cls(secrets.token_bytes(20))
+
+    @classmethod
+    def parse(cls, text: str) -> "RecoveryCode":
+        """Read a code as a person types it.
+
+        Raises:
+            ValueError: when it is no code, or mistyped.
+        """
+        return cls(read_typed(text))
+
+    @property
+    def text(self) -> str:
+        """Seven groups of five letters and digits."""
+        return typed(self.octets)
+
+    def new_parameters(self) -> dict[str, Any]:
+        """Return a new salt."""
+        return {"kdf": HKDF_SHA256, "salt": _salt()}
+
+    async def kek(self, parameters: Mapping[str, Any]) -> bytes:
+        """Return the key that this code stands for."""
+        return _derived(self.octets, parameters, kind=self.kind)
+
+
+def _salt() -> str:
+    return os.urandom(SALT).hex()
+
+
+def _salt_of(parameters: Mapping[str, Any], *, kdf: str) -> bytes:
+    if parameters["kdf"] != kdf:
+        raise ValueError(f"a slot made with {parameters['kdf']}")
+    return bytes.fromhex(parameters["salt"])
+
+
+def _derived(secret: bytes, parameters: Mapping[str, Any], *, kind: str) -> bytes:
+    salt = _salt_of(parameters, kdf=HKDF_SHA256)
+    return HKDF(SHA256(), length=KEK, salt=salt, info=f"faxgw slot {kind} 1".encode()).derive(secret)
+
+
+def _bound_to(kind: str, public_key: PublicKey) -> bytes:
+    return f"faxgw slot {kind} 1".encode() + public_key.octets
