@@ -511,6 +511,7 @@ deliveries = Table(
     _time("ended_at"),
     CheckConstraint("state in ('waiting', 'succeeded', 'failed')", name="state"),
     Index("deliveries_webhook", "webhook_id", "id"),
+    Index("deliveries_due", "webhook_id", "next_at", postgresql_where=text("state = 'waiting'")),
     Index("deliveries_event", "event_id"),
     comment="one event on its way to one webhook",
 )

@@ -1,0 +1,1 @@
+"""Work that must happen once a transaction is committed, and what is due by the clock."""

@@ -1,0 +1,53 @@
+"""Puts an event on its way to every webhook that asks for it, in the transaction that wrote the event."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Uuid, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.ids import new_id
+from faxgw.store.tables import deliveries, webhooks
+from faxgw.tasks.deferring import defer
+from faxgw.webhooks.patterns import asked_for
+
+DELIVER = "webhooks:deliver"
+"""The task that sends what is waiting for some webhooks."""
+
+MAX_WEBHOOKS = 20
+"""Of one tenant: what one event may cause."""
+
+
+async def enqueue(connection: AsyncConnection, *, tenant_id: UUID, event_id: int, type: str) -> None:
+    """Insert a delivery for every webhook that wants the event, and the job that sends them: two statements at most.
+
+    Args:
+        connection: the open transaction that wrote the event, of its tenant or of the dispatcher.
+        tenant_id: whose event it is.
+        event_id: of its row.
+        type: its name, ``fax.delivered``.
+    """
+    wanted = (
+        select(webhooks.c.id, func.row_number().over(order_by=webhooks.c.id).label("index"))
+        .where(webhooks.c.tenant_id == tenant_id, webhooks.c.enabled, asked_for(type))
+        .limit(MAX_WEBHOOKS)
+        .subquery()
+    )
+    ids = literal([new_id() for _ in range(MAX_WEBHOOKS)], ARRAY(Uuid))
+    statement = (
+        insert(deliveries)
+        .from_select(
+            ["id", "tenant_id", "webhook_id", "event_id", "next_at"],
+            select(ids[wanted.c.index], literal(tenant_id), wanted.c.id, literal(event_id), func.now()),
+        )
+        .returning(deliveries.c.webhook_id)
+    )
+    found = (await connection.scalars(statement)).all()
+    if found:
+        await wake(connection, found)
+
+
+async def wake(connection: AsyncConnection, webhook_ids: Sequence[UUID]) -> None:
+    """Have the deliveries that wait for these webhooks sent once this transaction is committed."""
+    await defer(connection, DELIVER, webhook_ids=[str(each) for each in webhook_ids])
