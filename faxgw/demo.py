@@ -15,9 +15,10 @@ from rich.console import Console
 from drivers.registry import Line, open_line
 from faxgw.calls import Observer, run_call
 from faxgw.cli.progress import Progress
+from faxgw.documents.ahead import EVERYTHING
 from faxgw.documents.document import Document, open_document
 from faxgw.documents.sample import write_sample
-from faxgw.documents.source import EVERYTHING, PageSource
+from faxgw.documents.source import PageSource
 from faxgw.documents.target import PageTarget
 from faxgw.errors import RequestError
 from faxgw.trace.ladder import ladder

@@ -1,12 +1,18 @@
 """A page in the form in which it is filed: coded octets, first bit most significant, as TIFF and PDF take them."""
 
+import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from t30.pages import Coding, Resolution, Width
-from t30.t4 import Bitmap, encode
+from t30.t4 import Bitmap, Decoder, encode
 
 TURNED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 """Each octet with its bits in the other order, for ``bytes.translate``: the wire's order to the file's, and back."""
+
+MIRRORED = np.frombuffer(TURNED, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +45,34 @@ def coded_page(
     """Code a page for filing: without fill, MMR with EOFB and the others without RTC, as TIFF-F has it."""
     octets = encode(bitmap, coding, k=4, end_of_page=coding is Coding.MMR)
     return CodedPage(width, resolution, bitmap.rows, coding, octets.translate(TURNED), bad_rows, longest_bad_run)
+
+
+def bitmap_of(page: CodedPage) -> Bitmap:
+    """Decode a filed page; blocks for some 5 ms. Damage is repaired as it is in a page received."""
+    decoder = Decoder(page.coding, page.pels)
+    decoder.feed(page.octets.translate(TURNED))
+    return decoder.finish().bitmap
+
+
+def page_hash(bitmap: Bitmap, resolution: Resolution) -> bytes:
+    r"""Return the SHA-256 of a page's pels: the same pels, the same hash, whatever they were coded in.
+
+    It covers one line of text, ``faxgw page 1``, one with pels per line, rows, and pels per inch across and down, then
+    the rows as in a PBM file: whole octets, first pel most significant, black = 1.
+
+    >>> import numpy as np
+    >>> bitmap = Bitmap.from_pels(np.ones((2, 9), np.uint8))
+    >>> lines = b"faxgw page 1\n9 2 204 196\n" + bytes([0xFF, 0x80, 0xFF, 0x80])
+    >>> page_hash(bitmap, Resolution.FINE) == hashlib.sha256(lines).digest()
+    True
+    """
+    text = f"faxgw page 1\n{bitmap.width} {bitmap.rows} {resolution.across} {resolution.down}\n"
+    digest = hashlib.sha256(text.encode())
+    digest.update(packed(bitmap).tobytes())
+    return digest.digest()
+
+
+def packed(bitmap: Bitmap) -> NDArray[np.uint8]:
+    """Return the rows as in a PBM file: shape (rows, ceil(width / 8)), first pel most significant, black = 1."""
+    octets = bitmap.words.view(np.uint8)[:, : -(-bitmap.width // 8)]
+    return MIRRORED[octets]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Self
 
 from faxgw.documents.layout import Layout, PageShape, Paper, place
+from faxgw.documents.parts import Part, Upload
 from faxgw.documents.renderer import Renderer, WorkerLimits
 from faxgw.documents.screening import Screen
 from faxgw.documents.wire import PageJob
@@ -41,7 +41,7 @@ class RenderOptions:
         paper: None: every page in its own size; else every page is made to fill this paper.
         screen: how grey becomes black and white.
         header: a line above every page, or None.
-        limits: what drawing one page may take.
+        limits: what drawing one page may take by a worker of the document's own.
     """
 
     resolution: Resolution | None = None
@@ -53,16 +53,17 @@ class RenderOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    path: Path
+    part: Part
     index: int
     shape: PageShape
 
 
 class Document:
-    """An open document: ``len()`` pages, none of which is in memory. ``close`` ends its worker process."""
+    """An open document: ``len()`` pages, none of which is in memory. ``close`` ends the worker that it started."""
 
-    def __init__(self, renderer: Renderer, pages: Sequence[_Page], options: RenderOptions) -> None:
+    def __init__(self, renderer: Renderer, pages: Sequence[_Page], options: RenderOptions, *, borrowed: bool) -> None:
         self._renderer = renderer
+        self._borrowed = borrowed
         self._pages = tuple(pages)
         self._options = options
 
@@ -88,8 +89,9 @@ class Document:
         """
         page, header = self._pages[index], self._options.header
         return self._renderer.bitmap(
+            page.part,
             PageJob(
-                path=str(page.path),
+                slot=0,
                 page=page.index,
                 resolution=layout.resolution,
                 pels=layout.pels,
@@ -100,12 +102,13 @@ class Document:
                 screen=self._options.screen,
                 header_rows=layout.header_rows,
                 header="" if header is None else header.line(index, len(self)),
-            )
+            ),
         )
 
     def close(self) -> None:
-        """End the worker, also in the middle of a page."""
-        self._renderer.close()
+        """End the worker, also in the middle of a page; one that was lent is left to whoever lent it."""
+        if not self._borrowed:
+            self._renderer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,22 +117,32 @@ class Document:
         self.close()
 
 
-def open_document(paths: Sequence[Path], options: RenderOptions | None = None) -> Document:
-    """Open files, one or many, as one document; blocks while the worker starts and reads them.
+def open_document(
+    parts: Sequence[Part], options: RenderOptions | None = None, *, renderer: Renderer | None = None
+) -> Document:
+    """Open files and uploads, one or many, as one document; blocks while the worker starts and reads them.
+
+    Args:
+        parts: what the document is made of, in order.
+        options: what is wanted of the pages.
+        renderer: a worker that is lent for as long as the document is open; None: one of its own.
 
     Raises:
         RequestError: ``document.missing``, ``.empty``, ``.encrypted``, ``.unreadable`` (not a document), ``.damaged``,
             ``.too_large``, ``.no_pages``, ``.characters``, ``.timeout``, ``.crashed``, each with one clear sentence.
     """
     options = options or RenderOptions()
-    if not paths:
+    if not parts:
         raise RequestError("document.no_pages", "There is no document to send.")
     with ExitStack() as undo:
-        renderer = undo.enter_context(Renderer(options.limits))
+        worker = renderer or undo.enter_context(Renderer(options.limits))
         pages = [
-            _Page(path.absolute(), index, shape)
-            for path in paths
-            for index, shape in enumerate(renderer.shapes(path.absolute()))
+            _Page(part, index, shape) for part in map(_fixed, parts) for index, shape in enumerate(worker.shapes(part))
         ]
         undo.pop_all()
-    return Document(renderer, pages, options)
+    return Document(worker, pages, options, borrowed=renderer is not None)
+
+
+def _fixed(part: Part) -> Part:
+    """Return the same file whatever folder the process changes to."""
+    return part if isinstance(part, Upload) else part.absolute()

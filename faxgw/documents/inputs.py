@@ -6,7 +6,7 @@ pdfium is not safe with threads and has crashed on hostile files; Pillow and lib
 import ctypes
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
+from io import BytesIO
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +55,7 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 class Input(Protocol):
     """An opened file."""
 
+    name: str
     shapes: list[PageShape]
 
     def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
@@ -66,27 +67,26 @@ class Input(Protocol):
         ...
 
 
-def open_input(path: Path) -> Input:
+def open_input(octets: bytes, name: str) -> Input:
     """Open a file as what its first octets say that it is, text failing all else.
 
     Raises:
         RequestError: ``document.*``, with one sentence that says what is wrong with the file.
     """
-    head = _head(path)
-    if any(head.startswith(magic) for magic in MAGIC):
-        return ImageInput(path)
-    if b"%PDF-" in head:
-        return PdfInput(path, path.name)
-    return PdfInput(text_to_pdf(path.read_bytes(), path.name), path.name)
+    if any(octets.startswith(magic) for magic in MAGIC):
+        return ImageInput(octets, name)
+    if b"%PDF-" in octets[:1024]:
+        return PdfInput(octets, name)
+    return PdfInput(text_to_pdf(octets, name), name)
 
 
 class PdfInput:
-    """A PDF, from its file or from memory."""
+    """A PDF."""
 
-    def __init__(self, source: Path | bytes, name: str) -> None:
-        self._name = name
+    def __init__(self, octets: bytes, name: str) -> None:
+        self.name = name
         try:
-            self._pdf = pdfium.PdfDocument(source)
+            self._pdf = pdfium.PdfDocument(octets)
         except pdfium.PdfiumError as error:
             raise _refused_pdf(name, error) from error
         if len(self._pdf) == 0:
@@ -126,29 +126,29 @@ class PdfInput:
         for image in opened.get_objects(filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE,), max_depth=2):
             across, down = image.get_px_size()
             if across * down > MAX_PDF_IMAGE_PELS:
-                raise _too_large(f"An image on page {page + 1} of {self._name}", MAX_PDF_IMAGE_PELS)
+                raise _too_large(f"An image on page {page + 1} of {self.name}", MAX_PDF_IMAGE_PELS)
 
     def _shape(self, page: int) -> PageShape:
         size = pdfium_c.FS_SIZEF()
         pdfium_c.FPDF_GetPageSizeByIndexF(self._pdf, page, ctypes.byref(size))
         if not (1 <= size.width <= 1e6 and 1 <= size.height <= 1e6):
-            raise RequestError("document.damaged", f"Page {page + 1} of {self._name} cannot be read.")
+            raise RequestError("document.damaged", f"Page {page + 1} of {self.name} cannot be read.")
         return PageShape(size.width / 72 * 25.4, size.height / 72 * 25.4, sized=True)
 
     def _page(self, page: int) -> pdfium.PdfPage:
         try:
             return self._pdf[page]
         except pdfium.PdfiumError as error:
-            raise RequestError("document.damaged", f"Page {page + 1} of {self._name} cannot be read.") from error
+            raise RequestError("document.damaged", f"Page {page + 1} of {self.name} cannot be read.") from error
 
 
 class ImageInput:
     """A PNG or JPEG image, or a TIFF with any number of them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # Opened here: from a path, Pillow maps an uncompressed TIFF into memory and garbles it if it lies on its side.
-        self._file = path.open("rb")
+    def __init__(self, octets: bytes, name: str) -> None:
+        self.name = name
+        # Never from a path: Pillow then maps an uncompressed TIFF into memory and garbles it if it lies on its side.
+        self._file = BytesIO(octets)
         try:
             self._image = Image.open(self._file, formats=IMAGE_FORMATS)
             self.shapes = list(self._shapes())
@@ -157,9 +157,9 @@ class ImageInput:
         except (RequestError, MemoryError):
             raise
         except Exception as error:
-            raise _unreadable_image(path.name, error) from error
+            raise _unreadable_image(name, error) from error
         if not self.shapes:
-            raise _without_pages(path.name)
+            raise _without_pages(name)
 
     def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
         """Draw a page, averaging over what it has more of than the fax page; in its own size it stays pel for pel."""
@@ -175,7 +175,7 @@ class ImageInput:
         except MemoryError:
             raise
         except Exception as error:
-            raise _unreadable_image(self._path.name, error) from error
+            raise _unreadable_image(self.name, error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -192,7 +192,7 @@ class ImageInput:
         return self._image
 
     def _shapes(self) -> Iterator[PageShape]:
-        octets = self._path.stat().st_size
+        octets = self._file.getbuffer().nbytes
         pages = range(MAX_PAGES + 1) if self._image.format == "TIFF" else range(1)
         for page in pages:
             try:
@@ -200,27 +200,12 @@ class ImageInput:
             except EOFError:
                 return
             if page == MAX_PAGES:
-                raise RequestError("document.too_large", f"{self._path.name} has more than {MAX_PAGES} pages.")
+                raise RequestError("document.too_large", f"{self.name} has more than {MAX_PAGES} pages.")
             if max(self._image.size) > MAX_SIDE or self._image.width * self._image.height > MAX_PELS:
-                raise _too_large(self._path.name)
+                raise _too_large(self.name)
             if not _is_whole(self._image, octets):
-                raise RequestError("document.damaged", f"Page {page + 1} of {self._path.name} is cut off.")
+                raise RequestError("document.damaged", f"Page {page + 1} of {self.name} is cut off.")
             yield _image_shape(self._image)
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            head = file.read(1024)
-    except FileNotFoundError:
-        raise RequestError("document.missing", f"There is no file {path}.") from None
-    except IsADirectoryError:
-        raise RequestError("document.unreadable", f"{path} is a folder, not a document.") from None
-    except OSError as error:
-        raise RequestError("document.unreadable", f"{path} cannot be read: {error.strerror}.") from None
-    if not head:
-        raise RequestError("document.empty", f"{path.name} is empty (0 bytes).")
-    return head
 
 
 def _refused_pdf(name: str, error: pdfium.PdfiumError) -> RequestError:

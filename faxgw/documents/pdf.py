@@ -1,7 +1,9 @@
 """A fax as a PDF, with the coded pages inside as they are: every PDF reader has a fax decoder."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pikepdf
 
@@ -16,13 +18,25 @@ K = {Coding.MMR: -1, Coding.MH: 0, Coding.MR: 4}
 
 def write_pdf(path: Path, pages: Iterable[CodedPage]) -> None:
     """Write pages in their true size; the file appears when it is whole, in place of an older one."""
+    unfinished = path.with_name(f".{path.name}.part")
+    with unfinished.open("wb") as file:
+        _save(pages, file)
+    unfinished.rename(path)
+
+
+def pdf_octets(pages: Iterable[CodedPage]) -> bytes:
+    """Return pages in their true size as a PDF; the same pages give the same octets."""
+    out = BytesIO()
+    _save(pages, out)
+    return out.getvalue()
+
+
+def _save(pages: Iterable[CodedPage], file: BinaryIO) -> None:
     pdf = pikepdf.new()
     pdf.docinfo["/Producer"] = "faxgw"
     for page in pages:
         pdf.pages.append(pikepdf.Page(_page(pdf, page)))
-    unfinished = path.with_name(f".{path.name}.part")
-    pdf.save(unfinished, deterministic_id=True)
-    unfinished.rename(path)
+    pdf.save(file, deterministic_id=True)
 
 
 def _page(pdf: pikepdf.Pdf, page: CodedPage) -> pikepdf.Dictionary:

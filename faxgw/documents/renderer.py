@@ -2,27 +2,30 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
 from faxgw.documents.layout import PageShape
-from faxgw.documents.wire import Job, OpenJob, PageJob, job_to_json, line_octets, shape_from_json
+from faxgw.documents.parts import Part, octets_of
+from faxgw.documents.wire import EndJob, Job, OpenJob, PageJob, job_to_json, line_octets, shape_from_json
 from faxgw.errors import RequestError
 from t30.t4.raster import Bitmap
 
-ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """All of the environment that a worker is given: what it needs to start, and no secrets."""
 
 PAGES_BETWEEN_STARTS = 500
-"""A worker is renewed after so many pages, in case a library lets its memory grow."""
+"""A worker begins anew after so many pages, in case a library lets its memory grow."""
 
+FILES_KEPT_OPEN = 2
 ENDS_WITHIN = 2.0
 
 
@@ -41,61 +44,92 @@ class Renderer:
         self._limits = limits or WorkerLimits()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._slots: OrderedDict[Part, int] = OrderedDict()
         self._pages = 0
+        self._abandoned = False
         self._closed = False
 
-    def shapes(self, path: Path) -> list[PageShape]:
-        """Open a file and return its pages' shapes.
+    def shapes(self, part: Part) -> list[PageShape]:
+        """Open a part and return its pages' shapes.
 
         Raises:
             RequestError: ``document.*``, if it is not a document that can be sent.
         """
-        head, _ = self._done(OpenJob(str(path)))
-        return [shape_from_json(shape) for shape in head["shapes"]]
+        with self._lock:
+            return self._open(part)
 
-    def bitmap(self, job: PageJob) -> Bitmap:
-        """Draw one page.
+    def bitmap(self, part: Part, job: PageJob) -> Bitmap:
+        """Draw one page of a part; the job's slot is for this renderer to choose.
 
         Raises:
             RequestError: ``document.*``, if the page cannot be drawn.
         """
-        _, octets = self._done(job)
+        with self._lock:
+            self._pages += 1
+            if self._pages % PAGES_BETWEEN_STARTS == 0:
+                self._let_go()
+            if part not in self._slots:
+                self._open(part)
+            self._slots.move_to_end(part)
+            what = f"Page {job.page + 1} of {part.name}"
+            _, octets = self._done(replace(job, slot=self._slots[part]), what=what)
         words = np.frombuffer(octets, np.uint64).reshape(job.rows, line_octets(job.pels) // 8)
         return Bitmap(job.pels, words)
+
+    def forget(self) -> None:
+        """Have the worker let go of all that it has read, by ending a job that is under way if need be; never blocks.
+
+        The next job finds a process that has never seen any of it.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._lock.release()
+        else:
+            self._abandoned = True
+            self._kill()
 
     def close(self) -> None:
         """End the worker, also in the middle of a job (which then raises); more than once does no harm."""
         self._closed = True
-        process = self._process
-        if process is not None:
-            process.kill()
+        self._kill()
         with self._lock:
             self._end()
 
-    def _done(self, job: Job) -> tuple[dict[str, Any], bytearray]:
+    def _open(self, part: Part) -> list[PageShape]:
+        """Open a part in a slot of its own; only the last few stay open, however many make the document."""
+        self._slots.pop(part, None)
+        slot = next(one for one in range(FILES_KEPT_OPEN + 1) if one not in self._slots.values())
+        if slot == FILES_KEPT_OPEN:
+            _, slot = self._slots.popitem(last=False)
+        octets = octets_of(part)
+        head, _ = self._done(OpenJob(slot, part.name, len(octets)), what=part.name, octets=octets)
+        self._slots[part] = slot
+        return [shape_from_json(shape) for shape in head["shapes"]]
+
+    def _done(self, job: Job, *, what: str, octets: bytes = b"") -> tuple[dict[str, Any], bytearray]:
         """Have one job done, and turn a refusal, a crash and a time-out into the one error that there is."""
-        with self._lock:
-            if self._closed:
-                raise RequestError("document.closed", f"{Path(job.path).name} was closed before it was read.")
-            process = self._started()
-            overdue = threading.Event()
-            watch = threading.Timer(self._limits.seconds, _give_up, (process, overdue))
-            watch.start()
-            try:
-                answer = _exchange(process, job)
-            finally:
-                watch.cancel()
-            if answer is None:
-                status = self._end()
-                raise _lost(job, status, seconds=self._limits.seconds if overdue.is_set() else None)
-        head, octets = answer
+        process = self._started(what)
+        overdue = threading.Event()
+        watch = threading.Timer(self._limits.seconds, _give_up, (process, overdue))
+        watch.start()
+        try:
+            answer = _exchange(process, job, octets)
+        finally:
+            watch.cancel()
+        if answer is None:
+            status = self._end()
+            raise _lost(what, status, seconds=self._limits.seconds if overdue.is_set() else None)
+        head, pels = answer
         if "code" in head:
             raise RequestError(str(head["code"]), str(head["reason"]))
-        return head, octets
+        return head, pels
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        self._pages += 1
-        if self._process is not None and self._pages % PAGES_BETWEEN_STARTS == 0:
+    def _started(self, what: str) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise RequestError("document.closed", f"{what} was closed before it was read.")
+        if self._abandoned or (self._process is not None and self._process.poll() is not None):
             self._end()
         if self._process is None:
             limits = self._limits
@@ -112,9 +146,26 @@ class Renderer:
             )
         return self._process
 
+    def _let_go(self) -> None:
+        """Have whatever comes next done by a process that has seen nothing yet."""
+        self._slots.clear()
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(job_to_json(EndJob()))
+            self._process.stdin.flush()
+
+    def _kill(self) -> None:
+        process = self._process
+        if process is not None:
+            _kill_all(process)
+
     def _end(self) -> int | None:
         """Let the worker go and return its exit status."""
         process, self._process = self._process, None
+        self._slots.clear()
+        self._abandoned = False
         if process is None:
             return None
         assert process.stdin is not None
@@ -124,7 +175,7 @@ class Renderer:
         try:
             process.wait(ENDS_WITHIN)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _kill_all(process)
         process.stdout.close()
         return process.wait()
 
@@ -137,15 +188,22 @@ class Renderer:
 
 def _give_up(process: subprocess.Popen[bytes], overdue: threading.Event) -> None:
     overdue.set()
-    process.kill()
+    _kill_all(process)
 
 
-def _exchange(process: subprocess.Popen[bytes], job: Job) -> tuple[dict[str, Any], bytearray] | None:
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker and the process of its that does the job: both are in a session of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _exchange(process: subprocess.Popen[bytes], job: Job, octets: bytes) -> tuple[dict[str, Any], bytearray] | None:
     """Send a job and read its answer, None if the worker is gone or answers what makes no sense."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         process.stdin.write(job_to_json(job))
+        process.stdin.write(octets)
         process.stdin.flush()
         line = process.stdout.readline()
         if not line.endswith(b"\n"):
@@ -154,13 +212,11 @@ def _exchange(process: subprocess.Popen[bytes], job: Job) -> tuple[dict[str, Any
     except (BrokenPipeError, ValueError):
         return None
     wanted = job.rows * line_octets(job.pels) if isinstance(job, PageJob) and "octets" in head else 0
-    octets = bytearray(process.stdout.read(wanted))
-    return (head, octets) if len(octets) == wanted else None
+    pels = bytearray(process.stdout.read(wanted))
+    return (head, pels) if len(pels) == wanted else None
 
 
-def _lost(job: Job, status: int | None, *, seconds: float | None) -> RequestError:
-    name = Path(job.path).name
-    which = f"Page {job.page + 1} of {name}" if isinstance(job, PageJob) else name
+def _lost(what: str, status: int | None, *, seconds: float | None) -> RequestError:
     if seconds is not None:
-        return RequestError("document.timeout", f"{which} takes longer than {seconds:g} s to draw; it was given up.")
-    return RequestError("document.crashed", f"{which} makes the renderer crash (status {status}); it was given up.")
+        return RequestError("document.timeout", f"{what} takes longer than {seconds:g} s to draw; it was given up.")
+    return RequestError("document.crashed", f"{what} makes the renderer crash (status {status}); it was given up.")

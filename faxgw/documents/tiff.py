@@ -10,6 +10,7 @@ Own code because no library does it: tifffile refuses compressed bilevel pages, 
 import os
 import struct
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,6 +113,19 @@ class TiffFile:
         pointer = FIRST_POINTER if before is None else self._filed[before].next_pointer
         _write(descriptor, POINTER.pack(filed.directory), at=pointer)
         self._filed[index] = filed
+
+
+def tiff_octets(pages: Iterable[CodedPage]) -> bytes:
+    """Return pages as one TIFF-F; the same pages give the same octets."""
+    out = bytearray(HEADER.pack(b"II", 42, 0))
+    pointer = FIRST_POINTER
+    for number, page in enumerate(pages):
+        out += bytes(len(out) % 2)
+        octets, filed = _laid_out(page, start=len(out), number=number, following=0)
+        out += octets
+        POINTER.pack_into(out, pointer, filed.directory)
+        pointer = filed.next_pointer
+    return bytes(out)
 
 
 def _laid_out(page: CodedPage, *, start: int, number: int, following: int) -> tuple[bytes, _Filed]:

@@ -1,4 +1,4 @@
-"""What the gateway and its rendering worker say to each other: one line of JSON, then for a page its packed pels.
+"""What the gateway and its rendering worker say to each other: a line of JSON, then a file's octets or a page's pels.
 
 JSON and raw octets, not pickles: the worker reads files from strangers, and what it answers may be theirs too.
 """
@@ -14,16 +14,21 @@ from t30.pages import Resolution, Width
 
 @dataclass(frozen=True, slots=True)
 class OpenJob:
-    """Read the file at ``path`` far enough to tell its pages; answered by their shapes."""
+    """Read a file far enough to tell its pages, in place of what was open in ``slot``; answered by their shapes.
 
-    path: str
+    The line is followed by the file: so many ``octets``.
+    """
+
+    slot: int
+    name: str
+    octets: int
 
 
 @dataclass(frozen=True, slots=True)
 class PageJob:
-    """Draw page ``page`` (from 0) of the file at ``path``; answered by ``rows`` scan lines of packed pels."""
+    """Draw page ``page`` (from 0) of the file in ``slot``; answered by ``rows`` scan lines of packed pels."""
 
-    path: str
+    slot: int
     page: int
     resolution: Resolution
     pels: int
@@ -36,7 +41,13 @@ class PageJob:
     header: str
 
 
-Job = OpenJob | PageJob
+@dataclass(frozen=True, slots=True)
+class EndJob:
+    """Let go of everything that was read: whoever comes next finds a new process. There is no answer."""
+
+
+Job = OpenJob | PageJob | EndJob
+KINDS: dict[str, type[OpenJob] | type[EndJob]] = {"OpenJob": OpenJob, "EndJob": EndJob}
 
 
 def line_octets(pels: int) -> int:
@@ -55,8 +66,9 @@ def job_to_json(job: Job) -> bytes:
 def job_from_json(line: bytes) -> Job:
     """Read a job back."""
     fields: dict[str, Any] = json.loads(line)
-    if fields.pop("do") == "OpenJob":
-        return OpenJob(**fields)
+    kind = KINDS.get(fields.pop("do"))
+    if kind is not None:
+        return kind(**fields)
     fields["resolution"], fields["screen"] = Resolution[fields["resolution"]], Screen[fields["screen"]]
     fields["box"] = Box(**fields["box"])
     return PageJob(**fields)

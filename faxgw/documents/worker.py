@@ -1,8 +1,10 @@
 """The rendering worker: reads jobs on standard input, answers on standard output, until its input ends.
 
-It holds no keys, has next to no environment and, where Linux lets it, no network. Its memory is limited, so that a
-hostile file ends this process and nothing else. Whoever started it limits its time; should that process be gone, an
-alarm does.
+It holds no keys, has next to no environment and, where Linux lets it, no network. Files come as octets, so it opens
+none, and can write none. The process that was started only forks: one child does the jobs of one document and is gone
+with it, so that no document ever shares a process with another, and starting costs 2 ms. The child's memory is
+limited, so that a hostile file ends this worker and nothing else. Whoever started it limits its time; should that
+process be gone, an alarm does.
 """
 
 import ctypes
@@ -12,39 +14,45 @@ import os
 import resource
 import signal
 import sys
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
+from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from faxgw.documents.inputs import Input, PdfInput, open_input
 from faxgw.documents.layout import HEADER_MM, scan_line_mm
 from faxgw.documents.screening import Black, black_and_white
 from faxgw.documents.text import POINTS_PER_MM, lines_to_pdf, shown
-from faxgw.documents.wire import Job, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
+from faxgw.documents.wire import EndJob, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
 from faxgw.errors import RequestError
 from t30.pages import Width
 
-FILES_KEPT_OPEN = 2
+LOADED = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin)
+"""Loaded before the first fork; Pillow would load them in every child anew."""
+
 HEADER_POINTS = 9.0
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+NEXT, OVER = 0, 3
+"""How a child ends: after ``EndJob``, with another to follow; because the input is over."""
 
 
 def main() -> None:
     """Serve jobs. Arguments: octets of memory beyond what starting took, and seconds for one job."""
     memory, seconds = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1
     leave_network()
-    _limit(memory=memory)
+    _limit(RLIMIT_FSIZE=0, RLIMIT_CORE=0)
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get among the answers.
     os.dup2(2, 1)
-    files: OrderedDict[str, Input] = OrderedDict()
-    for line in sys.stdin.buffer:
-        signal.alarm(seconds)
-        _answer(job_from_json(line), files, answers)
-        signal.alarm(0)
+    while True:
+        child = os.fork()
+        if child == 0:
+            _serve(answers, memory=memory, seconds=seconds)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status != NEXT:
+            sys.exit(0 if status == OVER else abs(status))
 
 
 def leave_network() -> bool:
@@ -53,48 +61,65 @@ def leave_network() -> bool:
         unshare = ctypes.CDLL(None).unshare
     except AttributeError:
         return False
-    # Root may leave by itself, and as root of a namespace of its own it could no longer read every user's files.
-    flags = CLONE_NEWNET if os.geteuid() == 0 else CLONE_NEWNET | CLONE_NEWUSER
-    return bool(unshare(flags) == 0)
+    # In a user namespace root is nobody. Where those are forbidden, root may still leave the network by itself.
+    return any(unshare(flags) == 0 for flags in (CLONE_NEWNET | CLONE_NEWUSER, CLONE_NEWNET))
 
 
-def _limit(*, memory: int) -> None:
-    """Bound memory, and forbid files, core dumps and children; what a system has not (macOS) is left out."""
-    taken = 0
-    with suppress(OSError):
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    for name, most in (("RLIMIT_AS", taken + memory), ("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0), ("RLIMIT_NPROC", 0)):
+def _limit(**limits: int) -> None:
+    """Set limits; what a system has not (macOS) is left out."""
+    for name, most in limits.items():
         with suppress(AttributeError, ValueError, OSError):
             resource.setrlimit(getattr(resource, name), (most, most))
 
 
-def _answer(job: Job, files: OrderedDict[str, Input], answers: BinaryIO) -> None:
+def _serve(answers: BinaryIO, *, memory: int, seconds: int) -> NoReturn:
+    """Do the jobs of one document, and end as a process."""
+    taken = 0
+    with suppress(OSError):
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    _limit(RLIMIT_AS=taken + memory, RLIMIT_NPROC=0)
+    files: dict[int, Input] = {}
+    jobs = sys.stdin.buffer
+    try:
+        while line := jobs.readline():
+            signal.alarm(seconds)
+            job = job_from_json(line)
+            if isinstance(job, EndJob):
+                os._exit(NEXT)
+            _answer(job, jobs, files, answers)
+            signal.alarm(0)
+        os._exit(OVER)
+    finally:
+        # Whatever went wrong, this process is a copy and must not go on as the one it was made from.
+        os._exit(1)
+
+
+def _answer(job: OpenJob | PageJob, jobs: BinaryIO, files: dict[int, Input], answers: BinaryIO) -> None:
     head: dict[str, Any]
     octets = b""
     try:
-        file = _opened(job.path, files)
         if isinstance(job, OpenJob):
+            file = _opened(job, jobs.read(job.octets), files)
             head = {"shapes": [shape_to_json(shape) for shape in file.shapes]}
         else:
-            octets = _packed(_drawn(file, job))
+            octets = _packed(_drawn(files[job.slot], job))
             head = {"octets": len(octets)}
     except RequestError as refused:
         head = {"code": refused.code, "reason": refused.reason}
     except MemoryError:
-        name = Path(job.path).name
+        name = job.name if isinstance(job, OpenJob) else f"Page {job.page + 1} of {files[job.slot].name}"
         head = {"code": "document.too_large", "reason": f"{name} needs more memory than a document may have."}
     answers.write(json.dumps(head).encode() + b"\n" + octets)
     answers.flush()
 
 
-def _opened(path: str, files: OrderedDict[str, Input]) -> Input:
-    """Return the open file; only the last few stay open, however many make the document."""
-    if path not in files:
-        while len(files) >= FILES_KEPT_OPEN:
-            files.popitem(last=False)[1].close()
-        files[path] = open_input(Path(path))
-    files.move_to_end(path)
-    return files[path]
+def _opened(job: OpenJob, octets: bytes, files: dict[int, Input]) -> Input:
+    """Open a file in place of what was in its slot before."""
+    before = files.pop(job.slot, None)
+    if before is not None:
+        before.close()
+    file = files[job.slot] = open_input(octets, job.name)
+    return file
 
 
 def _drawn(file: Input, job: PageJob) -> Black:

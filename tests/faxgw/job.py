@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from faxgw.calls import Observer, run_call
+from faxgw.documents.ahead import EVERYTHING
 from faxgw.documents.document import RenderOptions, open_document
-from faxgw.documents.source import EVERYTHING, PageSource
+from faxgw.documents.source import PageSource
 from faxgw.documents.target import PageTarget
 from simulators.clock import run
 from simulators.faults import Faults

@@ -11,6 +11,7 @@ import pypdfium2.raw as pdfium_c
 from numpy.typing import NDArray
 from PIL import Image
 
+from faxgw.documents.renderer import Renderer
 from t30.pages import Coding, Length, PageLimits, Resolution, Width
 from t30.t4 import Bitmap
 
@@ -106,6 +107,17 @@ def bounds(bitmap: Bitmap) -> tuple[int, int, int, int]:
     """Return the first and last black row and the first and last black pel."""
     rows, pels = np.nonzero(bitmap.pels())
     return int(rows.min()), int(rows.max()), int(pels.min()), int(pels.max())
+
+
+def drawing_process(renderer: Renderer) -> int:
+    """Return the process that has the renderer's document open: the child of the one that was started."""
+    worker = renderer._process
+    assert worker is not None
+    return child_of(worker.pid)
+
+
+def child_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 def jpeg(image: Image.Image, **options: object) -> bytes:

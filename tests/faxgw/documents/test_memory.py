@@ -16,7 +16,7 @@ from faxgw.documents.document import open_document
 from faxgw.documents.source import PageSource
 from faxgw.documents.target import PageTarget
 from t30.pages import FetchPage, JudgePage, KeepData, NoMorePages
-from tests.faxgw.documents.making import limits
+from tests.faxgw.documents.making import drawing_process, limits
 
 def megabytes(field, process="self"):
     status = Path(f"/proc/{process}/status").read_text()
@@ -33,7 +33,7 @@ async def main(folder, copies):
             await target.perform(KeepData(pages, page.format, page.octets[at : at + 65536]))
         assert (await target.perform(JudgePage(pages))).durable
         pages += 1
-        worker = megabytes("VmRSS", document._renderer._process.pid)
+        worker = megabytes("VmRSS", drawing_process(document._renderer))
         if pages == 9:
             early = megabytes("VmRSS"), worker
     await target.close()
