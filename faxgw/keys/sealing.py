@@ -85,7 +85,7 @@ def open_sealed(sealed: Octets, *, dek: bytes, label: Label) -> bytes:
     """
     view = memoryview(sealed)
     segments = SealedSegments(view[:HEADER], size=len(view), dek=dek, label=label)
-    return segments.open(view[HEADER:], first=0)
+    return segments.open(view[HEADER:], range(segment_count(segments.length)))
 
 
 class Sealer:
@@ -193,16 +193,18 @@ class SealedSegments:
         end = min(start + length, self.length)
         return range(start // SEGMENT, -(-end // SEGMENT)) if start < end else range(0)
 
-    def open(self, sealed: Octets, *, first: int) -> bytes:
-        """Return the content of consecutive whole segments; ``first`` is the index of the first.
+    def open(self, sealed: Octets, segments: range) -> bytes:
+        """Return the content of consecutive segments.
 
         Raises:
-            SealBroken: when any of them is not as sealed.
+            SealBroken: when these are not all of them, as sealed.
         """
         view = memoryview(sealed)
+        if -(-len(view) // SEALED_SEGMENT) != len(segments):
+            raise SealBroken
         return b"".join(
             self._segments.open(view[start : start + SEALED_SEGMENT], index=index, last=index == self._last)
-            for index, start in enumerate(range(0, len(view), SEALED_SEGMENT), first)
+            for index, start in zip(segments, range(0, len(view), SEALED_SEGMENT), strict=True)
         )
 
 
