@@ -1,0 +1,81 @@
+"""Everything that a tenant may lay down about its faxes, as one value that goes through JSON unchanged."""
+
+from typing import Annotated, Literal
+
+import phonenumbers
+from pydantic import AfterValidator, Field
+
+from faxgw.numbers import Numbering
+from faxgw.rules.admission import Limits, ListEntry, Opened
+from faxgw.rules.incoming import JunkRule
+from faxgw.rules.ladder import LadderPolicy
+from faxgw.rules.model import Rules
+from faxgw.rules.quotas import Quotas
+from faxgw.rules.retry import RetryPolicy
+from faxgw.rules.windows import Hours
+
+
+def _known_region(region: str | None) -> str | None:
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{region!r} is no country: write it as two capital letters, such as DE")
+    return region
+
+
+class HeaderPolicy(Rules):
+    """The line above every page that is sent, with date, sender and page number. Some countries require it."""
+
+    on: bool = Field(default=False, description="Print the line above every page, unless a fax says otherwise.")
+    text: str = Field(default="", max_length=60, description="Who sends, as printed there.", examples=["Example Ltd."])
+    number: Literal["sender", "none"] = Field(
+        default="sender",
+        description="Print the number that the fax is sent from as well (`sender`), or the text only (`none`).",
+    )
+
+    def sender(self, number: str) -> str:
+        """Return what the line says of the sender; ``number`` is the one that the fax is sent from."""
+        parts = (self.text, number if self.number == "sender" else "")
+        return " ".join(part for part in parts if part)
+
+
+class TenantPolicy(Rules):
+    """What a tenant lays down about its faxes; every field has a default that is safe."""
+
+    region: Annotated[str | None, AfterValidator(_known_region)] = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="Country of numbers that are written without country code; null: all must have one.",
+        examples=["DE"],
+    )
+    lists: tuple[ListEntry, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Numbers that are allowed or denied; without an entry, a number is allowed.",
+    )
+    opened: Opened = Field(default=Opened(), description="Kinds of number that are closed unless they are opened here.")
+    limits: Limits = Field(default=Limits(), description="How large one request may be.")
+    quotas: Quotas = Field(default=Quotas(), description="How much may be sent in an hour and in a day.")
+    hours: Hours = Field(default=Hours(), description="Calls begin within these hours only.")
+    schedule_days: int = Field(default=90, ge=0, le=3650, description="How many days ahead a fax may be scheduled.")
+    retry: RetryPolicy = Field(default=RetryPolicy(), description="How often and when a fax is dialled again.")
+    ladder: LadderPolicy = Field(default=LadderPolicy(), description="How calls to a number that fail are adjusted.")
+    misdirect: Literal["off", "hold", "report"] = Field(
+        default="off",
+        description="When another machine than before answers: send all the same (`off`), stop before page 1 and wait "
+        "for approval (`hold`), or send and report it (`report`).",
+    )
+    header: HeaderPolicy = Field(default=HeaderPolicy(), description="The line above every page that is sent.")
+    resolution: Literal["standard", "fine", "superfine", "300", "400"] = Field(
+        default="fine", description="Resolution of faxes that do not ask for another."
+    )
+    storage: Literal["archive", "none"] = Field(
+        default="archive",
+        description="Keep pages in the archive, or nothing but the record of the call once it is over.",
+    )
+    junk: tuple[JunkRule, ...] = Field(
+        default=(), max_length=200, description="Calls that nobody wants; the first rule that fits is taken."
+    )
+
+    def numbering(self, extra: frozenset[str] = frozenset()) -> Numbering:
+        """Return the numbering plan that the tenant dials in, with ``extra`` numbers that no plan knows."""
+        return Numbering(self.region, extra)
