@@ -21,6 +21,7 @@ COMMANDS = {
     "simulate": "faxgw.cli.simulate:app",
     "trace": "faxgw.cli.trace:app",
     "replay": "faxgw.cli.replay:app",
+    "open": "faxgw.cli.open:app",
 }
 """Command name to the Typer application that is it; help texts come from there."""
 

@@ -1,0 +1,152 @@
+"""A sealed object that leaves the archive as it is: one file that its owner opens without the gateway.
+
+A ZIP file with ``manifest.json`` (what it is, the owner's wrap and slots) and ``object`` (the sealed octets):
+``docs/sealed-objects.md``.
+"""
+
+import json
+import zipfile
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from faxgw.errors import RequestError
+from faxgw.keys.sealing import Label, SealBroken, open_sealed
+from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, Secret, Slot, WrongSecret, open_slot
+from faxgw.keys.tokens import ApiKey
+from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken, unwrap, wrap_context
+
+FORMAT = "faxgw sealed object"
+VERSION = 1
+MANIFEST = "manifest.json"
+OBJECT = "object"
+LONGEST_MANIFEST = 1024 * 1024
+OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An object and all that its owner's secret needs to open it.
+
+    Attributes:
+        label: tenant, id and kind.
+        media_type: of the content, such as ``application/pdf``; empty when nobody knows.
+        public_key: the owner's.
+        wrap: the object's key, wrapped to the owner.
+        slots: the ways to the owner's private key.
+        sealed: the object as it lies in the store.
+    """
+
+    label: Label
+    media_type: str
+    public_key: PublicKey
+    wrap: bytes
+    slots: tuple[Slot, ...]
+    sealed: bytes
+
+    def octets(self) -> bytes:
+        """Return the file."""
+        file = BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(MANIFEST, json.dumps(self._manifest(), indent=1))
+            archive.writestr(OBJECT, self.sealed)
+        return file.getvalue()
+
+    async def open(self, secret: str) -> bytes:
+        """Return the content. ``secret`` is the owner's password, recovery code or API key, as text.
+
+        Raises:
+            RequestError: ``object.secret`` when no slot opens with it, ``object.broken`` when the object is damaged.
+        """
+        key_pair = await self._key_pair(secret)
+        context = wrap_context(tenant=self.label.tenant, object_id=self.label.object, kind=OWNER)
+        try:
+            dek = unwrap(self.wrap, key_pair, context=context)
+            return open_sealed(self.sealed, dek=dek, label=self.label)
+        except (WrapBroken, SealBroken) as error:
+            raise RequestError(
+                "object.broken", "the secret is right, but the object is damaged or was altered: export it again"
+            ) from error
+
+    async def _key_pair(self, text: str) -> KeyPair:
+        for secret in readings(text):
+            for slot in self.slots:
+                if slot.kind == secret.kind:
+                    try:
+                        return await open_slot(slot, secret, public_key=self.public_key)
+                    except WrongSecret:
+                        continue
+        kinds = ", ".join(sorted({slot.kind.replace("_", " ") for slot in self.slots}))
+        raise RequestError("object.secret", f"that secret does not open this object; it opens with: {kinds}")
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "tenant": str(self.label.tenant),
+            "object": str(self.label.object),
+            "kind": self.label.kind,
+            "media_type": self.media_type,
+            "public_key": _text(self.public_key.octets),
+            "wrap": {"kind": OWNER, "key_id": self.public_key.key_id, "blob": _text(self.wrap)},
+            "slots": [
+                {"kind": slot.kind, "parameters": slot.parameters, "blob": _text(slot.blob)} for slot in self.slots
+            ],
+        }
+
+
+def read_export(path: Path) -> Export:
+    """Read an exported object.
+
+    Raises:
+        RequestError: ``object.missing`` when there is no such file, ``object.format`` when it is something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _export(json.loads(_stored(archive, MANIFEST)), _stored(archive, OBJECT))
+    except OSError as error:
+        raise RequestError("object.missing", f"{path} cannot be read: {error.strerror}") from error
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+        raise RequestError("object.format", f"{path} is no object that faxgw exported, or it is damaged") from error
+
+
+def readings(text: str) -> list[Secret]:
+    """Return what a text may be: an API key or a recovery code where it has their form, and always a password."""
+    found: list[Secret] = []
+    for read in (lambda: ApiSecret(ApiKey.parse(text).secret), lambda: RecoveryCode.parse(text)):
+        try:
+            found.append(read())
+        except ValueError:
+            continue
+    return [*found, Password(text)]
+
+
+def _export(manifest: Any, sealed: bytes) -> Export:
+    if manifest["format"] != FORMAT or manifest["version"] != VERSION:
+        raise ValueError("another format")
+    return Export(
+        label=Label(UUID(manifest["tenant"]), UUID(manifest["object"]), str(manifest["kind"])),
+        media_type=str(manifest["media_type"]),
+        public_key=PublicKey.from_octets(b64decode(manifest["public_key"], validate=True)),
+        wrap=b64decode(manifest["wrap"]["blob"], validate=True),
+        slots=tuple(
+            Slot(str(slot["kind"]), dict(slot["parameters"]), b64decode(slot["blob"], validate=True))
+            for slot in manifest["slots"]
+        ),
+        sealed=sealed,
+    )
+
+
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    entry = archive.getinfo(name)
+    # Nothing of ours is compressed (sealed octets do not shrink), so nothing can blow up either.
+    if entry.compress_type != zipfile.ZIP_STORED or (name == MANIFEST and entry.file_size > LONGEST_MANIFEST):
+        raise ValueError("not as we write it")
+    return archive.read(entry)
+
+
+def _text(octets: bytes) -> str:
+    return b64encode(octets).decode()
