@@ -1,0 +1,77 @@
+"""Brings a database to the version of this program, and refuses one that it must not touch."""
+
+import asyncio
+from pathlib import Path
+
+import psycopg
+import structlog
+from sqlalchemy import create_engine, make_url, pool
+
+from faxgw.errors import RequestError
+
+log = structlog.get_logger(__name__)
+
+SCRIPTS = Path(__file__).parent / "migrations"
+OLDEST_SERVER = 15
+CONNECT_LIMIT = 5
+
+
+def head() -> str:
+    """Return the version that this program needs: migrations are numbered, so it is the last file."""
+    return max(path.stem for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+
+
+async def migrate(owner_url: str) -> None:
+    """Bring the database up to date; a look of 10 ms when it is.
+
+    Raises:
+        RequestError: ``database.server`` when PostgreSQL is too old, ``database.newer`` when the database is of a later
+            version of this program, ``database.url`` when it cannot be reached.
+    """
+    await asyncio.to_thread(_migrate, owner_url)
+
+
+def _migrate(owner_url: str) -> None:
+    found, needed = _version(owner_url), head()
+    if found == needed:
+        return
+    if found is not None and found > needed:
+        raise RequestError(
+            "database.newer",
+            f"The database is of version {found}, newer than this program, which knows {needed}: "
+            f"start the newer program, or restore a backup from before it.",
+        )
+    log.info("the database is brought up to date", found=found, needed=needed)
+    _upgrade(owner_url)
+
+
+def _version(owner_url: str) -> str | None:
+    """Return the version of the database without Alembic, whose import alone takes 0.1 s; None when it is empty."""
+    try:
+        connection = psycopg.connect(owner_url, autocommit=True, connect_timeout=CONNECT_LIMIT)
+    except psycopg.Error as error:
+        raise RequestError("database.url", f"The database cannot be reached as its owner: {error}".strip()) from error
+    with connection:
+        if (server := connection.info.server_version // 10000) < OLDEST_SERVER:
+            raise RequestError(
+                "database.server",
+                f"The database is on PostgreSQL {server}; it takes PostgreSQL {OLDEST_SERVER} or newer.",
+            )
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except psycopg.errors.UndefinedTable:
+            return None
+    return str(row[0]) if row else None
+
+
+def _upgrade(owner_url: str) -> None:
+    from alembic import command  # noqa: PLC0415  slow, and seldom needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    engine = create_engine(make_url(owner_url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()

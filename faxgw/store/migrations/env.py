@@ -1,0 +1,19 @@
+"""What Alembic runs: all migrations in one transaction, under a lock that lets two nodes start at once."""
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from faxgw.store.tables import metadata
+
+_LOCK = 0x666178677700
+"""Number of the advisory lock: ``faxgw`` in ASCII."""
+
+
+def _run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    with context.begin_transaction():
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        context.run_migrations()
+
+
+_run(context.config.attributes["connection"])
