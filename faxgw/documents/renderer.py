@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 
 from faxgw.documents.layout import PageShape
 from faxgw.documents.parts import Part, octets_of
-from faxgw.documents.wire import EndJob, Job, OpenJob, PageJob, job_to_json, line_octets, shape_from_json
+from faxgw.documents.wire import ENDED, EndJob, Job, OpenJob, PageJob, job_to_json, line_octets, shape_from_json
 from faxgw.errors import RequestError
 from t30.t4.raster import Bitmap
 
@@ -46,6 +47,7 @@ class Renderer:
         self._process: subprocess.Popen[bytes] | None = None
         self._slots: OrderedDict[Part, int] = OrderedDict()
         self._pages = 0
+        self._ending = False
         self._abandoned = False
         self._closed = False
 
@@ -129,8 +131,10 @@ class Renderer:
     def _started(self, what: str) -> subprocess.Popen[bytes]:
         if self._closed:
             raise RequestError("document.closed", f"{what} was closed before it was read.")
-        if self._abandoned or (self._process is not None and self._process.poll() is not None):
+        if self._abandoned or (self._process is not None and not _is_ready(self._process, ending=self._ending)):
+            self._kill()
             self._end()
+        self._ending = False
         if self._process is None:
             limits = self._limits
             environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
@@ -149,9 +153,10 @@ class Renderer:
     def _let_go(self) -> None:
         """Have whatever comes next done by a process that has seen nothing yet."""
         self._slots.clear()
-        if self._process is None:
+        if self._process is None or self._ending:
             return
         assert self._process.stdin is not None
+        self._ending = True
         with suppress(BrokenPipeError):
             self._process.stdin.write(job_to_json(EndJob()))
             self._process.stdin.flush()
@@ -165,7 +170,7 @@ class Renderer:
         """Let the worker go and return its exit status."""
         process, self._process = self._process, None
         self._slots.clear()
-        self._abandoned = False
+        self._abandoned = self._ending = False
         if process is None:
             return None
         assert process.stdin is not None
@@ -184,6 +189,16 @@ class Renderer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_ready(process: subprocess.Popen[bytes], *, ending: bool) -> bool:
+    """Return whether a worker lives and, if a document's end was asked for, has seen it through."""
+    if not ending:
+        return process.poll() is None
+    assert process.stdout is not None
+    word = select.poll()
+    word.register(process.stdout, select.POLLIN)
+    return bool(word.poll(ENDS_WITHIN * 1000)) and process.stdout.readline() == ENDED
 
 
 def _give_up(process: subprocess.Popen[bytes], overdue: threading.Event) -> None:

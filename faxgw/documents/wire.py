@@ -43,8 +43,10 @@ class PageJob:
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """Let go of everything that was read: whoever comes next finds a new process. There is no answer."""
+    """Let go of everything that was read, by ending the process that read it; answered by ``ENDED`` when it is gone."""
 
+
+ENDED = b"{}\n"
 
 Job = OpenJob | PageJob | EndJob
 KINDS: dict[str, type[OpenJob] | type[EndJob]] = {"OpenJob": OpenJob, "EndJob": EndJob}

@@ -25,7 +25,7 @@ from faxgw.documents.inputs import Input, PdfInput, open_input
 from faxgw.documents.layout import HEADER_MM, scan_line_mm
 from faxgw.documents.screening import Black, black_and_white
 from faxgw.documents.text import POINTS_PER_MM, lines_to_pdf, shown
-from faxgw.documents.wire import EndJob, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
+from faxgw.documents.wire import ENDED, EndJob, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
 from faxgw.errors import RequestError
 from t30.pages import Width
 
@@ -53,6 +53,8 @@ def main() -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status != NEXT:
             sys.exit(0 if status == OVER else abs(status))
+        answers.write(ENDED)
+        answers.flush()
 
 
 def leave_network() -> bool:

@@ -79,6 +79,21 @@ def pdf_with_too_large_an_image(path: Path) -> Path:
     return path
 
 
+def endless(path: Path) -> Path:
+    """Write a page that is painted over, half transparent, fifty thousand times: minutes of work in little memory."""
+    pdf = pikepdf.new()
+    state = pikepdf.Dictionary(BM=pikepdf.Name.Multiply, ca=0.5)
+    page = pikepdf.Dictionary(
+        Type=pikepdf.Name.Page,
+        MediaBox=[0, 0, 595, 842],
+        Contents=pdf.make_stream(b"/H gs " + b"0 0 595 842 re f " * 50_000),
+        Resources=pikepdf.Dictionary(ExtGState=pikepdf.Dictionary(H=state)),
+    )
+    pdf.pages.append(pikepdf.Page(page))
+    pdf.save(path)
+    return path
+
+
 def tiff_pages(path: Path) -> list[Pels]:
     """Read every page of a TIFF by libtiff, 1 = black."""
     with Image.open(path) as image:

@@ -20,7 +20,7 @@ from faxgw.documents.document import RenderOptions, open_document
 from faxgw.documents.renderer import WorkerLimits
 from faxgw.documents.sample import write_sample
 from faxgw.errors import RequestError
-from tests.faxgw.documents.making import child_of, limits, pdf_page, pdf_with_too_large_an_image
+from tests.faxgw.documents.making import child_of, endless, limits, pdf_page, pdf_with_too_large_an_image
 
 
 def sample(folder: Path) -> Path:
@@ -59,21 +59,6 @@ def without_pages() -> bytes:
     out = io.BytesIO()
     pikepdf.new().save(out)
     return out.getvalue()
-
-
-def endless(path: Path) -> Path:
-    """Write a page that is painted over, half transparent, fifty thousand times: minutes of work in little memory."""
-    pdf = pikepdf.new()
-    state = pikepdf.Dictionary(BM=pikepdf.Name.Multiply, ca=0.5)
-    page = pikepdf.Dictionary(
-        Type=pikepdf.Name.Page,
-        MediaBox=[0, 0, 595, 842],
-        Contents=pdf.make_stream(b"/H gs " + b"0 0 595 842 re f " * 50_000),
-        Resources=pikepdf.Dictionary(ExtGState=pikepdf.Dictionary(H=state)),
-    )
-    pdf.pages.append(pikepdf.Page(page))
-    pdf.save(path)
-    return path
 
 
 def refusal(path: Path, options: RenderOptions | None = None) -> RequestError:
