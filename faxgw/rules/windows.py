@@ -75,8 +75,8 @@ def next_open(hours: Sequence[Hours], at: datetime) -> datetime | None:
     >>> next_open([office], datetime(2026, 11, 22, 12, tzinfo=UTC)).isoformat()
     '2026-11-23T08:00:00+00:00'
     """
-    end = at + timedelta(days=_HORIZON)
     moment: datetime | None = at.astimezone(UTC)
+    end = at.astimezone(UTC) + timedelta(days=_HORIZON)
     while moment is not None and moment <= end:
         closed = next((each for each in hours if not is_open(each, moment)), None)
         if closed is None:
