@@ -47,7 +47,7 @@ _SECRETS = re.compile(
     r"(?P<before>://[^\s/:@]*:)[^\s/@]+(?=@)"  # a password in a URL
     r"|(?P<scheme>\b(?:Bearer|Basic) )\S+"
     r"|(?P<assigned>\b(?:password|passwd|pwd|secret|token|api_key)['\"]?\s*[=:]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s,;&'\"]+)"
-    r"|(?P<prefix>\b(?:whsec|whsk|faxgw)_)[\w+/=.-]{8,}",
+    r"|(?P<prefix>\b(?:whsec|whsk|fgw)_)[\w+/=.-]{8,}",
     re.IGNORECASE,
 )
 _CONTENT = re.compile(

@@ -124,7 +124,7 @@ class RenderingSettings(_Settings):
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Documents that are converted at the same time."""
-    seconds: Annotated[float, Field(ge=1, le=3600)] = 120
+    seconds: Annotated[float, Field(ge=1, le=3600)] = 300
     """The longest that one document may take."""
     memory: Annotated[ByteSize, _size(256 * MIB, 64 * GIB)] = ByteSize(GIB)
     """The most memory that one worker may use."""
@@ -156,13 +156,24 @@ class WebhookSettings(_Settings):
     """Private or local networks that webhooks may reach all the same."""
     timeout: Annotated[float, Field(ge=1, le=60)] = 15
     """The longest that a receiver may take to answer, in seconds."""
+    trust: Annotated[Path | None, Field(examples=["/etc/faxgw/company-ca.pem"])] = None
+    """Certificate authorities in PEM that receivers may have besides the public ones, such as a company's own."""
+
+
+class TaskSettings(_Settings):
+    """Work in the background: webhooks, deletion of what is due."""
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    """Background tasks that run at the same time on this node."""
 
 
 class StorageSettings(_Settings):
-    """The disk under the data directory."""
+    """What is kept, and the disk under the data directory."""
 
     reserve: Annotated[ByteSize, _size(MIB, 1024 * GIB)] | None = None
     """Free space under which nothing new is taken; if not given, a twentieth of the disk, 4 MiB to 1 GiB."""
+    keep_events_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """How long the single steps of a finished fax are kept, in days."""
 
     def keep_free(self, disk: int) -> int:
         """Return the free bytes under which nothing new is taken, of a disk of ``disk`` bytes."""
@@ -206,6 +217,11 @@ class Config(_Settings):
     spool_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(default_factory=_beside)
     """Where the keys to faxes under way lie: outside the data directory, never in a backup; if not given,
     beside the data directory with ".spool_keys" after its name."""
+    server_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(
+        default_factory=lambda values: values["data_dir"] / "server_keys"
+    )
+    """Where the keys lie that API keys and webhooks are checked with: the same files on every node of a database,
+    and in its backups; if not given, "server_keys" in the data directory."""
     node: Annotated[str, Field(pattern=r"^[^\s/]{1,63}$", examples=["fax-1"])] = Field(default_factory=_node)
     """What this node is called in the log and in metrics; if not given, the machine's name."""
     database: DatabaseSettings = DatabaseSettings()
@@ -217,6 +233,7 @@ class Config(_Settings):
     rendering: RenderingSettings = RenderingSettings()
     dispatch: DispatchSettings = DispatchSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    tasks: TaskSettings = TaskSettings()
     storage: StorageSettings = StorageSettings()
     log: LogSettings = LogSettings()
 

@@ -108,6 +108,7 @@ def test_no_telephone_number_is_shown(fields: dict[str, Any]) -> None:
         {"text": "Authorization: Bearer CANARY"},
         {"text": "connect with password='CANARY' host=db"},
         {"text": "signed with whsec_CANARYCANARY"},
+        {"text": "GET /?key=fgw_01934930CANARY_CANARY"},
         {"recovery_code": "CANARY"},
         {"subaddress": "CANARY"},
         {"secret": SecretStr("CANARY")},
