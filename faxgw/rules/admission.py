@@ -61,7 +61,7 @@ def admit_number(number: str, *, numbering: Numbering, opened: Opened, entries: 
     if what is Kind.EMERGENCY:
         raise _denied(number, "is an emergency number: faxes are never sent there")
     if entry is not None and entry.action == "deny":
-        raise _denied(number, f"is denied by the list of numbers, entry {entry.pattern}")
+        raise _denied(number, "is denied by the list of numbers")
     open_kinds = {Kind.PREMIUM: opened.premium, Kind.SHORT: opened.short}
     if not open_kinds.get(what, True) and (entry is None or entry.pattern != number):
         raise _denied(number, f"is a {what.value} number, and the policy does not open those")

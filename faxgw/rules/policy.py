@@ -53,12 +53,16 @@ class TenantPolicy(Rules):
         description="Numbers that are allowed or denied; without an entry, a number is allowed.",
     )
     opened: Opened = Field(default=Opened(), description="Kinds of number that are closed unless they are opened here.")
-    limits: Limits = Field(default=Limits(), description="How large one request may be.")
+    limits: Limits = Field(default=Limits(), description="Largest fax and largest batch that are taken.")
     quotas: Quotas = Field(default=Quotas(), description="How much may be sent in an hour and in a day.")
     hours: Hours = Field(default=Hours(), description="Calls begin within these hours only.")
     schedule_days: int = Field(default=90, ge=0, le=3650, description="How many days ahead a fax may be scheduled.")
-    retry: RetryPolicy = Field(default=RetryPolicy(), description="How often and when a fax is dialled again.")
-    ladder: LadderPolicy = Field(default=LadderPolicy(), description="How calls to a number that fail are adjusted.")
+    retry: RetryPolicy = Field(
+        default=RetryPolicy(), description="Limits and delays of the calls after one that failed."
+    )
+    ladder: LadderPolicy = Field(
+        default=LadderPolicy(), description="The last resort after calls in which the modems did not get along."
+    )
     misdirect: Literal["off", "hold", "report"] = Field(
         default="off",
         description="When another machine than before answers: send all the same (`off`), stop before page 1 and wait "
@@ -67,10 +71,6 @@ class TenantPolicy(Rules):
     header: HeaderPolicy = Field(default=HeaderPolicy(), description="The line above every page that is sent.")
     resolution: Literal["standard", "fine", "superfine", "300", "400"] = Field(
         default="fine", description="Resolution of faxes that do not ask for another."
-    )
-    storage: Literal["archive", "none"] = Field(
-        default="archive",
-        description="Keep pages in the archive, or nothing but the record of the call once it is over.",
     )
     junk: tuple[JunkRule, ...] = Field(
         default=(), max_length=200, description="Calls that nobody wants; the first rule that fits is taken."

@@ -1,12 +1,12 @@
 """How much a tenant, and each of its API keys, may send in an hour and in a day.
 
-What is counted when: a fax counts its pages, and one call, in the hour in which it is accepted; each further call in
-the hour in which it is dialled. Hours and days are those of UTC.
+What is counted when: a fax counts its pages, and one call, in the hour in which it is accepted, whatever becomes of it.
+Calls that are dialled again are not counted. Hours and days are those of UTC.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from faxgw.rules.model import Rules
 _MOST = 1_000_000_000
 
 
-_PAGES, _CALLS = "Pages, times their destinations, accepted in", "Calls accepted, or dialled again, in"
+_PAGES, _CALLS = "Pages, times their destinations, accepted in", "Faxes, one call each, accepted in"
 
 
 class Quota(Rules):
@@ -77,16 +77,6 @@ def check(quota: Quota, used: Used, *, pages: int, calls: int, whose: str = "thi
             left = max(limit - so_far, 0)
             reason = f"{whose} may send {limit} {what} in {span}, of which {left} are left: {asked} are too many"
             raise RequestError(f"quota.{what}", reason)
-
-
-def next_call(quota: Quota, used: Used, at: datetime) -> datetime:
-    """Return when a further call may be dialled: at once, or when the hour or the day turns in which too many were."""
-    now = period(at)
-    if quota.calls_per_day is not None and used.calls_day >= quota.calls_per_day:
-        return now.day + timedelta(days=1)
-    if quota.calls_per_hour is not None and used.calls_hour >= quota.calls_per_hour:
-        return now.hour + timedelta(hours=1)
-    return at
 
 
 def _limits(quota: Quota, used: Used, pages: int, calls: int) -> Iterator[tuple[str, int, str, int, int]]:
