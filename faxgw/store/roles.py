@@ -10,9 +10,10 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
+from importlib.metadata import version
 from urllib.parse import quote
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData
 
 OWNER, APP, DISPATCHER = "faxgw_owner", "faxgw_app", "faxgw_dispatcher"
 ADMINISTRATOR = "faxgw_admin"
@@ -22,8 +23,7 @@ DATABASE = "faxgw"
 TENANT = "faxgw.tenant"
 """The setting that names the tenant of a transaction."""
 
-_ITS_OWN_ID = {"tenants": "id"}
-"""Tables whose tenant is not in ``tenant_id``."""
+_EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +94,31 @@ def protection(metadata: MetaData) -> list[str]:
 
     They may run again over tables that have them.
     """
-    return [statement for table in metadata.sorted_tables for statement in table_protection(table)]
+    return [
+        statement
+        for table in metadata.sorted_tables
+        for statement in table_protection(table.name, tenants="tenant_id" in table.columns)
+    ]
 
 
-def table_protection(table: Table) -> list[str]:
-    """Return these statements for one table; one without a tenant is read by the app, not written."""
-    name = f'"{table.name}"'
-    column = _ITS_OWN_ID.get(table.name, "tenant_id")
-    everything = "SELECT, INSERT, UPDATE, DELETE"
-    statements = [f"GRANT {everything} ON {name} TO {DISPATCHER}"]
-    if column not in table.columns:
-        return [*statements, f"GRANT SELECT ON {name} TO {APP}"]
-    rights = "SELECT, UPDATE" if table.name in _ITS_OWN_ID else everything
+def table_protection(name: str, *, tenants: bool) -> list[str]:
+    """Return these statements for one table: one of the tenants', or one of the gateway's, which the app only reads."""
+    statements = [f"GRANT {_EVERYTHING} ON {name} TO {DISPATCHER}"]
+    if name == "tenants":
+        return [*statements, f"GRANT SELECT, UPDATE ON {name} TO {APP}", *_wall(name, "id")]
+    if tenants:
+        return [*statements, f"GRANT {_EVERYTHING} ON {name} TO {APP}", *_wall(name, "tenant_id")]
+    return [*statements, f"GRANT SELECT ON {name} TO {APP}"]
+
+
+def _wall(table: str, column: str) -> list[str]:
     # NULLIF: once a transaction had the setting, the session shows it empty, not missing.
     own = f"{column} = NULLIF(current_setting('{TENANT}', true), '')::uuid"
     return [
-        *statements,
-        f"GRANT {rights} ON {name} TO {APP}",
-        f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY",
-        f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
-        f"DROP POLICY IF EXISTS tenant ON {name}",
-        f"CREATE POLICY tenant ON {name} USING ({own}) WITH CHECK ({own})",
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",  # for the owner, too: it needs no rows
+        f"DROP POLICY IF EXISTS tenant ON {table}",
+        f"CREATE POLICY tenant ON {table} USING ({own}) WITH CHECK ({own})",
     ]
 
 
@@ -127,6 +131,7 @@ def task_protection() -> list[str]:
     tables = ", ".join(f"procrastinate_{name}" for name in ("workers", "jobs", "periodic_defers", "events"))
     return [
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {DISPATCHER}",
+        f"COMMENT ON TABLE procrastinate_jobs IS 'procrastinate {version('procrastinate')}'",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {DISPATCHER}",
         f"ALTER FUNCTION {put} SECURITY DEFINER SET search_path = public, pg_temp",
     ]

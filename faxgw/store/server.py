@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ import structlog
 
 from faxgw.errors import RequestError
 from faxgw.store import account
+from faxgw.store.account import ClusterLock
 from faxgw.store.cluster import HERE, MAX_SOCKET_PATH, SOCKET, Cluster, claimed, read_passwords
 from faxgw.store.roles import Urls
 
@@ -91,6 +93,7 @@ class PrivateServer:
         self._binaries = binaries
         self._settings = {**SETTINGS, **(settings or {})}
         self._cluster: Cluster
+        self._spawned_at = datetime.min
         self._process: subprocess.Popen[str] | None = None
         self._supervision: asyncio.Task[None] | None = None
         self._held = ExitStack()
@@ -101,12 +104,15 @@ class PrivateServer:
         Raises:
             RequestError: ``database.*``, when it cannot be: the reason says what to do.
         """
-        preparing = asyncio.ensure_future(asyncio.to_thread(self._prepare))
         try:
-            await asyncio.shield(preparing)
-            await self._launch()
+            await _in_thread(self._claim)
+            with closing(await self._vacated()) as lock:
+                await _in_thread(self._prepare, lock)
+                await self._launch(lock)
+        except OSError as error:
+            self._held.close()
+            raise RequestError("database.folder", f"{self.folder} cannot hold the database: {error}") from error
         except BaseException:
-            await asyncio.wait([preparing])
             self._held.close()
             raise
         self._supervision = asyncio.create_task(self._supervise(), name="private PostgreSQL")
@@ -135,12 +141,14 @@ class PrivateServer:
         """The process id of the server; None when it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
-    def _prepare(self) -> None:
+    def _claim(self) -> None:
         user = account.account()
         self._held.enter_context(claimed(self.folder, user))
         binaries = account.reachable_binaries(self._binaries or account.installed_binaries(), user)
         self._cluster = Cluster(self.folder, user, binaries)
-        passwords = self._cluster.prepare()
+
+    def _prepare(self, lock: ClusterLock) -> None:
+        passwords = self._cluster.prepare(lock)
         socket = os.open(self._cluster.socket, os.O_PATH | os.O_DIRECTORY)
         self._held.callback(os.close, socket)
         path = str(self._cluster.socket)
@@ -148,13 +156,9 @@ class PrivateServer:
             path = f"/proc/self/fd/{socket}"  # short enough in every case, and good for this process
         self.urls = Urls.of_socket(path, passwords)
 
-    async def _launch(self) -> None:
+    async def _launch(self, lock: ClusterLock) -> None:
         began = time.monotonic()
-        running = await self._vacated()
-        try:
-            self._spawn(running)
-        finally:
-            os.close(running)
+        self._spawn(lock)
         try:
             await self._ready(began + START_LIMIT)
         except BaseException:
@@ -163,18 +167,16 @@ class PrivateServer:
         self.fault = None
         log.info("PostgreSQL is ready", folder=self.folder, seconds=round(time.monotonic() - began, 3))
 
-    def _spawn(self, running: int) -> None:
-        """Start the server; it and its children, to the last one, hold the lock on the cluster from here on.
-
-        On the loop, for all its 5 ms: in a thread it could outlive the wish for it.
-        """
+    def _spawn(self, lock: ClusterLock) -> None:
+        """Start the server; on the loop, for all its 5 ms: in a thread it could outlive the wish for it."""
         options = [part for name, value in self._sized_settings().items() for part in ("-c", f"{name}={value}")]
         self._cluster.forget_dead_server()
+        self._spawned_at = datetime.now(UTC)
         with self._cluster.start_log.open("wb") as errors:
             self._process = self._cluster.account.start(
-                [self._cluster.binaries / "postgres", "-D", HERE, *options],
+                [str(self._cluster.binaries / "postgres"), "-D", HERE, *options],
                 self._cluster.data,
-                pass_fds=(running,),
+                lock=lock,
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -187,7 +189,7 @@ class PrivateServer:
             if process.poll() is not None:
                 raise RequestError("database.start", self._obituary())
             if time.monotonic() > until:
-                words = self._cluster.last_words()
+                words = self._cluster.last_words(self._spawned_at)
                 raise RequestError("database.start", f"PostgreSQL was not ready after {START_LIMIT:.0f} s: {words}")
             await asyncio.sleep(POLL)
 
@@ -205,11 +207,12 @@ class PrivateServer:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LAST_PAUSE)
                 try:
-                    await self._launch()
+                    with closing(await self._vacated()) as lock:
+                        await self._launch(lock)
                 except (RequestError, OSError) as error:
                     self.fault = str(error)
 
-    async def _vacated(self) -> int:
+    async def _vacated(self) -> ClusterLock:
         """Return the lock on the cluster, once every process of an earlier server is gone; they are told to go.
 
         They are there after a kill -9 of the gateway (a whole server) or of the server (its children, for a moment).
@@ -217,7 +220,7 @@ class PrivateServer:
         for number, limit in ENDINGS:
             until = time.monotonic() + limit
             while time.monotonic() < until:
-                if (lock := self._cluster.lock()) is not None:
+                if lock := self._cluster.lock():
                     return lock
                 await asyncio.sleep(POLL)
             for pid in self._cluster.survivors():
@@ -246,7 +249,7 @@ class PrivateServer:
     def _obituary(self) -> str:
         code = self._process.poll() if self._process else None
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return f"PostgreSQL ended with {how}: {self._cluster.last_words()}"
+        return f"PostgreSQL ended with {how}: {self._cluster.last_words(self._spawned_at)}"
 
 
 def urls_for_another_node(folder: Path) -> Urls:
@@ -266,6 +269,16 @@ def urls_for_another_node(folder: Path) -> Urls:
 
 def _fits(folder: str) -> bool:
     return len(os.fsencode(f"{folder}/{SOCKET}")) <= MAX_SOCKET_PATH
+
+
+async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
+    """Run work in a thread; to its end, even if nobody wants it any more: it holds what is given up afterwards."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 async def _end_of(pid: int) -> None:
