@@ -1,6 +1,7 @@
 """When a job that failed runs again: by a table, and at once when only its node was stopped."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from procrastinate import BaseRetryStrategy, RetryDecision
@@ -13,14 +14,17 @@ WAITS = (1, 5, 30, 120, 600, 3600)
 class ByTable(BaseRetryStrategy):
     """The one strategy of all tasks; a task that wants to give up earlier just ends."""
 
+    def __init__(self, waits: Sequence[float] = WAITS) -> None:
+        self._waits = waits
+
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """Return when to run the job again, or None for never."""
         now = datetime.now(UTC)
         if isinstance(exception, asyncio.CancelledError):  # the worker stops: another one goes on
             return RetryDecision(retry_at=now)
-        if job.attempts >= len(WAITS):
+        if job.attempts >= len(self._waits):
             return None
-        return RetryDecision(retry_at=now + timedelta(seconds=WAITS[job.attempts]))
+        return RetryDecision(retry_at=now + timedelta(seconds=self._waits[job.attempts]))
 
 
 AGAIN = ByTable()

@@ -41,18 +41,22 @@ class Pace:
 
 USUAL = Pace()
 
+OPTIONS = {"application_name": "faxgw tasks", "connect_timeout": 2}
+CONNECT_LIMIT = 5.0
+CLOSE_LIMIT = 0.3
+"""Seconds that the first connection may take, and the end of the last."""
 
-def make_app(conninfo: str, tasks: Mapping[str, Blueprint], *, connections: int = 4) -> App:
+
+def make_app(conninfo: str, tasks: Mapping[str, Blueprint], *, connections: int = 4, patience: float = 5.0) -> App:
     """Return procrastinate's view of the database.
 
     Args:
         conninfo: of the dispatcher role: a libpq URL.
         tasks: namespace -> the tasks in it; each is called ``namespace:name``.
         connections: the most that it opens, besides one that listens.
+        patience: seconds that it waits for one of them.
     """
-    connector = PsycopgConnector(
-        conninfo=conninfo, min_size=1, max_size=connections, timeout=5.0, kwargs={"application_name": "faxgw tasks"}
-    )
+    connector = PsycopgConnector(conninfo=conninfo, min_size=1, max_size=connections, timeout=patience, kwargs=OPTIONS)
     app = App(connector=connector, periodic_defaults={"max_delay": 86_400})
     for namespace, blueprint in tasks.items():
         app.add_tasks_from(blueprint, namespace=namespace)
@@ -68,17 +72,24 @@ async def work(app: App, *, context: Mapping[str, Any], concurrency: int, pace: 
         concurrency: how many jobs run at the same time.
         pace: see there.
     """
+    ended: list[int] = []  # workers of ours that could not say goodbye
     while True:
+        running = Running()
+        worker = _worker(app, running, context, concurrency, pace)
         try:
-            await _work_while_connected(app, context, concurrency, pace)
-        except ConnectorException as fault:
+            await _opened(app)
+            await _say_goodbye(app, ended)
+            await _run(app, worker, running, pace)
+        except (ConnectorException, TimeoutError) as fault:
             log.warning("the task worker has lost the database, and will be back", fault=str(fault))
+            ended += [worker.worker_id] if worker.worker_id is not None else []
+        finally:
+            await _close(app)
         await asyncio.sleep(pace.pause)
 
 
-async def _work_while_connected(app: App, context: Mapping[str, Any], concurrency: int, pace: Pace) -> None:
-    running = Running()
-    worker = Worker(
+def _worker(app: App, running: Running, context: Mapping[str, Any], concurrency: int, pace: Pace) -> Worker:
+    return Worker(
         app,
         concurrency=concurrency,
         fetch_job_polling_interval=pace.poll,
@@ -91,26 +102,37 @@ async def _work_while_connected(app: App, context: Mapping[str, Any], concurrenc
         stalled_worker_timeout=pace.silence,
         worker_middleware=[running],
     )
-    try:
+
+
+async def _opened(app: App) -> None:
+    async with asyncio.timeout(CONNECT_LIMIT):
         await app.open_async()
-        runs = asyncio.create_task(worker.run(), name="task worker")  # type: ignore[no-untyped-call]
-        sweeps = asyncio.create_task(_sweep(app, worker, running, pace), name="stalled jobs")
-        try:
-            await asyncio.shield(runs)
-        finally:
-            sweeps.cancel()
-            await _end(worker, runs, within=pace.stop)
+
+
+async def _say_goodbye(app: App, ended: list[int]) -> None:
+    """Take back what workers of this process held when the database went away: they run nothing any more."""
+    while ended:
+        await app.job_manager.unregister_worker(ended[-1])
+        ended.pop()
+
+
+async def _run(app: App, worker: Worker, running: Running, pace: Pace) -> None:
+    runs = asyncio.create_task(worker.run(), name="task worker")  # type: ignore[no-untyped-call]
+    sweeps = asyncio.create_task(_sweep(app, worker, running, pace), name="lost jobs")
+    try:
+        await asyncio.shield(runs)
     finally:
-        await _close(app)
+        sweeps.cancel()
+        await _end(worker, runs, within=pace.stop)
 
 
 async def _sweep(app: App, worker: Worker, running: Running, pace: Pace) -> None:
     while True:
-        await asyncio.sleep(pace.sweep)
         try:
             await revive(app, worker, running, silence=pace.silence)
         except ConnectorException as fault:
             log.warning("no search for lost jobs: the database is away", fault=str(fault))
+        await asyncio.sleep(pace.sweep)
 
 
 async def _end(worker: Worker, runs: asyncio.Task[None], *, within: float) -> None:
@@ -124,5 +146,5 @@ async def _end(worker: Worker, runs: asyncio.Task[None], *, within: float) -> No
 
 async def _close(app: App) -> None:
     with suppress(TimeoutError, ConnectorException):
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(CLOSE_LIMIT):
             await app.close_async()
