@@ -12,11 +12,13 @@ import pytest
 from hypothesis import settings
 
 PROGRAMS = {
+    "bwrap": "bubblewrap",
     "efax": "efax",
     "fax2tiff": "libtiff-tools",
     "pdfinfo": "poppler-utils",
     "pdfimages": "poppler-utils",
     "pdftoppm": "poppler-utils",
+    "soffice": "libreoffice-writer-nogui",
     "tiffcmp": "libtiff-tools",
     "tiffcp": "libtiff-tools",
     "tiffinfo": "libtiff-tools",

@@ -137,7 +137,9 @@ def open_document(
     with ExitStack() as undo:
         worker = renderer or undo.enter_context(Renderer(options.limits))
         pages = [
-            _Page(part, index, shape) for part in map(_fixed, parts) for index, shape in enumerate(worker.shapes(part))
+            _Page(part, index, shape)
+            for part in map(worker.readable, map(_fixed, parts))
+            for index, shape in enumerate(worker.shapes(part))
         ]
         undo.pop_all()
     return Document(worker, pages, options, borrowed=renderer is not None)

@@ -15,7 +15,9 @@ from typing import Any, Self
 import numpy as np
 
 from faxgw.documents.layout import PageShape
-from faxgw.documents.parts import Part, octets_of
+from faxgw.documents.libreoffice import Conversion
+from faxgw.documents.office import kind_of
+from faxgw.documents.parts import Part, Upload, octets_of
 from faxgw.documents.wire import ENDED, EndJob, Job, OpenJob, PageJob, job_to_json, line_octets, shape_from_json
 from faxgw.errors import RequestError
 from t30.t4.raster import Bitmap
@@ -46,10 +48,29 @@ class Renderer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._slots: OrderedDict[Part, int] = OrderedDict()
+        self._conversion: Conversion | None = None
         self._pages = 0
         self._ending = False
         self._abandoned = False
         self._closed = False
+
+    def readable(self, part: Part) -> Part:
+        """Return a part as the worker reads it: an office file as a PDF that LibreOffice makes, others as they are.
+
+        Raises:
+            RequestError: ``document.*``, if it is an office file that cannot be sent, or not by this machine.
+        """
+        octets = octets_of(part)
+        kind = kind_of(octets, part.name)
+        if kind is None:
+            return part
+        with self._lock:
+            self._check_open(part.name)
+            self._conversion = Conversion(octets, kind, part.name)
+            try:
+                return Upload(part.name, self._conversion.pdf(seconds=self._limits.seconds))
+            finally:
+                self._conversion = None
 
     def shapes(self, part: Part) -> list[PageShape]:
         """Open a part and return its pages' shapes.
@@ -129,8 +150,7 @@ class Renderer:
         return head, pels
 
     def _started(self, what: str) -> subprocess.Popen[bytes]:
-        if self._closed:
-            raise RequestError("document.closed", f"{what} was closed before it was read.")
+        self._check_open(what)
         if self._abandoned or (self._process is not None and not _is_ready(self._process, ending=self._ending)):
             self._kill()
             self._end()
@@ -150,6 +170,10 @@ class Renderer:
             )
         return self._process
 
+    def _check_open(self, what: str) -> None:
+        if self._closed:
+            raise RequestError("document.closed", f"{what} was closed before it was read.")
+
     def _let_go(self) -> None:
         """Have whatever comes next done by a process that has seen nothing yet."""
         self._slots.clear()
@@ -162,9 +186,11 @@ class Renderer:
             self._process.stdin.flush()
 
     def _kill(self) -> None:
-        process = self._process
+        process, conversion = self._process, self._conversion
         if process is not None:
             _kill_all(process)
+        if conversion is not None:
+            conversion.end()
 
     def _end(self) -> int | None:
         """Let the worker go and return its exit status."""
