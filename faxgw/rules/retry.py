@@ -165,15 +165,15 @@ def _give_up(attempt: Attempt, last: Treatment, limit: str) -> GiveUp:
 def _limit_reached(policy: RetryPolicy, history: Sequence[Attempt]) -> str:
     """Return which limit allows no further call, in words; empty when none does."""
     cause = history[-1].cause
-    dials = [each for each in history if not treatment(each.cause).ours]
+    faults = sum(_is_ours(each) for each in history)
     since = list(takewhile(lambda each: not each.confirmed, reversed(history)))
-    tries = sum(each.connected and each in dials for each in since)
+    tries = sum(each.connected and not _is_ours(each) for each in since)
     alike = sum(each.cause == cause for each in since)
     most = policy.treatment(cause).tries
-    if len(dials) >= policy.max_dials:
-        return f"there were {len(dials)} calls, and no more are made for one fax"
-    if len(history) - len(dials) >= policy.max_faults:
-        return f"{len(history) - len(dials)} calls failed on our side"
+    if len(history) - faults >= policy.max_dials:
+        return f"there were {len(history) - faults} calls, and no more are made for one fax"
+    if faults >= policy.max_faults:
+        return f"{faults} calls failed on our side"
     if tries >= policy.max_tries:
         return f"{tries} calls in a row reached a fax machine and confirmed no page"
     if most is not None and alike >= most:
@@ -186,7 +186,11 @@ def _delay(policy: RetryPolicy, history: Sequence[Attempt], seed: str) -> float:
     last = policy.treatment(history[-1].cause)
     delay = last.delay
     if last.ours:
-        faults = sum(1 for _ in takewhile(lambda each: treatment(each.cause).ours, reversed(history)))
+        faults = sum(1 for _ in takewhile(_is_ours, reversed(history)))
         delay = max(delay, min(delay * 2 ** (faults - 1), _LONGEST_FAULT))
     chance = int.from_bytes(sha256(f"{seed}:{len(history)}".encode()).digest()[:4]) / 2**32
     return delay * (1 + policy.jitter * chance)
+
+
+def _is_ours(attempt: Attempt) -> bool:
+    return treatment(attempt.cause).ours

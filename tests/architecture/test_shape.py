@@ -44,7 +44,9 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
 
 
-@pytest.mark.parametrize("package", ["t30", "t30/t4", "drivers", "drivers/class1", "simulators", "faxgw"])
+@pytest.mark.parametrize(
+    "package", ["t30", "t30/t4", "drivers", "drivers/class1", "simulators", "faxgw", "faxgw/rules"]
+)
 def test_every_package_shows_its_rooms(package: str) -> None:
     text = (ROOT / package / "README.md").read_text()
     modules = [path.stem for path in (ROOT / package).glob("[!_]*.py")]

@@ -8,7 +8,7 @@ from hypothesis.strategies import booleans, builds, integers, just, lists, sampl
 from pydantic import ValidationError
 
 from faxgw.rules.attempt import Attempt
-from faxgw.rules.causes import TREATMENTS
+from faxgw.rules.causes import TREATMENTS, Retry
 from faxgw.rules.retry import CauseOverride, GiveUp, RetryAt, RetryPolicy, RetryWish, next_step
 from faxgw.rules.windows import Hours, Span
 
@@ -89,7 +89,9 @@ def test_a_person_who_answers_is_called_a_second_time_and_no_more() -> None:
 def test_faults_of_ours_use_up_no_dials_and_are_waited_out_longer_and_longer() -> None:
     assert [wait(*[NO_LINE] * n) for n in (1, 2, 3, 7, 47)] == [30, 60, 120, 1800, 1800]
     assert wait(*[NO_LINE] * 40, *[BUSY] * 11) == 180
-    assert given_up(*[NO_LINE] * 48) == "line.unavailable: the line was not available; 48 calls failed on our side"
+    assert (
+        given_up(BUSY, *[NO_LINE] * 48) == "line.unavailable: the line was not available; 48 calls failed on our side"
+    )
 
 
 def test_a_fault_of_ours_takes_another_line_and_so_does_a_congested_one() -> None:
@@ -140,6 +142,10 @@ def test_a_tenant_may_treat_a_cause_otherwise() -> None:
     assert given_up(BUSY, BUSY, policy=policy).startswith("call.busy: ")
     assert given_up(Attempt("call.rejected", NOW), policy=policy).startswith("call.rejected: ")
     assert wait(Attempt("call.unallocated", NOW), policy=policy) == 300
+    classes = [
+        policy.treatment(code).retry for code in ("call.busy", "call.rejected", "call.unallocated", "fax.training")
+    ]
+    assert classes == [Retry.SOON, Retry.NEVER, Retry.LATER, Retry.SOON]
 
 
 @pytest.mark.parametrize("code", ["call.canceled", "policy.misdirect", "call.typo", "document.damaged"])
