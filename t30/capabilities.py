@@ -196,6 +196,8 @@ class Station:
     """Sent (SUB) to a receiver that takes one."""
     password: str = field(default="", repr=False)
     """Sent (PWD) to a receiver that takes one."""
+    takes_subaddress: bool = False
+    """Announced: a sender may say for whom its pages are (SUB)."""
     nonstandard: bytes = b""
     """Information field of NSF, sent before DIS when there is one: country and provider code, then the vendor's own."""
     quality: Quality = Quality()
@@ -215,6 +217,7 @@ class Station:
             length=self.length,
             scan_time=ScanTime(0, 0),
             ecm=self.ecm,
+            subaddress=self.takes_subaddress,
             mmr=self.ecm and Coding.MMR in self.codings,
             small_frames=self.ecm and self.frame_octets == 64,
             fine=Resolution.FINE in self.resolutions,

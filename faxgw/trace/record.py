@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from faxgw import __version__
 from faxgw.errors import RequestError
@@ -101,12 +100,12 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, *, direction: Direction, line: str, station: Station, started: datetime | None = None
+        self, into: Path | TextIO, *, direction: Direction, line: str, station: Station, started: datetime | None = None
     ) -> None:
         """Begin the file.
 
         Args:
-            path: is overwritten.
+            into: a file, which is overwritten; or an open one, which is closed at the end.
             direction: of the fax.
             line: the line's URL or scheme; only the scheme is written.
             station: who we are; its secrets are masked.
@@ -119,9 +118,10 @@ class Recorder:
         self._after: Action | None = None
         self._now = 0.0
         try:
-            self._file: TextIOWrapper | None = path.open("w", encoding="utf-8", newline="\n")
+            opened = into.open("w", encoding="utf-8", newline="\n") if isinstance(into, Path) else into
         except OSError as error:
-            raise RequestError("usage", f"the trace cannot be written to {path}: {error.strerror}") from error
+            raise RequestError("usage", f"the trace cannot be written to {into}: {error.strerror}") from error
+        self._file: TextIO | None = opened
         moment = (started or datetime.now(UTC)).astimezone().isoformat(timespec="seconds")
         scheme = line.partition(":")[0]
         header = Header(f"faxgw {__version__}", direction, scheme, moment, shown_station(station))

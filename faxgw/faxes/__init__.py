@@ -1,0 +1,1 @@
+"""Faxes: accepted, drawn, changed from state to state, canceled, opened again."""

@@ -1,0 +1,189 @@
+"""What a user does to faxes that were accepted: cancel, send once more, let go on; and to a whole batch."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Uuid, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.actor import Actor
+from faxgw.errors import RequestError
+from faxgw.faxes.accepting import spooled
+from faxgw.faxes.changes import WrongState, change, tell, tell_each, wake
+from faxgw.faxes.ending import CANCELED, CANCELED_TEXT, MISDIRECTED, let_go
+from faxgw.faxes.requests import Accepted
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.model import ON_LINE, Direction, EventType, State
+from faxgw.store.tables import batches, confirmations, faxes, pages
+
+NOT_ON_LINE = frozenset(State) - ON_LINE
+AGAIN = frozenset({State.FAILED, State.CANCELED, State.PARTIALLY_SENT, State.DELIVERED})
+
+
+async def cancel(connection: AsyncConnection, fax_id: UUID) -> State:
+    """Cancel a fax in whatever state it is; one that is on the line is hung up in a moment, by its node.
+
+    Raises:
+        RequestError: ``fax.unknown``; ``fax.state`` if it has ended already, or is an incoming one.
+    """
+    fax = await _locked(connection, fax_id)
+    state = State(fax["state"])
+    if state.final or fax["direction"] == Direction.IN.value:
+        raise WrongState(fax_id, "canceled")
+    await connection.execute(update(faxes).where(faxes.c.id == fax_id).values(cancel_wanted=True))
+    if state in ON_LINE:
+        await wake(connection, f"cancel {fax_id}")
+        return state
+    await _canceled(connection, fax)
+    return State.CANCELED
+
+
+async def _canceled(connection: AsyncConnection, fax: RowMapping) -> None:
+    reason = {"reason": {"code": CANCELED, "text": "the fax was canceled"}}
+    columns = {"reason_code": CANCELED, "reason_text": "the fax was canceled", "drawn_with": None}
+    row = await change(
+        connection,
+        fax["id"],
+        to=State.CANCELED,
+        event=EventType.CANCELED,
+        data=reason,
+        came_from=NOT_ON_LINE,
+        **columns,
+    )
+    await _appoint(connection, fax["id"])
+    await let_go(connection, row)
+
+
+async def _appoint(connection: AsyncConnection, fax_id: UUID) -> None:
+    """If others were to share the pages of this fax, have another of them drawn, and let the rest share its pages."""
+    following = select(faxes.c.id).where(faxes.c.drawn_with == fax_id).order_by(faxes.c.id).limit(1)
+    successor = (await connection.execute(following)).scalar_one_or_none()
+    if successor is not None:
+        await connection.execute(update(faxes).where(faxes.c.drawn_with == fax_id).values(drawn_with=successor))
+        await connection.execute(update(faxes).where(faxes.c.id == successor).values(drawn_with=None))
+        await wake(connection, "draw")
+
+
+async def release(connection: AsyncConnection, fax_id: UUID) -> State:
+    """Let a held fax go on: whoever answers at its number is the right one.
+
+    Raises:
+        RequestError: ``fax.unknown``; ``fax.state`` if it is not held.
+    """
+    fax = await _locked(connection, fax_id)
+    if fax["state"] != State.HELD.value:
+        raise WrongState(fax_id, "released")
+    plan = fax["plan"] | ({"trusted": True} if fax["reason_code"] == MISDIRECTED else {})
+    columns = {"plan": plan, "mark": "", "reason_code": "", "reason_text": "", "next_call_at": func.now()}
+    await change(connection, fax_id, to=State.QUEUED, event=EventType.RELEASED, **columns)
+    await wake(connection, "call")
+    return State.QUEUED
+
+
+async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fax_id: UUID) -> Accepted:
+    """Send a fax that has ended once more, as a fax of its own: of one that was sent in part, only what was missing.
+
+    Raises:
+        RequestError: ``fax.unknown``; ``fax.state`` if it has not ended; ``key.locked`` if this API key cannot open it.
+    """
+    fax = await _locked(connection, fax_id)
+    if State(fax["state"]) not in AGAIN or fax["page_set_id"] is None or fax["direction"] == Direction.IN.value:
+        raise WrongState(fax_id, "sent again")
+    drawn = await connection.execute(select(pages.c.object_id).where(pages.c.page_set_id == fax["page_set_id"]))
+    await spooled(connection, gateway, actor, list(drawn.scalars()))
+    taken_over = ("tenant_id", "direction", "box_id", "page_set_id", "from_number", "to_number", "pages", "priority")
+    new = {name: fax[name] for name in (*taken_over, "labels")}
+    again = {name: value for name, value in fax["request"].items() if name not in ("send_at",)}
+    new |= {"id": new_id(), "state": State.ACCEPTED.value, "request": again}
+    new |= {"user_id": actor.user_id, "api_key_id": actor.api_key_id}
+    await connection.execute(insert(faxes).values(new))
+    if fax["state"] == State.PARTIALLY_SENT.value:
+        await _take_over(connection, fax, new["id"])
+    await tell(connection, fax["tenant_id"], new["id"], EventType.ACCEPTED, {"state": "accepted", "again": str(fax_id)})
+    await wake(connection, "draw")
+    return Accepted(id=new["id"], state=State.ACCEPTED.value)
+
+
+async def _take_over(connection: AsyncConnection, fax: RowMapping, new_fax: UUID) -> None:
+    """Count the pages that were confirmed for a fax as confirmed for its successor."""
+    columns = [column for column in confirmations.c if column.name != "fax_id"]
+    rows = select(literal(new_fax, Uuid), *columns).where(confirmations.c.fax_id == fax["id"])
+    await connection.execute(insert(confirmations).from_select(["fax_id", *(each.name for each in columns)], rows))
+    await connection.execute(update(faxes).where(faxes.c.id == new_fax).values(pages_done=fax["pages_done"]))
+
+
+# ------------------------------------------------------------------------------------------------------------- batches
+
+
+async def pause_batch(connection: AsyncConnection, batch_id: UUID) -> str:
+    """Begin no more calls for a batch; those that are on the line go on.
+
+    Raises:
+        RequestError: ``batch.unknown``; ``batch.state`` if it was canceled.
+    """
+    return await _set_batch(connection, batch_id, "paused")
+
+
+async def resume_batch(connection: AsyncConnection, batch_id: UUID) -> str:
+    """Go on with a paused batch.
+
+    Raises:
+        RequestError: ``batch.unknown``; ``batch.state`` if it was canceled.
+    """
+    state = await _set_batch(connection, batch_id, "running")
+    await wake(connection, "call")
+    return state
+
+
+async def cancel_batch(connection: AsyncConnection, batch_id: UUID) -> str:
+    """Cancel every fax of a batch that has not ended.
+
+    Raises:
+        RequestError: ``batch.unknown``; ``batch.state`` if it was canceled before.
+    """
+    state = await _set_batch(connection, batch_id, "canceled")
+    live = (faxes.c.batch_id == batch_id) & faxes.c.finished_at.is_(None)
+    on_line = faxes.c.state.in_([each.value for each in ON_LINE])
+    columns: dict[str, Any] = {
+        "state": State.CANCELED.value,
+        "finished_at": func.now(),
+        "next_call_at": None,
+        "drawn_with": None,
+    }
+    columns |= {"version": faxes.c.version + 1, "reason_code": CANCELED, "reason_text": CANCELED_TEXT}
+    canceled = update(faxes).where(live, ~on_line).values(columns).returning(faxes)
+    rows = list((await connection.execute(canceled)).mappings())
+    reason = {"reason": {"code": CANCELED, "text": CANCELED_TEXT}}
+    await tell_each(connection, [row["id"] for row in rows], EventType.CANCELED, reason)
+    for row in {row["page_set_id"]: row for row in rows}.values():
+        await let_go(connection, row)
+    calling = update(faxes).where(live, on_line).values(cancel_wanted=True).returning(faxes.c.id)
+    for fax_id in (await connection.execute(calling)).scalars():
+        await wake(connection, f"cancel {fax_id}")
+    return state
+
+
+async def _set_batch(connection: AsyncConnection, batch_id: UUID, state: str) -> str:
+    statement = (
+        update(batches)
+        .where(batches.c.id == batch_id, batches.c.state != "canceled")
+        .values(state=state, version=batches.c.version + 1)
+        .returning(batches.c.state)
+    )
+    changed: str | None = (await connection.execute(statement)).scalar_one_or_none()
+    if changed is not None:
+        return changed
+    known = (await connection.execute(select(batches.c.id).where(batches.c.id == batch_id))).scalar_one_or_none()
+    if known is None:
+        raise RequestError("batch.unknown", f"There is no batch {batch_id}.")
+    raise RequestError("batch.state", f"The batch {batch_id} was canceled; what is canceled stays so.")
+
+
+async def _locked(connection: AsyncConnection, fax_id: UUID) -> RowMapping:
+    row = (
+        (await connection.execute(select(faxes).where(faxes.c.id == fax_id).with_for_update())).mappings().one_or_none()
+    )
+    if row is None:
+        raise RequestError("fax.unknown", f"There is no fax {fax_id}.")
+    return row

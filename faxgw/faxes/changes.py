@@ -1,0 +1,125 @@
+"""The only writer of a fax's state: a change, its event, and all who are told of it, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, Text, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.errors import RequestError
+from faxgw.model import FOLLOWS, EventType, State
+from faxgw.store.tables import events, faxes, webhooks
+from faxgw.webhooks.enqueue import enqueue
+
+EVENTS_CHANNEL = "faxgw_events"
+WORK_CHANNEL = "faxgw_work"
+
+BEFORE: Mapping[State, frozenset[State]] = {
+    state: frozenset(before for before, after in FOLLOWS.items() if state in after) for state in State
+}
+"""State -> what it may come after."""
+
+
+class WrongState(RequestError):
+    """The fax is not, or no longer, in a state from which that is possible."""
+
+    def __init__(self, fax_id: UUID, wanted: str) -> None:
+        super().__init__("fax.state", f"The fax {fax_id} is past the point where it could be {wanted}.")
+
+
+async def change(
+    connection: AsyncConnection,
+    fax_id: UUID,
+    *,
+    to: State,
+    event: EventType | None = None,
+    data: Mapping[str, Any] | None = None,
+    came_from: frozenset[State] | None = None,
+    **columns: Any,
+) -> RowMapping:
+    """Bring a fax into another state, tell of it, and return its row.
+
+    Args:
+        connection: a transaction of the fax's tenant, or of the dispatcher.
+        fax_id: of the fax.
+        to: the new state; the arrows of ``FOLLOWS`` hold.
+        event: what those who follow are told; None: nothing.
+        data: what the event says besides.
+        came_from: narrower than the arrows: only from one of these.
+        **columns: what else changes in the row.
+
+    Raises:
+        WrongState: if no arrow leads there from where the fax is now.
+    """
+    allowed = BEFORE[to] if came_from is None else came_from & BEFORE[to]
+    values: dict[str, Any] = {"state": to.value, "version": faxes.c.version + 1, **columns}
+    if to.final:
+        values |= {"finished_at": func.now(), "next_call_at": None}
+    statement = (
+        update(faxes)
+        .where(faxes.c.id == fax_id, faxes.c.state.in_([state.value for state in allowed]))
+        .values(values)
+        .returning(faxes)
+    )
+    row: RowMapping | None = (await connection.execute(statement)).mappings().one_or_none()
+    if row is None:
+        raise WrongState(fax_id, to.value.replace("_", " "))
+    if event is not None:
+        await tell(connection, row["tenant_id"], fax_id, event, {"state": to.value, **(data or {})})
+    return row
+
+
+async def tell(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    fax_id: UUID | None,
+    event: EventType,
+    data: Mapping[str, Any],
+) -> int:
+    """Write an event, wake whoever follows, and put it on its way to the webhooks; return its id.
+
+    The fax's row must be locked by this transaction, so that events of one fax are in the order of their ids.
+    """
+    new = (
+        insert(events)
+        .values(tenant_id=tenant_id, fax_id=fax_id, type=event.value, data=bindparam("data", type_=JSONB))
+        .returning(events.c.id)
+        .cte("new")
+    )
+    notice = func.json_build_object(
+        "tenant", str(tenant_id), "fax", None if fax_id is None else str(fax_id), "id", new.c.id, "type", event.value
+    )
+    hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == tenant_id, webhooks.c.enabled).exists()
+    statement = select(new.c.id, func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)), hooked)
+    event_id, _, wanted = (await connection.execute(statement, {"data": dict(data)})).one()
+    if wanted:
+        await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+    return int(event_id)
+
+
+async def tell_each(
+    connection: AsyncConnection, fax_ids: Sequence[UUID], event: EventType, data: Mapping[str, Any] | None = None
+) -> None:
+    """Write the same event for many faxes, whose rows this transaction has locked; ``data`` beside their state."""
+    if not fax_ids:
+        return
+    state = func.jsonb_build_object("state", faxes.c.state).op("||")(bindparam("more", type_=JSONB))
+    rows = (
+        select(faxes.c.tenant_id, faxes.c.id, literal(event.value), state)
+        .where(faxes.c.id.in_(fax_ids))
+        .order_by(faxes.c.id)
+    )
+    new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], rows).returning(events).cte("new")
+    notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
+    hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
+    statement = select(new.c.id, new.c.tenant_id, func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)), hooked)
+    for event_id, tenant_id, _, wanted in await connection.execute(statement, {"more": dict(data or {})}):
+        if wanted:
+            await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+
+
+async def wake(connection: AsyncConnection, work: str) -> None:
+    """Have the nodes look for work when this transaction is committed: ``call``, ``draw`` or ``cancel ID``."""
+    await connection.execute(select(func.pg_notify(WORK_CHANNEL, work)))

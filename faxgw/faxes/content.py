@@ -1,0 +1,69 @@
+"""Opening pages for the people they belong to: with the key of whoever asks, never with one of the gateway's own."""
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.actor import Actor
+from faxgw.documents.coded import CodedPage
+from faxgw.errors import RequestError
+from faxgw.faxes.sealed import open_owned
+from faxgw.gateway import Gateway
+from faxgw.keys.slots import ApiSecret, Slot, WrongSecret, open_slot
+from faxgw.keys.tokens import ApiKey
+from faxgw.keys.wraps import KeyPair, PublicKey
+from faxgw.store.tables import key_slots, users
+from t30.pages import Coding, Resolution, Width
+
+
+async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
+    """Open the actor's private key with the secret of their API key.
+
+    Raises:
+        RequestError: ``key.locked``, if that API key has no slot.
+    """
+    row = (
+        await connection.execute(
+            select(key_slots.c.kind, key_slots.c.parameters, key_slots.c.blob, users.c.public_key)
+            .join(users, users.c.id == key_slots.c.user_id)
+            .where(key_slots.c.api_key_id == actor.api_key_id, key_slots.c.user_id == actor.user_id)
+        )
+    ).one_or_none()
+    if row is None or not actor.secret:
+        raise _locked()
+    slot = Slot(row.kind, row.parameters, row.blob)
+    secret = ApiSecret(ApiKey.parse(actor.secret).secret)
+    try:
+        return await open_slot(slot, secret, public_key=PublicKey.from_octets(row.public_key))
+    except WrongSecret:
+        raise _locked() from None
+
+
+def _locked() -> RequestError:
+    return RequestError(
+        "key.locked", "This API key cannot open pages; make one with the scope content while you are unlocked."
+    )
+
+
+async def coded_page(connection: AsyncConnection, gateway: Gateway, key: KeyPair, page: RowMapping) -> CodedPage:
+    """Open one page; ``page`` is a row of ``pages``.
+
+    Raises:
+        RequestError: ``content.gone``, if it is not sealed to that key.
+    """
+    octets = await open_owned(
+        connection, gateway.objects, key, tenant_id=page["tenant_id"], object_id=page["object_id"], kind="page"
+    )
+    return as_coded(page, octets)
+
+
+def as_coded(page: RowMapping, octets: bytes) -> CodedPage:
+    """Return a page as it was filed; ``page`` is a row of ``pages``."""
+    return CodedPage(
+        Width[page["width"]],
+        Resolution[page["resolution"]],
+        page["rows"],
+        Coding.MMR,
+        octets,
+        page["bad_rows"],
+        page["longest_bad_run"],
+    )

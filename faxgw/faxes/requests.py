@@ -1,0 +1,128 @@
+"""What a user may ask for, field by field; these models are also what the OpenAPI document shows."""
+
+from typing import Annotated, Literal, Self, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from faxgw.rules.retry import RetryWish
+from faxgw.rules.windows import Hours
+
+Resolution = Literal["standard", "fine", "superfine", "300", "400"]
+Paper = Literal["a4", "letter", "legal", "b4", "a3"]
+Screen = Literal["auto", "text", "picture", "diffusion"]
+Number = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="A telephone number: E.164, or national with a region in the policy.",
+        examples=["+15550100"],
+    ),
+]
+Short = Annotated[str, Field(max_length=200)]
+MOST_DESTINATIONS = 10_000
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cover(_Asked):
+    """A cover page before the documents."""
+
+    template: Short = Field("standard", description="The built-in `standard`, or a template's own text.")
+    kind: Literal["standard", "text", "html"] = Field("standard", description="What `source` is written in.")
+    source: str = Field("", max_length=65536, description="A Jinja2 template, for kinds `text` and `html`.")
+    to_name: Short = Field("", description="Whom the fax is for.")
+    from_name: Short = Field("", description="Whom it is from.")
+    company: Short = Field("", description="The sender's organisation.")
+    subject: Short = Field("", description="What it is about.")
+    message: str = Field("", max_length=4000, description="A few lines of text.")
+
+
+class Drawing(_Asked):
+    """Documents, and how they become fax pages."""
+
+    documents: list[UUID] = Field(
+        default_factory=list, max_length=50, description="Ids of uploaded documents, in the order of their pages."
+    )
+    cover: Cover | None = Field(None, description="A cover page, made from a template.")
+    resolution: Resolution | None = Field(
+        None, description="The tenant's policy says when this does not; a fax page keeps its own."
+    )
+    paper: Paper | None = Field(None, description="Make every page fill this paper; else each keeps its size.")
+    screen: Screen = Field("auto", description="How grey becomes black and white.")
+    header: bool | None = Field(None, description="A line with date, sender and page number above every page.")
+    sender: str = Field(
+        "",
+        max_length=20,
+        pattern=r"^[\x20-\x7e]*$",
+        description="Our station identity, such as a number; the line's own when empty.",
+        examples=["+1 555 0199"],
+    )
+
+
+D = TypeVar("D", bound=Drawing)
+
+
+def _with_pages(asked: D, page_set: UUID | None) -> D:
+    if bool(asked.documents or asked.cover) == bool(page_set):
+        raise ValueError("give documents, a cover, or both; or a page_set, and neither of them")
+    return asked
+
+
+class FaxRequest(Drawing):
+    """One fax to one number."""
+
+    to: Number
+    page_set: UUID | None = Field(
+        None, description="Pages as `documents:render` has shown them, sent exactly so; in place of documents."
+    )
+    box: UUID | None = Field(None, description="The box that the fax lies in; the user's own when left out.")
+    send_at: AwareDatetime | None = Field(None, description="Not before this time.")
+    hours: Hours | None = Field(None, description="Only at these hours; the tenant's hours hold besides.")
+    priority: int = Field(50, ge=0, le=100, description="0 goes first.")
+    subaddress: str = Field("", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 subaddress (SUB).")
+    password: str = Field("", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 password (PWD).")
+    retry: RetryWish | None = Field(None, description="In place of the tenant's retries.")
+    labels: dict[str, Short] = Field(
+        default_factory=dict, max_length=16, description="Your own words, given back with the fax."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_send(self) -> Self:
+        return _with_pages(self, self.page_set)
+
+
+class Destination(_Asked):
+    """One number of a batch, with its own words on the cover page."""
+
+    to: Number
+    to_name: Short = Field("", description="Whom it is for; on the cover page.")
+    labels: dict[str, Short] = Field(default_factory=dict, max_length=16)
+
+
+class BatchRequest(Drawing):
+    """One document to many numbers."""
+
+    to: list[Number | Destination] = Field(min_length=1, max_length=MOST_DESTINATIONS)
+    name: Short = ""
+    page_set: UUID | None = Field(None, description="Pages as `documents:render` has shown them.")
+    box: UUID | None = None
+    send_at: AwareDatetime | None = None
+    hours: Hours | None = None
+    priority: int = Field(60, ge=0, le=100, description="0 goes first.")
+    retry: RetryWish | None = None
+    labels: dict[str, Short] = Field(default_factory=dict, max_length=16)
+
+    @model_validator(mode="after")
+    def _something_to_send(self) -> Self:
+        return _with_pages(self, self.page_set)
+
+
+class Accepted(_Asked):
+    """What a request came to: committed, so that it will not be forgotten."""
+
+    id: UUID
+    state: str

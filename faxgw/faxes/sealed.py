@@ -1,0 +1,105 @@
+"""Who can open what lies in the store: the rows of objects and of their keys' wraps, and opening by either of them.
+
+An object is in the store, durably, before any row speaks of it.
+"""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.archive.sealed import SealedStore, StoredObject
+from faxgw.errors import RequestError
+from faxgw.keys.sealing import Label
+from faxgw.keys.spool import SpoolKeys, SpoolWrap
+from faxgw.keys.wraps import KeyPair, PublicKey, unwrap, wrap, wrap_context
+from faxgw.store.tables import objects, wraps
+
+OWNER, SPOOL = "owner", "spool"
+
+
+async def write_down(
+    connection: AsyncConnection, stored: Sequence[StoredObject], *, owner: PublicKey | None, spool: SpoolKeys | None
+) -> None:
+    """Write the rows of objects: what they are, and their keys' wraps for the owner and for the gateway's own work."""
+    if not stored:
+        return
+    await connection.execute(
+        insert(objects),
+        [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each in stored],
+    )
+    rows = [_owner_row(each.label, each.dek, owner) for each in stored] if owner else []
+    if spool:
+        rows += [_spool_row(each.label, each.dek, spool) for each in stored]
+    if rows:
+        await connection.execute(insert(wraps), rows)
+
+
+async def open_spooled(
+    connection: AsyncConnection, store: SealedStore, spool: SpoolKeys, *, tenant_id: UUID, object_id: UUID, kind: str
+) -> bytes:
+    """Open an object that the gateway has yet to send, or to draw.
+
+    Raises:
+        RequestError: ``document.spent``, if its spool wrap is gone: only its owner can open it now.
+    """
+    found = select(wraps.c.key_id, wraps.c.blob).where(wraps.c.object_id == object_id, wraps.c.kind == SPOOL)
+    row = (await connection.execute(found.limit(1))).one_or_none()
+    if row is None:
+        raise RequestError("document.spent", "This was sent before and is sealed to its owner now; upload it again.")
+    context = wrap_context(tenant=tenant_id, object_id=object_id, kind=SPOOL)
+    dek = spool.unwrap(SpoolWrap(row.key_id, row.blob), context=context)
+    return await store.open(Label(tenant_id, object_id, kind), dek=dek)
+
+
+async def open_owned(
+    connection: AsyncConnection, store: SealedStore, key: KeyPair, *, tenant_id: UUID, object_id: UUID, kind: str
+) -> bytes:
+    """Open an object with its owner's private key.
+
+    Raises:
+        RequestError: ``content.gone``, if it is not sealed to that key.
+    """
+    dek = await _owned_dek(connection, key, tenant_id, object_id)
+    return await store.open(Label(tenant_id, object_id, kind), dek=dek)
+
+
+async def _owned_dek(connection: AsyncConnection, key: KeyPair, tenant_id: UUID, object_id: UUID) -> bytes:
+    """Return an object's key by its owner's private key.
+
+    Raises:
+        RequestError: ``content.gone``, if it is not sealed to that key.
+    """
+    own = (wraps.c.kind == OWNER) & (wraps.c.key_id == key.public.key_id)
+    row = (await connection.execute(select(wraps.c.blob).where(wraps.c.object_id == object_id, own))).one_or_none()
+    if row is None:
+        raise RequestError("content.gone", "There is nothing that this key could open: it is not sealed to its owner.")
+    return unwrap(row.blob, key, context=wrap_context(tenant=tenant_id, object_id=object_id, kind=OWNER))
+
+
+async def spool_again(
+    connection: AsyncConnection, spool: SpoolKeys, key: KeyPair, *, tenant_id: UUID, object_ids: Iterable[UUID]
+) -> None:
+    """Let the gateway send objects again that were sealed to their owner, who has given the key for it."""
+    rows = []
+    for object_id in object_ids:
+        dek = await _owned_dek(connection, key, tenant_id, object_id)
+        rows.append(_spool_row(Label(tenant_id, object_id, ""), dek, spool))
+    if rows:
+        await connection.execute(upsert(wraps).on_conflict_do_nothing(), rows)
+
+
+def _owner_row(label: Label, dek: bytes, owner: PublicKey) -> dict[str, object]:
+    context = wrap_context(tenant=label.tenant, object_id=label.object, kind=OWNER)
+    return _row(label, OWNER, owner.key_id, wrap(dek, owner, context=context))
+
+
+def _spool_row(label: Label, dek: bytes, spool: SpoolKeys) -> dict[str, object]:
+    wrapped = spool.wrap(dek, context=wrap_context(tenant=label.tenant, object_id=label.object, kind=SPOOL))
+    return _row(label, SPOOL, wrapped.epoch, wrapped.blob)
+
+
+def _row(label: Label, kind: str, key_id: str, blob: bytes) -> dict[str, object]:
+    return {"tenant_id": label.tenant, "object_id": label.object, "kind": kind, "key_id": key_id, "blob": blob}

@@ -1,0 +1,1 @@
+"""Telephone lines at work: kept open, given calls to make, answered; and what every call comes to."""

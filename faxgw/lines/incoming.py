@@ -1,0 +1,381 @@
+"""One incoming call: whose it is, whether it is answered, and its pages, each durable before it is confirmed."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from drivers.registry import Line
+from faxgw.archive.objects import StoreError
+from faxgw.calls import run_call
+from faxgw.config import LineSettings
+from faxgw.documents.coded import CodedPage, bitmap_of, page_hash
+from faxgw.documents.receiver import Receiver
+from faxgw.faxes.changes import change, tell
+from faxgw.faxes.ending import INTERRUPTED
+from faxgw.faxes.policies import Lists, lists_for, tenant_of
+from faxgw.faxes.sealed import write_down
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.keys.spool import SpoolUnavailable
+from faxgw.keys.wraps import PublicKey
+from faxgw.lines.watching import Watcher
+from faxgw.model import Direction, EventType, State
+from faxgw.numbers import Numbering, caller_id
+from faxgw.rules.incoming import Arrival, Assignment, Screening, after_receiving, before_answering, choose_box
+from faxgw.rules.policy import TenantPolicy
+from faxgw.store.database import DatabaseUnavailable
+from faxgw.store.tables import attempts, boxes, faxes, numbers, objects, page_sets, pages, users
+from t30.answering import answering
+from t30.line import AwaitCall, FaxLine, LineAction, LineClock, LineEvent, Ringing
+from t30.outcome import Direction as CallDirection
+from t30.outcome import Outcome
+from t30.session import Session
+
+log = structlog.get_logger(__name__)
+
+LOOKED_UP_WITHIN = 3.0
+"""Seconds to find out whose a call is, before the caller hears nothing for too long."""
+TRY_AGAIN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Where a call leads: a box, and all that is needed to file pages in it."""
+
+    box_id: UUID
+    tenant_id: UUID
+    user_id: UUID
+    owner: PublicKey
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call that is being answered: what the rows of its fax are made of.
+
+    Attributes:
+        homes: the boxes that it may lead to: the subaddress, which is known only later, may decide.
+    """
+
+    line: str
+    arrival: Arrival
+    homes: list[tuple[Assignment, _Home]]
+    policy: TenantPolicy
+    lists: Lists
+    began: datetime
+    fax_id: UUID = field(default_factory=new_id)
+    attempt_id: UUID = field(default_factory=new_id)
+    page_set_id: UUID = field(default_factory=new_id)
+
+    def home(self, subaddress: str) -> _Home:
+        """Return the box that a sender with this subaddress means."""
+        arrival = replace(self.arrival, subaddress=subaddress)
+        chosen = choose_box(arrival, [each for each, _ in self.homes]).assignment
+        return next(home for each, home in self.homes if each == chosen)
+
+
+async def answer(gateway: Gateway, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
+    """Take a call that rings, or let it ring; return whether the line did its part."""
+    calling = Arrival(settings.name, caller_id(ringing.dialled, _NUMBERING), caller_id(ringing.caller, _NUMBERING))
+    if (obstacle := await gateway.not_receiving()) is not None:
+        log.warning("a call is not answered", line=settings.name, reason=obstacle)
+        return await _let_ring(line)
+    try:
+        async with asyncio.timeout(LOOKED_UP_WITHIN):
+            call = await _looked_up(gateway, settings, calling)
+    except (DatabaseUnavailable, TimeoutError) as trouble:
+        log.warning("a call is not answered", line=settings.name, reason=f"its box could not be looked up: {trouble}")
+        return await _let_ring(line)
+    if call is None:
+        return await _let_ring(line)
+    return await IncomingCall(gateway, call).take(line, settings, ringing)
+
+
+_NUMBERING = Numbering()
+
+
+async def _let_ring(line: Line) -> bool:
+    """Do not answer; look away until the caller has had time to give up."""
+    await asyncio.sleep(line.clock.real(6.0))
+    return True
+
+
+async def _looked_up(gateway: Gateway, settings: LineSettings, arrival: Arrival) -> _Call | None:
+    """Find out whose a call is and write its fax down; None if it is not to be answered."""
+    async with gateway.database.dispatcher() as connection:
+        homes = await _homes(connection, arrival)
+        first = choose_box(arrival, [each for each, _ in homes])
+        if first.assignment is None:
+            log.info("a call is not answered", line=settings.name, reason=first.text)
+            return None
+        home = next(home for each, home in homes if each == first.assignment)
+        tenant = await tenant_of(connection, home.tenant_id)
+        lists = await lists_for(connection, tenant, [arrival.caller], direction="in")
+        now = datetime.now(UTC)
+        entries = lists.entries(arrival.caller)
+        screened = before_answering(arrival, rules=tenant.policy.junk, entries=entries, at=now)
+        if screened.screening is Screening.REJECT:
+            log.info("a call is not answered", line=settings.name, reason="junk", rule=screened.rule)
+            return None
+        same_tenant = [(each, one) for each, one in homes if one.tenant_id == home.tenant_id]
+        call = _Call(settings.name, arrival, same_tenant, tenant.policy, lists, now)
+        await _write_ringing(connection, gateway, call, home)
+    return call
+
+
+async def _homes(connection: AsyncConnection, arrival: Arrival) -> list[tuple[Assignment, _Home]]:
+    """Return every assignment that may hold for a call on this line to this number."""
+    rows = await connection.execute(
+        select(numbers, users.c.id.label("user_id"), users.c.public_key)
+        .join(boxes, boxes.c.id == numbers.c.box_id)
+        .join(users, users.c.id == boxes.c.owner_id)
+        .where(numbers.c.line.in_(["", arrival.line]))
+    )
+    return [
+        (
+            Assignment(
+                box=row.box_id, number=row.number or None, line=row.line or None, subaddress=row.subaddress or None
+            ),
+            _Home(row.box_id, row.tenant_id, row.user_id, PublicKey.from_octets(row.public_key)),
+        )
+        for row in rows
+    ]
+
+
+async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: _Call, home: _Home) -> None:
+    values: dict[str, Any] = {
+        "id": call.fax_id,
+        "tenant_id": home.tenant_id,
+        "direction": Direction.IN.value,
+        "state": State.RINGING.value,
+        "user_id": home.user_id,
+        "box_id": home.box_id,
+        "from_number": call.arrival.caller,
+        "to_number": call.arrival.dialled,
+        "line": call.line,
+    }
+    await connection.execute(insert(faxes).values(values))
+    await connection.execute(
+        insert(attempts).values(
+            id=call.attempt_id,
+            tenant_id=home.tenant_id,
+            fax_id=call.fax_id,
+            index=1,
+            destination="",
+            node=gateway.node,
+            line=call.line,
+            lease_until=datetime.now(UTC) + timedelta(seconds=gateway.config.dispatch.lease),
+        )
+    )
+    await tell(connection, home.tenant_id, call.fax_id, EventType.RINGING, {"state": State.RINGING.value})
+
+
+class IncomingCall:
+    """Answers one call and files what it brings."""
+
+    def __init__(self, gateway: Gateway, call: _Call) -> None:
+        self.attempt_id = call.attempt_id
+        self._gateway = gateway
+        self._call = call
+        self._watcher: Watcher | None = None
+        self._begun = False
+        self._task: asyncio.Task[Any] | None = None
+
+    async def take(self, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
+        """Answer, receive, and write down what the call came to; return whether the line did its part."""
+        self._task = asyncio.current_task()
+        station = replace(settings.station().limited_to(line.receives), takes_subaddress=True)
+        watcher = self._watcher = Watcher(direction=CallDirection.IN, scheme=settings.scheme, station=station)
+        receiver = Receiver(self._store)
+        calls = self._gateway.calls
+        calls.add(self)
+        limit = asyncio.get_running_loop().call_later(
+            line.clock.real(self._gateway.config.dispatch.max_call), self.hang_up, "the call lasted longer than allowed"
+        )
+        try:
+            outcome = await run_call(Session(answering(station)), _Rung(line, ringing), receiver, watcher.observers)
+        finally:
+            limit.cancel()
+            calls.discard(self)
+            await receiver.close()
+        watcher.over(outcome)
+        log.info("call ended", fax=str(self._call.fax_id), line=settings.name, cause=outcome.reason.code)
+        await self._end(outcome, watcher)
+        return not outcome.reason.code.startswith("line.") or outcome.reason.code == "line.dropped"
+
+    def hang_up(self, text: str) -> None:
+        """End the call."""
+        if self._task is not None:
+            self._task.cancel(text)
+
+    @property
+    def _home(self) -> _Home:
+        return self._call.home(self._watcher.subaddress if self._watcher else "")
+
+    async def _store(self, index: int, page: CodedPage) -> None:
+        """Seal a page to the owner of the box, and make it durable with its rows.
+
+        Raises:
+            OSError: if that is not possible now; the page is not confirmed then.
+        """
+        try:
+            bitmap = await asyncio.to_thread(bitmap_of, page)
+            digest = await asyncio.to_thread(page_hash, bitmap, page.resolution)
+            home = self._home
+            stored = await self._gateway.objects.put(page.octets, tenant=home.tenant_id, kind="page")
+            async with self._gateway.database.tenant(home.tenant_id) as connection:
+                if not self._begun:
+                    await self._begin(connection, home)
+                await write_down(connection, [stored], owner=home.owner, spool=None)
+                await self._file(connection, home, index, page, object_id=stored.id, digest=digest)
+            self._begun = True
+        except (DatabaseUnavailable, StoreError, SpoolUnavailable) as trouble:
+            raise OSError(str(trouble)) from trouble
+
+    async def _begin(self, connection: AsyncConnection, home: _Home) -> None:
+        """Say that pages come, and for whom, now that the sender has said it."""
+        await connection.execute(
+            insert(page_sets).values(id=self._call.page_set_id, tenant_id=home.tenant_id, user_id=home.user_id, pages=0)
+        )
+        assert self._watcher is not None
+        await change(
+            connection,
+            self._call.fax_id,
+            to=State.RECEIVING,
+            event=EventType.RECEIVING,
+            data={"remote_id": self._watcher.station_id},
+            page_set_id=self._call.page_set_id,
+            box_id=home.box_id,
+            user_id=home.user_id,
+            remote_id=self._watcher.station_id,
+        )
+
+    async def _file(
+        self,
+        connection: AsyncConnection,
+        home: _Home,
+        index: int,
+        page: CodedPage,
+        *,
+        object_id: UUID,
+        digest: bytes,
+    ) -> None:
+        """Write a page's row, in place of one that was refused and has been sent again."""
+        row = {
+            "tenant_id": home.tenant_id,
+            "page_set_id": self._call.page_set_id,
+            "index": index,
+            "object_id": object_id,
+            "sha256": digest,
+            "width": page.width.name,
+            "resolution": page.resolution.name,
+            "rows": page.rows,
+            "octets": len(page.octets),
+            "bad_rows": page.bad_rows,
+            "longest_bad_run": page.longest_bad_run,
+        }
+        same = (pages.c.page_set_id == self._call.page_set_id) & (pages.c.index == index)
+        replaced = (await connection.execute(delete(pages).where(same).returning(pages.c.object_id))).scalars()
+        await connection.execute(delete(objects).where(objects.c.id.in_(list(replaced))))
+        await connection.execute(upsert(pages).values(row))
+        own = page_sets.c.id == self._call.page_set_id
+        count = update(page_sets).where(own).values(pages=index + 1).returning(page_sets.c.pages)
+        done = (await connection.execute(count)).scalar_one()
+        await connection.execute(update(faxes).where(faxes.c.id == self._call.fax_id).values(pages_done=done))
+        data = {"page": index + 1, "pages": None, "bad_rows": page.bad_rows}
+        await tell(connection, home.tenant_id, self._call.fax_id, EventType.PAGE_RECEIVED, data)
+
+    async def _end(self, outcome: Outcome, watcher: Watcher) -> None:
+        """Write down what the call came to, however long the database is away."""
+        home = self._home
+        trace_id = await watcher.filed(self._gateway, tenant_id=home.tenant_id, user_id=home.user_id)
+        while True:
+            try:
+                async with self._gateway.database.tenant(home.tenant_id) as connection:
+                    await self._written(connection, outcome, watcher, trace_id)
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(TRY_AGAIN)
+
+    async def _written(
+        self, connection: AsyncConnection, outcome: Outcome, watcher: Watcher, trace_id: UUID | None
+    ) -> None:
+        arrived = replace(self._call.arrival, station=watcher.station_id, subaddress=watcher.subaddress)
+        entries = self._call.lists.entries(arrived.caller)
+        screened = after_receiving(arrived, rules=self._call.policy.junk, entries=entries, at=self._call.began)
+        values = {
+            "cause": outcome.reason.code,
+            "cause_text": outcome.reason.text,
+            "remote_id": outcome.remote_id,
+            "rate": outcome.modulation.bps if outcome.modulation else None,
+            "modulation": outcome.modulation.family.value if outcome.modulation else None,
+            "ecm": outcome.ecm if outcome.modulation else None,
+            "seconds": round(outcome.seconds, 3),
+            "connected_at": watcher.connected_at,
+            "trace_id": trace_id,
+        }
+        mark = f"junk: {screened.rule}" if screened.screening is Screening.MARK else ""
+        await end_incoming(connection, self.attempt_id, whole=outcome.complete, mark=mark, **values)
+
+
+async def end_incoming(
+    connection: AsyncConnection, attempt_id: UUID, *, whole: bool, mark: str = "", **values: Any
+) -> None:
+    """End the attempt of an incoming call, if it is still live, and its fax with it."""
+    live = (attempts.c.id == attempt_id) & (attempts.c.state == "live")
+    ended = update(attempts).where(live).values(state="ended", lease_until=None, ended_at=datetime.now(UTC), **values)
+    attempt = (await connection.execute(ended.returning(attempts))).mappings().one_or_none()
+    if attempt is None:
+        return
+    locked = select(faxes).where(faxes.c.id == attempt["fax_id"]).with_for_update()
+    fax = (await connection.execute(locked)).mappings().one()
+    cause, text = attempt["cause"], attempt["cause_text"]
+    state, event = _verdict(fax["pages_done"], whole=whole)
+    data: dict[str, Any] = {"pages": fax["pages_done"]} | ({"mark": mark} if mark else {})
+    if cause:
+        data["reason"] = {"code": cause, "text": text}
+    columns = {"pages": fax["pages_done"], "reason_code": cause, "reason_text": text, "mark": mark}
+    await connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(pages=fax["pages_done"]))
+    await change(connection, fax["id"], to=state, event=event, data=data, **columns)
+
+
+def _verdict(pages_done: int, *, whole: bool) -> tuple[State, EventType]:
+    if not pages_done:
+        return State.FAILED, EventType.FAILED
+    if whole:
+        return State.RECEIVED, EventType.RECEIVED
+    return State.PARTIALLY_RECEIVED, EventType.PARTIALLY_RECEIVED
+
+
+INTERRUPTED_TEXT = "the gateway was stopped in the middle of the call"
+
+
+async def end_interrupted(connection: AsyncConnection, attempt_id: UUID) -> None:
+    """End an incoming call whose node died: what was received before is kept."""
+    await end_incoming(connection, attempt_id, whole=False, cause=INTERRUPTED, cause_text=INTERRUPTED_TEXT)
+
+
+class _Rung:
+    """A line on which a call rings already: the engine's wait for one is over at once."""
+
+    def __init__(self, line: FaxLine, ringing: Ringing) -> None:
+        self._line = line
+        self._ringing: Ringing | None = ringing
+
+    @property
+    def clock(self) -> LineClock:
+        """The line's own."""
+        return self._line.clock
+
+    async def perform(self, action: LineAction) -> LineEvent:
+        """Have it done by the line, but for the wait."""
+        if isinstance(action, AwaitCall) and self._ringing is not None:
+            ringing, self._ringing = self._ringing, None
+            return ringing
+        return await self._line.perform(action)

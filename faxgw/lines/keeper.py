@@ -1,0 +1,142 @@
+"""Keeps one telephone line: opens it, answers its calls, makes those that it is given, opens it again when it dies."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from drivers.registry import Line, open_line
+from faxgw.config import LineSettings
+from faxgw.rules.routing import Health, LineState
+from t30.line import AwaitCall, LineError, Ringing
+
+log = structlog.get_logger(__name__)
+
+REOPENED_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between attempts to open a line that is not to be had; the last one for ever."""
+RINGS_FOR = 5.0
+"""Seconds to look away from a call that is not to be answered."""
+
+
+class Job(Protocol):
+    """A call to make."""
+
+    async def make(self, line: Line, settings: LineSettings) -> bool:
+        """Make the call, and return whether the line did its part; the outcome is the job's own business."""
+        ...
+
+    async def give_back(self) -> None:
+        """Let somebody else make it: this line cannot now."""
+        ...
+
+
+Answer = Callable[[Line, LineSettings, Ringing], Awaitable[bool]]
+"""Takes a call that rings, and returns whether the line did its part."""
+
+
+class Keeper:
+    """One line, from the start of the service to its end.
+
+    Attributes:
+        state: ``down``, ``idle`` or ``busy``.
+        fault: why it is down.
+    """
+
+    def __init__(self, settings: LineSettings, *, node: str, changed: Callable[[], None]) -> None:
+        self.settings = settings
+        self.state = "down"
+        self.fault = "not opened yet"
+        self.health = Health()
+        self._node = node
+        self._changed = changed
+        self._job: asyncio.Future[Job] | None = None
+
+    @property
+    def seen(self) -> LineState:
+        """The line as routing looks at it."""
+        return LineState(
+            name=self.settings.name,
+            sends=self.settings.sends,
+            idle=self.state == "idle",
+            up=self.state != "down",
+            health=self.health,
+            tenants=self.settings.tenants,
+            node=self._node,
+        )
+
+    def take(self, job: Job) -> bool:
+        """Give the line a call to make; false when it is not idle after all."""
+        if self._job is None or self._job.done():
+            return False
+        self._job.set_result(job)
+        self._set("busy")
+        return True
+
+    async def run(self, answer: Answer) -> None:
+        """Keep the line until cancelled."""
+        failures = 0
+        while True:
+            try:
+                line = await open_line(self.settings.url)
+            except LineError as fault:
+                self._set("down", str(fault))
+                await asyncio.sleep(REOPENED_AFTER[min(failures, len(REOPENED_AFTER) - 1)])
+                failures += 1
+                continue
+            try:
+                failures = 0 if await self._serve(line, answer) else failures
+            finally:
+                await line.close()
+
+    async def _serve(self, line: Line, answer: Answer) -> bool:
+        """Work on an open line until it dies; return whether it worked at all."""
+        worked = False
+        try:
+            while True:
+                job, ringing = await self._next(line)
+                self._set("busy")
+                if ringing is not None:
+                    if job is not None:
+                        await job.give_back()
+                    good = await answer(line, self.settings, ringing)
+                else:
+                    assert job is not None
+                    good = await job.make(line, self.settings)
+                now = datetime.now(UTC)
+                self.health = self.health.succeeded(now) if good else self.health.failed(now)
+                worked = worked or good
+                if not good:
+                    raise LineError("the line or its modem failed in the last call")
+        except LineError as fault:
+            log.warning("a line is down", line=self.settings.name, error=str(fault))
+            self._set("down", str(fault))
+        return worked
+
+    async def _next(self, line: Line) -> tuple[Job | None, Ringing | None]:
+        """Wait for a call to make or one that rings; both at once are possible."""
+        job_given = self._job = asyncio.get_running_loop().create_future()
+        ring = asyncio.ensure_future(self._ringing(line))
+        self._set("idle")
+        try:
+            await asyncio.wait([job_given, ring], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._job = None
+            ring.cancel()
+            await asyncio.wait([ring])
+        job = job_given.result() if job_given.done() else None
+        return job, None if ring.cancelled() else ring.result()
+
+    async def _ringing(self, line: Line) -> Ringing:
+        """Wait for a call that is to be answered. A line for sending is waited on, too: so it is seen to die."""
+        while True:
+            event = await line.perform(AwaitCall())
+            if isinstance(event, Ringing) and self.settings.receives:
+                return event
+            await asyncio.sleep(RINGS_FOR)
+
+    def _set(self, state: str, fault: str = "") -> None:
+        if (state, fault) != (self.state, self.fault):
+            self.state, self.fault = state, fault
+            self._changed()

@@ -1,0 +1,303 @@
+"""One outgoing call: the pages that are not confirmed yet, sent over a line, each confirmation written down at once."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from drivers.registry import Line
+from faxgw.archive.objects import StoreError
+from faxgw.calls import run_call
+from faxgw.config import LineSettings
+from faxgw.documents.coded import CodedPage
+from faxgw.documents.stored import StoredPages
+from faxgw.errors import RequestError
+from faxgw.faxes.changes import change, tell
+from faxgw.faxes.content import as_coded
+from faxgw.faxes.ending import CANCELED, INTERRUPTED, MISDIRECTED, Ending, end_attempt, known_of, unconfirmed
+from faxgw.faxes.policies import tenant_of
+from faxgw.faxes.sealed import open_spooled
+from faxgw.gateway import Gateway
+from faxgw.lines.watching import Watcher
+from faxgw.model import EventType, State
+from faxgw.rules.attempt import Adjustments
+from faxgw.rules.misdirect import suspicious
+from faxgw.store.database import DatabaseUnavailable
+from faxgw.store.tables import attempts, confirmations, faxes, pages
+from t30.calling import calling
+from t30.outcome import Direction, Outcome
+from t30.pages import NoteConfirmed
+from t30.session import Session
+
+log = structlog.get_logger(__name__)
+
+NOTED_WITHIN = 4.0
+"""Seconds to write a confirmation down: the receiver waits 6 s (T2) for what follows it."""
+TRY_AGAIN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A fax that this node has taken on, and the attempt that says so."""
+
+    fax: RowMapping
+    attempt: RowMapping
+    lease_ends: float
+    """By ``time.monotonic``: after that, the attempt may be another node's."""
+
+
+class OutgoingCall:
+    """Makes one call; whatever happens, the attempt is ended in the database, as soon as there is one.
+
+    Attributes:
+        claim: what this call is for.
+    """
+
+    def __init__(self, gateway: Gateway, claim: Claim) -> None:
+        self.claim = claim
+        self.attempt_id: UUID = claim.attempt["id"]
+        self._gateway = gateway
+        self._task: asyncio.Task[Any] | None = None
+        self._why = INTERRUPTED
+        self._text = ""
+
+    async def make(self, line: Line, settings: LineSettings) -> bool:
+        """Make the call on this line; return whether the line did its part."""
+        self._task = asyncio.current_task()
+        log_ = log.bind(fax=str(self.claim.fax["id"]), line=settings.name)
+        log_.info("call begins")
+        self._gateway.calls.add(self)
+        try:
+            ending = await self._ending(line, settings)
+            log_.info("call ended", cause=ending.cause, rate=ending.rate, seconds=ending.seconds)
+            await self._end(ending)
+        finally:
+            self._gateway.calls.discard(self)
+        return not ending.cause.startswith("line.") or ending.cause == "line.dropped"
+
+    async def give_back(self) -> None:
+        """Have it made by somebody else: this line rings, or is gone."""
+        await self._end(Ending("line.taken", "the line was taken by an incoming call"))
+
+    def hang_up(self, text: str, *, why: str = INTERRUPTED) -> None:
+        """End the call: ``why`` is what its attempt ends with."""
+        if self._task is not None and not self._text:
+            self._why, self._text = why, text
+            self._task.cancel(text)
+
+    async def _ending(self, line: Line, settings: LineSettings) -> Ending:
+        """Run the call and say what it came to."""
+        fax = self.claim.fax
+        if time.monotonic() > self.claim.lease_ends:
+            return Ending(INTERRUPTED, "the lease had run out before the call began")
+        try:
+            source = await self._source()
+            await source.prepare()
+        except RequestError as mistake:
+            return Ending(mistake.code, mistake.reason)
+        except (DatabaseUnavailable, StoreError) as trouble:
+            return Ending("storage.failed", f"the pages could not be read: {trouble}")
+        request = fax["request"]
+        adjusted = Adjustments.model_validate(self.claim.attempt["adjustments"]).adjusted(settings.station())
+        station = replace(
+            adjusted.limited_to(line.sends),
+            ident=fax["from_number"] or settings.ident,
+            subaddress=request.get("subaddress", ""),
+            password=request.get("password", ""),
+        )
+        watcher = Watcher(direction=Direction.OUT, scheme=settings.scheme, station=station)
+        limit = asyncio.get_running_loop().call_later(
+            line.clock.real(self._gateway.config.dispatch.max_call),
+            partial(self.hang_up, "the call lasted longer than a call may", why="call.timeout"),
+        )
+        try:
+            outcome = await run_call(Session(calling(station, fax["to_number"])), line, source, watcher.observers)
+        finally:
+            limit.cancel()
+            await source.close()
+        watcher.over(outcome)
+        return await self._as_ending(outcome, watcher)
+
+    async def _source(self) -> "OutgoingPages":
+        gateway, fax = self._gateway, self.claim.fax
+        async with gateway.database.tenant(fax["tenant_id"]) as connection:
+            indexes = await unconfirmed(connection, fax)
+            rows = await connection.execute(
+                select(pages).where(pages.c.page_set_id == fax["page_set_id"]).order_by(pages.c.index)
+            )
+            known = list(rows.mappings())
+        return OutgoingPages(gateway, self.claim, known, indexes)
+
+    async def _as_ending(self, outcome: Outcome, watcher: Watcher) -> Ending:
+        reason = outcome.reason
+        cause, text = reason.code, reason.text
+        if cause == CANCELED:
+            cause = self._why
+        return Ending(
+            cause=cause,
+            text=text,
+            remote_id=outcome.remote_id,
+            rate=outcome.modulation.bps if outcome.modulation else None,
+            modulation=outcome.modulation.family.value if outcome.modulation else None,
+            ecm=outcome.ecm if outcome.modulation else None,
+            seconds=round(outcome.seconds, 3),
+            connected_at=watcher.connected_at,
+            trace_id=await watcher.filed(
+                self._gateway, tenant_id=self.claim.fax["tenant_id"], user_id=self.claim.fax["user_id"]
+            ),
+        )
+
+    async def _end(self, ending: Ending) -> None:
+        """Write down what the call came to, however long the database is away."""
+        ended = asyncio.ensure_future(self._written(ending))
+        while not ended.done():
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                if ended.cancelled():
+                    raise
+                # The service is ending: the outcome is still written, unless the database is away for long.
+                await asyncio.wait([ended], timeout=5.0)
+                ended.cancel()
+                raise
+
+    async def _written(self, ending: Ending) -> None:
+        while True:
+            try:
+                async with self._gateway.database.tenant(self.claim.fax["tenant_id"]) as connection:
+                    if not await end_attempt(connection, self.attempt_id, ending):
+                        log.warning("an attempt was ended by another node", attempt=str(self.attempt_id))
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(TRY_AGAIN)
+
+
+class OutgoingPages:
+    """The page source of one call: only unconfirmed pages, for the right machine, each confirmation durable at once."""
+
+    def __init__(self, gateway: Gateway, claim: Claim, known: Sequence[RowMapping], indexes: Sequence[int]) -> None:
+        self._gateway = gateway
+        self._claim = claim
+        self._known = known
+        self._indexes = indexes
+        self._writing: list[asyncio.Future[None]] = []
+        self._stored = StoredPages(
+            self._page, indexes, gateway.call_renderers, admit=self._admit, confirmed=self._confirmed
+        )
+        self.perform = self._stored.perform
+
+    async def prepare(self) -> None:
+        """Open and code the first page, before dialling.
+
+        Raises:
+            RequestError: if there is nothing to send, or it cannot be opened.
+        """
+        if not self._indexes:
+            raise RequestError("fax.nothing_left", "every page was confirmed before")
+        await self._stored.prepare()
+
+    async def close(self) -> None:
+        """Forget the pages, once every confirmation is written down."""
+        await self._stored.close()
+        if self._writing:
+            await asyncio.wait(self._writing)
+
+    async def _page(self, index: int) -> CodedPage:
+        row = self._known[index]
+        async with self._gateway.database.tenant(row["tenant_id"]) as connection:
+            octets = await open_spooled(
+                connection,
+                self._gateway.objects,
+                self._gateway.spool,
+                tenant_id=row["tenant_id"],
+                object_id=row["object_id"],
+                kind="page",
+            )
+        return as_coded(row, octets)
+
+    async def _admit(self, receiver: str) -> None:
+        """Give pages to a machine that has answered at this number before, or to any where policy does not mind."""
+        fax = self._claim.fax
+        async with self._gateway.database.tenant(fax["tenant_id"]) as connection:
+            policy = (await tenant_of(connection, fax["tenant_id"])).policy
+            if policy.misdirect != "off" and not fax["plan"].get("trusted"):
+                _, known = await known_of(connection, fax["tenant_id"], fax["to_number"])
+                if suspicious(known, receiver, dialled=fax["to_number"]):
+                    await self._suspect(connection, receiver, hold=policy.misdirect == "hold")
+            await self._sending(connection, receiver)
+
+    async def _suspect(self, connection: AsyncConnection, receiver: str, *, hold: bool) -> None:
+        text = f"{receiver or 'a machine without a name'} answered, which never did at this number before"
+        if hold:
+            raise RequestError(MISDIRECTED, text)
+        marked = update(faxes).where(faxes.c.id == self._claim.fax["id"]).values(mark=text)
+        await connection.execute(marked)
+
+    async def _sending(self, connection: AsyncConnection, receiver: str) -> None:
+        data = {"remote_id": receiver, "page": self._indexes[0] + 1, "pages": len(self._known)}
+        await change(
+            connection,
+            self._claim.fax["id"],
+            to=State.SENDING,
+            event=EventType.SENDING,
+            data=data,
+            remote_id=receiver,
+        )
+
+    async def _confirmed(self, index: int, note: NoteConfirmed, sha256: bytes) -> None:
+        """Write a confirmation down.
+
+        Raises:
+            RequestError: ``storage.failed``, if that takes too long: the call ends, and says goodbye.
+        """
+        writing = asyncio.ensure_future(self._written(index, note, sha256))
+        self._writing.append(writing)
+        done, _ = await asyncio.wait([writing], timeout=NOTED_WITHIN)
+        if not done:
+            raise RequestError("storage.failed", "a confirmation could not be written down: the database is away")
+        writing.result()
+
+    async def _written(self, index: int, note: NoteConfirmed, sha256: bytes) -> None:
+        """Write it, however long the database is away: a page that was confirmed must not be sent again."""
+        fax, claim = self._claim.fax, self._claim
+        row = {
+            "tenant_id": fax["tenant_id"],
+            "fax_id": fax["id"],
+            "index": index,
+            "attempt_id": claim.attempt["id"],
+            "sha256": sha256,
+            "width": note.format.width.name,
+            "resolution": note.format.resolution.name,
+            "coding": note.format.coding.name,
+            "rows": note.rows,
+            "octets": note.octets,
+            "seconds": note.seconds,
+        }
+        while True:
+            try:
+                async with self._gateway.database.tenant(fax["tenant_id"]) as connection:
+                    await _note_down(connection, claim, row, len(self._known))
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(TRY_AGAIN)
+
+
+async def _note_down(connection: AsyncConnection, claim: Claim, row: dict[str, Any], page_count: int) -> None:
+    """Write a confirmation once; if the database went away in the middle of it, it may be there already."""
+    new = upsert(confirmations).values(row).on_conflict_do_nothing().returning(confirmations.c.index)
+    if (await connection.execute(new)).scalar_one_or_none() is None:
+        return
+    own = (attempts.c.id == claim.attempt["id"]) & (attempts.c.token == claim.attempt["token"])
+    await connection.execute(update(attempts).where(own).values(pages=attempts.c.pages + 1))
+    done = update(faxes).where(faxes.c.id == claim.fax["id"]).values(pages_done=faxes.c.pages_done + 1)
+    count = (await connection.execute(done.returning(faxes.c.pages_done))).scalar_one()
+    data = {"page": row["index"] + 1, "pages": page_count, "pages_done": count, "seconds": round(row["seconds"], 1)}
+    await tell(connection, claim.fax["tenant_id"], claim.fax["id"], EventType.PAGE_SENT, data)

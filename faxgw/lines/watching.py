@@ -1,0 +1,85 @@
+"""Watches one call: when it was connected, whom its pages are for, and its trace, which is sealed when it is over."""
+
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from faxgw.archive.objects import StoreError
+from faxgw.calls import Observer
+from faxgw.faxes.sealed import write_down
+from faxgw.gateway import Gateway
+from faxgw.keys.wraps import PublicKey
+from faxgw.store.database import DatabaseUnavailable
+from faxgw.store.tables import users
+from faxgw.trace.record import Recorder
+from t30.capabilities import Station
+from t30.fcf import Fcf
+from t30.frame import Frame
+from t30.identity import decoded
+from t30.line import Action, Connected, Event, FrameReceived, LineError
+from t30.outcome import CallEnded, Direction, Outcome
+
+log = structlog.get_logger(__name__)
+
+
+class Watcher:
+    """An observer of one call.
+
+    Attributes:
+        connected_at: when fax machines were talking to each other, if they ever were.
+        subaddress: what the sender asked for (SUB), if it did.
+        station_id: what the sender calls itself (TSI), if it did.
+    """
+
+    def __init__(self, *, direction: Direction, scheme: str, station: Station) -> None:
+        self.connected_at: datetime | None = None
+        self.subaddress = ""
+        self.station_id = ""
+        self._text = io.StringIO()
+        self._recorder = Recorder(self._text, direction=direction, line=scheme, station=station)
+
+    @property
+    def observers(self) -> Sequence[Observer]:
+        """Whoever is to be told of the call."""
+        return (self, self._recorder)
+
+    def action(self, action: Action) -> None:
+        """Nothing that the engine asks for is of interest here."""
+
+    def event(self, event: Event) -> None:
+        """Take note of the connection, and of what the sender says of itself."""
+        match event:
+            case Connected():
+                self.connected_at = datetime.now(UTC)
+            case FrameReceived(octets, good=True):
+                self._heard(octets)
+
+    def thrown(self, error: LineError | CallEnded, at: float) -> None:
+        """How a call ends is in its outcome."""
+
+    def over(self, outcome: Outcome) -> None:
+        """Write the outcome into the trace."""
+        self._recorder.outcome(outcome)
+
+    async def filed(self, gateway: Gateway, *, tenant_id: UUID, user_id: UUID) -> UUID | None:
+        """Seal the trace to the fax's owner and return its object; None if it cannot be stored now."""
+        try:
+            stored = await gateway.objects.put(self._text.getvalue().encode(), tenant=tenant_id, kind="trace")
+            async with gateway.database.tenant(tenant_id) as connection:
+                key = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).scalar_one()
+                await write_down(connection, [stored], owner=PublicKey.from_octets(key), spool=None)
+        except (DatabaseUnavailable, StoreError) as trouble:
+            log.warning("a trace could not be kept", error=str(trouble))
+            return None
+        return stored.id
+
+    def _heard(self, octets: bytes) -> None:
+        frame = Frame.parse(octets)
+        if frame is not None and frame.fcf is Fcf.SUB:
+            self.subaddress = decoded(frame.fif)
+        elif frame is not None and frame.fcf is Fcf.TSI:
+            self.station_id = decoded(frame.fif)

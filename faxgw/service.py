@@ -1,0 +1,248 @@
+"""``faxgw serve``: everything started in its order, run side by side in one loop, and stopped politely."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import func, select
+
+from faxgw import metrics
+from faxgw.archive.objects import open_store
+from faxgw.archive.sealed import SealedStore
+from faxgw.config import Config
+from faxgw.documents.pool import RendererPool
+from faxgw.documents.receiver import Receiver
+from faxgw.documents.renderer import WorkerLimits
+from faxgw.faxes.drawing import run_drawer
+from faxgw.gateway import Gateway
+from faxgw.health import Health, NotReady
+from faxgw.keys.spool import SpoolKeys, SpoolUnavailable
+from faxgw.keys.tokens import ServerKeys
+from faxgw.lines.board import Board
+from faxgw.lines.dispatcher import recover, run_dispatcher, run_ears, run_leases
+from faxgw.lines.incoming import answer
+from faxgw.model import State
+from faxgw.private import private_listener
+from faxgw.store.database import Database, DatabaseUnavailable
+from faxgw.store.migrating import migrate
+from faxgw.store.roles import Urls
+from faxgw.store.server import PrivateServer
+from faxgw.store.tables import faxes, wraps
+from faxgw.tls import ServerTls
+
+log = structlog.get_logger(__name__)
+
+GOODBYE_WITHIN = 10.0
+"""Seconds that calls have to say goodbye when the service stops."""
+
+
+@asynccontextmanager
+async def database_of(config: Config) -> AsyncGenerator[tuple[Urls, PrivateServer | None]]:
+    """Give the database's URLs; where there are none in the configuration, a private PostgreSQL runs meanwhile.
+
+    Raises:
+        RequestError: ``database.*``, with the way out.
+    """
+    settings = config.database
+    if settings.url and settings.owner_url and settings.dispatcher_url:
+        given = (settings.owner_url, settings.url, settings.dispatcher_url)
+        yield Urls(*(each.get_secret_value() for each in given)), None
+        return
+    async with PrivateServer(config.data_dir / "postgres") as server:
+        yield server.urls, server
+
+
+async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
+    """Run the service until ``stop`` is set; ``ready`` is called once requests are answered.
+
+    Raises:
+        RequestError: if something that it needs is not there, with the way out.
+    """
+    async with AsyncExitStack() as stack:
+        urls, server = await stack.enter_async_context(database_of(config))
+        await migrate(urls.owner)
+        gateway = await _gateway(config, urls, stack)
+        interrupted = await recover(gateway)
+        if interrupted:
+            log.warning("calls were interrupted when this node stopped", calls=interrupted)
+        await _check_spool(gateway)
+        health = Health()
+        _register(health, gateway, server)
+        await stack.enter_async_context(private_listener(config.private, health))
+        await _run(gateway, ready=ready, stop=stop)
+
+
+async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
+    # These take their time to import, and nothing before needed them.
+    from faxgw.api.server import serve_api  # noqa: PLC0415
+    from faxgw.tasks.service import run_worker  # noqa: PLC0415
+
+    tls = ServerTls(gateway.config.api, gateway.config.data_dir)
+    works: list[Callable[[], Awaitable[object]]] = [
+        partial(gateway.board.run, partial(answer, gateway)),
+        partial(gateway.board.show, gateway.database),
+        partial(run_dispatcher, gateway),
+        partial(run_leases, gateway),
+        partial(run_ears, gateway),
+        partial(run_drawer, gateway),
+        partial(run_worker, gateway),
+        partial(_count, gateway),
+        metrics.sample_loop_lag,
+        tls.watch,
+        _load_codec,
+    ]
+    async with serve_api(gateway, tls), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_named(work)) for work in works]
+        ready(gateway)
+        await stop.wait()
+        await _say_goodbye(gateway)
+        for task in tasks:
+            task.cancel()
+
+
+async def _named(work: Callable[[], Awaitable[object]]) -> None:
+    await work()
+
+
+async def _say_goodbye(gateway: Gateway) -> None:
+    """End the calls on the lines, and let what they came to be written down."""
+    for call in list(gateway.calls):
+        call.hang_up("the gateway is being stopped")
+    try:
+        async with asyncio.timeout(GOODBYE_WITHIN):
+            while gateway.calls:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        log.warning("calls did not end in time", calls=len(gateway.calls))
+
+
+async def _gateway(config: Config, urls: Urls, stack: AsyncExitStack) -> Gateway:
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(urls, pool=config.database.pool)
+    stack.push_async_callback(database.close)
+    options = {name: value.get_secret_value() for name, value in config.objects.options.items()}
+    store = open_store(config.objects.url or config.data_dir / "objects", options=options)
+    limits = WorkerLimits(seconds=config.rendering.seconds, memory=config.rendering.memory)
+    renderers = RendererPool(config.rendering.workers, limits)
+    call_renderers = RendererPool(1, limits)
+    for pool in (renderers, call_renderers):
+        stack.push_async_callback(pool.close)
+    node, call_bell = _node_id(config.data_dir), asyncio.Event()
+    gateway = Gateway(
+        config=config,
+        node=node,
+        database=database,
+        objects=SealedStore(store),
+        spool=SpoolKeys(config.spool_keys),
+        server_keys=ServerKeys(config.server_keys),
+        renderers=renderers,
+        call_renderers=call_renderers,
+        board=Board(config.lines, node=node, bell=call_bell),
+        call_bell=call_bell,
+    )
+    gateway.not_receiving = partial(_not_receiving, gateway)
+    return gateway
+
+
+def _node_id(data_dir: Path) -> str:
+    """Return this node's id: made on the first start and kept, so that a restarted node knows its own leases."""
+    path = data_dir / "node"
+    if not path.exists():
+        new = path.with_suffix(".new")
+        new.write_text(uuid4().hex + "\n")
+        new.replace(path)
+    return path.read_text().strip()
+
+
+async def _load_codec() -> None:
+    """Load the codec, which takes a second the first time, before a call needs it."""
+    await Receiver(_nowhere).prepare()
+
+
+async def _nowhere(index: int, page: object) -> None:
+    """Store nothing: no page comes here."""
+
+
+async def _check_spool(gateway: Gateway) -> None:
+    """Refuse to start without the keys of what waits to be sent.
+
+    Raises:
+        RequestError: ``keys.spool_missing``.
+    """
+    async with gateway.database.dispatcher() as connection:
+        epochs = (await connection.execute(select(wraps.c.key_id).where(wraps.c.kind == "spool").distinct())).scalars()
+        gateway.spool.require(list(epochs))
+
+
+# ------------------------------------------------------------------------------------------------------------- health
+
+
+def _register(health: Health, gateway: Gateway, server: PrivateServer | None) -> None:
+    async def database() -> str:
+        fault = (server.fault if server else None) or await gateway.database.fault()
+        if fault:
+            raise NotReady(f"The database cannot be used: {fault}")
+        return "The database answers."
+
+    async def lines() -> str:
+        states = gateway.board.states()
+        down = [keeper for keeper in gateway.board.keepers.values() if keeper.state == "down"]
+        if states and len(down) == len(states):
+            faults = "; ".join(f"{each.settings.name}: {each.fault}" for each in down)
+            raise NotReady(f"No line can be used: {faults}")
+        return f"{len(states) - len(down)} of {len(states)} lines can be used."
+
+    async def disk() -> str:
+        if fault := await asyncio.to_thread(disk_fault, gateway.config):
+            raise NotReady(fault)
+        return "There is room for more faxes."
+
+    async def spool() -> str:
+        try:
+            gateway.spool.current()
+        except SpoolUnavailable as fault:
+            raise NotReady(str(fault)) from fault
+        return "The spool keys can be used."
+
+    health.register("database", database)
+    health.register("lines", lines)
+    health.register("disk", disk)
+    health.register("spool_keys", spool)
+
+
+def disk_fault(config: Config) -> str | None:
+    """Return why nothing new should be taken for want of space, if so."""
+    usage = shutil.disk_usage(config.data_dir)
+    keep = config.storage.keep_free(usage.total)
+    if usage.free < keep:
+        free, wanted = usage.free >> 20, keep >> 20
+        return f"The disk of the data directory has {free} MiB left, and {wanted} MiB are kept free: make room."
+    return None
+
+
+async def _not_receiving(gateway: Gateway) -> str | None:
+    """Say why no call should be answered now: a page that cannot be made durable could not be confirmed."""
+    return await asyncio.to_thread(disk_fault, gateway.config) or await gateway.database.fault()
+
+
+async def _count(gateway: Gateway) -> None:
+    """Keep the metrics of lines and queues true."""
+    while True:
+        for name in ("idle", "busy", "down"):
+            metrics.LINES.labels(name).set(sum(each.state == name for each in gateway.board.keepers.values()))
+        try:
+            async with gateway.database.dispatcher() as connection:
+                waiting = faxes.c.finished_at.is_(None)
+                counted = select(faxes.c.state, func.count()).where(waiting).group_by(faxes.c.state)
+                found = {row.state: row.count for row in await connection.execute(counted)}
+            for state in State:
+                if not state.final:
+                    metrics.QUEUE.labels(state.value).set(found.get(state.value, 0))
+        except DatabaseUnavailable:
+            log.debug("queues were not counted: the database is away")
+        await asyncio.sleep(15.0)
