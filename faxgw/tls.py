@@ -48,7 +48,7 @@ class ServerTls:
         self._own = settings.certificate is None
         folder = data_dir / "tls"
         self.certificate = settings.certificate or folder / "cert.pem"
-        self.key = settings.key or folder / "key.pem"
+        self.key = settings.certificate_key or folder / "key.pem"
         self._renew_if_own()
         self.context = _context(settings)
         self._loaded = self._stamp()

@@ -22,8 +22,22 @@ COMMANDS = {
     "trace": "faxgw.cli.trace:app",
     "replay": "faxgw.cli.replay:app",
     "open": "faxgw.cli.open:app",
+    "config": "faxgw.cli.config:app",
 }
-"""Command name to the Typer application that is it; help texts come from there."""
+"""Command name to the Typer application that is it."""
+
+SUMMARIES = {
+    "demo": "Send a PDF over two simulated modems, to see that all works.",
+    "send": "Convert documents, call a number and send them as one fax.",
+    "receive": "Wait for one call, answer it, and store the fax.",
+    "codec": "Code an image as raw T.4 or T.6 octets, or decode them.",
+    "simulate": "Simulated modems, on a simulated telephone line.",
+    "trace": "Explain a recorded call, in words or as a ladder diagram.",
+    "replay": "Run the engine over a recorded call once more.",
+    "open": "Open an exported sealed object with your own secret.",
+    "config": "Check the configuration of the service, or print a sample.",
+}
+"""What the list of commands says of each; asking the commands themselves would load all that they need."""
 
 
 class _Commands(TyperGroup):
@@ -32,6 +46,11 @@ class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """Name every command, in the table's order."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """Import the command's module and hand it over."""

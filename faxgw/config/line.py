@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from drivers.registry import LineUrl
 from t30.capabilities import Station
@@ -29,7 +29,7 @@ def _identity(text: str) -> str:
 
 
 class LineSettings(BaseModel):
-    """One telephone line."""
+    """A telephone line; there may be any number of these tables. With none, there is one line, sim:15550199."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -53,6 +53,10 @@ class LineSettings(BaseModel):
     """The fastest rate to use, in bit/s."""
     coding: Annotated[frozenset[Literal["mh", "mr", "mmr"]], Field(min_length=1)] = frozenset({"mh", "mr", "mmr"})
     """The page codings to use; mh cannot be left out, since every fax machine must have it."""
+
+    @field_serializer("tenants", "modems", "coding")
+    def _in_order(self, several: frozenset[str]) -> list[str]:
+        return sorted(several)
 
     @model_validator(mode="after")
     def _has_mh(self) -> Self:

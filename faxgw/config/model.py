@@ -32,9 +32,11 @@ def _size(least: int, most: int) -> Any:
 
 OBJECT_STORES = ("s3://", "gs://", "az://", "file:///")
 
-PostgresUrl = Annotated[
-    SecretStr, AfterValidator(_postgresql), Field(examples=["postgresql://faxgw:secret@db.example/faxgw"])
-]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
+
+
+def _role(name: str) -> Any:
+    return Field(examples=[f"postgresql://{name}:PASSWORD@db.example/faxgw?sslmode=verify-full"])
 
 
 class _Settings(BaseModel):
@@ -44,11 +46,11 @@ class _Settings(BaseModel):
 class DatabaseSettings(_Settings):
     """The PostgreSQL (15 or newer) to use: all three URLs, or none for a private one under the data directory."""
 
-    url: PostgresUrl | None = None
+    url: Annotated[PostgresUrl | None, _role("faxgw_app")] = None
     """As the role that serves requests; row-level security must bind it."""
-    owner_url: PostgresUrl | None = None
+    owner_url: Annotated[PostgresUrl | None, _role("faxgw_owner")] = None
     """As the role that owns the tables and migrates them."""
-    dispatcher_url: PostgresUrl | None = None
+    dispatcher_url: Annotated[PostgresUrl | None, _role("faxgw_dispatcher")] = None
     """As the role that claims calls for every tenant (BYPASSRLS)."""
     pool: Annotated[int, Field(ge=2, le=200)] = 10
     """The most connections that this node opens for each of these roles."""
@@ -85,7 +87,7 @@ class ApiSettings(_Settings):
     """The oldest TLS version to accept. With 1.2, only AEAD ciphers with forward secrecy are."""
     certificate: Annotated[Path | None, Field(examples=["/etc/faxgw/cert.pem"])] = None
     """Certificate chain in PEM; if not given, one is made for this machine on the first start."""
-    key: Annotated[Path | None, Field(examples=["/etc/faxgw/key.pem"])] = None
+    certificate_key: Annotated[Path | None, Field(examples=["/etc/faxgw/key.pem"])] = None
     """The certificate's private key in PEM, not encrypted; given if and only if the certificate is."""
     allowed: Annotated[tuple[IPvAnyNetwork, ...], Field(examples=[["10.0.0.0/8", "2001:db8::/32"]])] = ()
     """Networks whose machines may connect; any, if none is named."""
@@ -98,8 +100,8 @@ class ApiSettings(_Settings):
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key belong together: give both or none")
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise ValueError("certificate and certificate_key belong together: give both or none")
         return self
 
 
@@ -170,7 +172,7 @@ class TaskSettings(_Settings):
 class StorageSettings(_Settings):
     """What is kept, and the disk under the data directory."""
 
-    reserve: Annotated[ByteSize, _size(MIB, 1024 * GIB)] | None = None
+    reserve: Annotated[Annotated[ByteSize, _size(MIB, 1024 * GIB)] | None, Field(examples=["512MiB"])] = None
     """Free space under which nothing new is taken; if not given, a twentieth of the disk, 4 MiB to 1 GiB."""
     keep_events_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long the single steps of a finished fax are kept, in days."""
@@ -211,14 +213,16 @@ def _node() -> str:
 class Config(_Settings):
     """The configuration of one node. ``Config()`` is a working service with a simulated line."""
 
-    data_dir: Annotated[Path, AfterValidator(_whole_path)] = Field(default_factory=_data_dir)
+    data_dir: Annotated[Path, AfterValidator(_whole_path)] = Field(default_factory=_data_dir, examples=["/srv/faxgw"])
     """Where everything is stored but the spool keys; if not given, /var/lib/faxgw for root, else
     ~/.local/share/faxgw."""
-    spool_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(default_factory=_beside)
+    spool_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(
+        default_factory=_beside, examples=["/srv/faxgw.spool_keys"]
+    )
     """Where the keys to faxes under way lie: outside the data directory, never in a backup; if not given,
     beside the data directory with ".spool_keys" after its name."""
     server_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(
-        default_factory=lambda values: values["data_dir"] / "server_keys"
+        default_factory=lambda values: values["data_dir"] / "server_keys", examples=["/srv/faxgw/server_keys"]
     )
     """Where the keys lie that API keys and webhooks are checked with: the same files on every node of a database,
     and in its backups; if not given, "server_keys" in the data directory."""

@@ -13,10 +13,17 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from faxgw.config.model import Config
+from faxgw.config.names import PREFIX, settings
 from faxgw.errors import RequestError
 
-PREFIX = "FAXGW_"
 FILE_VARIABLE = "FAXGW_CONFIG"
+OTHERS = {
+    FILE_VARIABLE: "the configuration file",
+    "FAXGW_SERVER": "the gateway that submit, list, watch and cancel talk to",
+    "FAXGW_API_KEY": "the key that they show",
+    "FAXGW_CA": "the certificate that they trust",
+}
+"""Variables that are no settings of the service: name to meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,10 @@ class _Environment(BaseSettings, Config):
 class _Variables(EnvSettingsSource):
     """Lists and tables are JSON; what is not JSON goes on as it is, and the model says what it should be."""
 
+    def __init__(self) -> None:
+        super().__init__(_Environment)
+        self.env_vars = {name: value for name, value in self.env_vars.items() if name.upper() not in OTHERS}
+
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
             return super().decode_complex_value(field_name, field, value)
@@ -81,6 +92,17 @@ def load(file: Path | None = None, *, data_dir: Path | None = None) -> Config:
         raise ConfigError(tuple(_mistakes(error))) from None
 
 
+def strange_variables() -> list[Mistake]:
+    """Return the variables of the environment that look like settings and are none; nothing refuses them."""
+    known = {each.variable for each in settings()} | {f"{PREFIX}{name.upper()}" for name in Config.model_fields}
+    found = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and name not in OTHERS:
+            close = difflib.get_close_matches(name, known, n=1)
+            found.append(Mistake(name, "is no setting and does nothing", f"did you mean {close[0]}?" if close else ""))
+    return found
+
+
 def _from_file(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
@@ -91,7 +113,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def _from_environment() -> dict[str, Any]:
-    return _Variables(_Environment)()
+    return _Variables()()
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_a_given_certificate_is_used_taken_up_when_it_changes_and_kept_while_the
 ) -> None:
     certificate, key = tmp_path / "given.pem", tmp_path / "given.key"
     make_certificate(certificate, key)
-    tls = ServerTls(ApiSettings(certificate=certificate, key=key), tmp_path / "data")
+    tls = ServerTls(ApiSettings(certificate=certificate, certificate_key=key), tmp_path / "data")
     assert not (tmp_path / "data").exists()
     assert not tls.refresh()
     first = tmp_path / "first.pem"
@@ -172,4 +172,4 @@ def test_a_given_key_that_cannot_be_used_is_said_so(tmp_path: Path, content: byt
     if content is not None:
         key.write_bytes(content)
     with pytest.raises(RequestError, match=r"given\.key"):
-        ServerTls(ApiSettings(certificate=certificate, key=key), tmp_path)
+        ServerTls(ApiSettings(certificate=certificate, certificate_key=key), tmp_path)
