@@ -105,7 +105,7 @@ TREATMENTS: dict[str, Treatment] = {
     "document.unreadable": _never("the document cannot be read"),
     "number.denied_by_policy": _never("the policy denies this number"),
     "number.invalid": _never("the number cannot be called"),
-    "policy.misdirect": _never("another machine than before answered"),
+    "policy.misdirect": Treatment("another machine than before answered", ours=True),
     "usage": _never("the line is not set up rightly"),
 }
 

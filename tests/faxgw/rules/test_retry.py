@@ -94,6 +94,11 @@ def test_faults_of_ours_use_up_no_dials_and_are_waited_out_longer_and_longer() -
     )
 
 
+def test_a_call_that_was_held_and_then_approved_uses_up_no_try() -> None:
+    held = Attempt("policy.misdirect", NOW, connected=True)
+    assert wait(held, held, held, TRAINING) == 60
+
+
 def test_a_fault_of_ours_takes_another_line_and_so_does_a_congested_one() -> None:
     for cause, other in (("line.unavailable", True), ("call.congestion", True), ("call.busy", False)):
         found = step(Attempt(cause, NOW))
