@@ -28,6 +28,8 @@ _KINDS = {
 }
 _EMERGENCY_EVERYWHERE = frozenset({"112", "911"})
 """Mobile networks and many exchanges connect these to the emergency service wherever they stand."""
+_LONGEST_EMERGENCY = 6
+"""Digits of the longest emergency number of any country; a country code has three at most."""
 
 _TYPED = re.compile(r"[\s(]*[+\uff0b]?[\d\s().\-/\u2010-\u2015]*")
 _SUBADDRESS = re.compile(r"(?P<number>[^=;]*)/T33S=(?P<subaddress>[0-9#]{1,20})", re.IGNORECASE)
@@ -161,6 +163,8 @@ def _is_emergency(number: str, region: str | None) -> bool:
     """Tell whether exactly these digits, dialled here or behind a country code, reach an emergency service."""
     if not number.startswith("+"):
         return number in _EMERGENCY_EVERYWHERE or _emergency_in(number, region)
+    if len(number) > len("+123") + _LONGEST_EMERGENCY:
+        return False
     try:
         parsed = phonenumbers.parse(number, None)
     except NumberParseException:
@@ -171,4 +175,6 @@ def _is_emergency(number: str, region: str | None) -> bool:
 
 
 def _emergency_in(digits: str, region: str | None) -> bool:
-    return region is not None and shortnumberinfo.is_emergency_number(digits, region)
+    if region is None or len(digits) > _LONGEST_EMERGENCY:
+        return False
+    return shortnumberinfo.is_emergency_number(digits, region)

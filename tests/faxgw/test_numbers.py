@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis.strategies import integers, sampled_from, text
+from phonenumbers import PhoneMetadata, country_code_for_region, shortnumberinfo
 
 from faxgw.errors import RequestError
 from faxgw.numbers import Kind, Numbering, caller_id, kind, masked, normalised, split_subaddress
@@ -95,6 +96,17 @@ def test_the_sandbox_takes_its_numbers_which_no_plan_knows_and_no_others() -> No
 def test_kinds_of_number_are_told_apart(number: str, region: str | None, expected: Kind) -> None:
     numbering = Numbering(region)
     assert kind(normalised(number, numbering), numbering) is expected
+
+
+@pytest.mark.parametrize("region", sorted(shortnumberinfo.SUPPORTED_SHORT_REGIONS))
+def test_every_emergency_number_that_is_known_is_told(region: str) -> None:
+    metadata = PhoneMetadata.short_metadata_for_region(region)
+    example = metadata.emergency.example_number if metadata and metadata.emergency else None
+    if example is not None:
+        assert kind(example, Numbering(region)) is Kind.EMERGENCY
+        country = country_code_for_region(region)
+        assert kind(f"+{country}{example}", Numbering()) is Kind.EMERGENCY
+        assert kind(normalised(example, Numbering(region)), Numbering(region)) is Kind.EMERGENCY
 
 
 def test_an_emergency_number_stays_one_even_where_it_is_entered_as_extra() -> None:
