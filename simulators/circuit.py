@@ -12,13 +12,13 @@ for good. A listener that starts late hears first that a carrier is on:
   ``CarrierOn.whole`` is false and its octets are not heard.
 """
 
-import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
 from random import Random
 
 from simulators.faults import Faults, Passage
+from simulators.pacing import Pace, Timer, Waiting
 from simulators.signals import (
     MISSABLE,
     TRAINING,
@@ -61,19 +61,27 @@ class Circuit:
         delay: seconds from one end to the other.
         slack: seconds by which a listener may be later than ``MISSABLE`` says. For clocks faster than real time, where
             a millisecond of the machine's scheduler is many of the line.
+        pace: what wakes those who wait; by default, the event loop's timers.
     """
 
-    def __init__(self, clock: LineClock, *, faults: Faults = NO_FAULTS, delay: float = 0.0, slack: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: LineClock,
+        *,
+        faults: Faults = NO_FAULTS,
+        delay: float = 0.0,
+        slack: float = 0.0,
+        pace: Pace | None = None,
+    ) -> None:
         self.clock = clock
+        self.pace = pace or Pace(clock)
         self.faults = faults
         self.signals = 0
         """How many signals were begun, by both ends."""
         self.caller, self.answerer = End("caller", self, slack), End("answerer", self, slack)
         for end, other in (self.ends, self.ends[::-1]):
             end._connect(other, delay=delay, random=Random(f"{faults.seed} {end.name}"))
-        self._drop: asyncio.TimerHandle | None = None
-        if faults.drop_at is not None:
-            self._drop = asyncio.get_running_loop().call_later(clock.real(faults.drop_at), self.drop)
+        self._drop = None if faults.drop_at is None else self.pace.later(faults.drop_at, self.drop)
 
     @property
     def ends(self) -> "tuple[End, End]":
@@ -104,14 +112,14 @@ class End:
         """Called once, when this end goes on hook."""
         self.on_heard: Callable[[Heard], None] | None = None
         """Called with everything that this end hears while it listens, when it is on the line."""
-        self._ear = _Ear(circuit.clock, slack, self._tap)
+        self._ear = _Ear(circuit.pace, slack, self._tap)
         self._sending: Passage | None = None
 
     def _connect(self, other: "End", *, delay: float, random: Random) -> None:
         self._random = random
         self._delay = delay
-        self._out = _Way(self.clock, other._ear.take)
-        self._back = _Way(self.clock, self._ear.take_echo)
+        self._out = _Way(self.circuit.pace, other._ear.take)
+        self._back = _Way(self.circuit.pace, self._ear.take_echo)
         self.opposite = other
 
     # ---------------------------------------------------------------------------------------------------- saying
@@ -215,11 +223,12 @@ class End:
 class _Way:
     """One direction of the line: hands over what was sent, in order, each thing after its own delay."""
 
-    def __init__(self, clock: LineClock, deliver: Callable[[Heard], None]) -> None:
-        self._clock = clock
+    def __init__(self, pace: Pace, deliver: Callable[[Heard], None]) -> None:
+        self._pace = pace
+        self._clock = pace.clock
         self._deliver = deliver
         self._coming: deque[tuple[float, Heard]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def send(self, thing: Heard, *, after: float) -> None:
         if after <= 0.0 and not self._coming:
@@ -237,8 +246,7 @@ class _Way:
     def _schedule(self) -> None:
         # One timer, for the first thing: the loop may run two timers of one instant in either order.
         if self._coming and self._timer is None:
-            wait = self._clock.real(max(0.0, self._coming[0][0] - self._clock.now()))
-            self._timer = asyncio.get_running_loop().call_later(wait, self._arrive)
+            self._timer = self._pace.later(self._coming[0][0] - self._clock.now(), self._arrive)
 
     def _arrive(self) -> None:
         self._timer = None
@@ -249,11 +257,12 @@ class _Way:
 class _Ear:
     """What an end hears of the line. The other side's carrier drowns the echo of one's own."""
 
-    def __init__(self, clock: LineClock, slack: float, tap: Callable[[Heard], None]) -> None:
+    def __init__(self, pace: Pace, slack: float, tap: Callable[[Heard], None]) -> None:
         self.heard: deque[Heard] = deque()
         self.present: Modulation | None = None
         self.gone = False
-        self._clock = clock
+        self._pace = pace
+        self._clock = pace.clock
         self._slack = slack
         self._tap = tap
         self._listening = False
@@ -261,8 +270,8 @@ class _Ear:
         self._started = False
         self._whole = False
         self._echoing = False
-        self._hearing: list[asyncio.Future[None]] = []
-        self._parting: list[asyncio.Future[None]] = []
+        self._hearing: list[Waiting] = []
+        self._parting: list[Waiting] = []
 
     def open(self) -> None:
         if self._listening:
@@ -281,17 +290,13 @@ class _Ear:
 
     async def wait(self, within: float, *, parting: bool = False) -> None:
         """Wait until something is heard, or with ``parting`` until the other side is gone, but not longer."""
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        timer = None if math.isinf(within) else loop.call_later(self._clock.real(max(0.0, within)), _wake, waiter)
+        waiting = Waiting(self._pace)
         waiters = self._parting if parting else self._hearing
-        waiters.append(waiter)
+        waiters.append(waiting)
         try:
-            await waiter
+            await waiting.woken(within)
         finally:
-            waiters.remove(waiter)
-            if timer:
-                timer.cancel()
+            waiters.remove(waiting)
 
     def take(self, thing: Heard) -> None:
         """Hear what the other side said."""
@@ -343,7 +348,6 @@ class _Ear:
             _wake(*self._hearing)
 
 
-def _wake(*waiters: asyncio.Future[None]) -> None:
+def _wake(*waiters: Waiting) -> None:
     for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
+        waiter.wake()

@@ -1,6 +1,6 @@
 """Fax machines that misbehave, as real ones were seen to do: each a habit of an otherwise faultless machine."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import TypeGuard
 
@@ -21,6 +21,7 @@ from t30.line import (
     SendFrames,
     Sent,
 )
+from t30.pages import JudgePage
 from t30.rates import Family, Modulation
 from t30.timers import NEXT_FRAME, T4, TURNAROUND
 
@@ -250,6 +251,30 @@ class RefusesFamily(Habit):
         if isinstance(event, FrameReceived) and _heard(event, Fcf.DCS):
             modulation = Dcs(event.octets[3:]).modulation
             self._chosen = modulation is not None and modulation.family is self.family
+        return event
+
+
+class CountsPages(Habit):
+    """Tells of each page by its index as soon as its confirmation is out; hangs up after so many."""
+
+    def __init__(self, *, told: Callable[[int], None] = lambda _: None, at_most: int | None = None) -> None:
+        self._told = told
+        self._at_most = at_most
+        self._pages = 0
+        self._judged: int | None = None
+
+    def do(self, action: Action) -> Doing:
+        """Take note of a page that is judged, and of the answer to it."""
+        event = yield action
+        if isinstance(action, JudgePage):
+            self._judged = action.index
+        elif isinstance(action, SendFrames):
+            judged, self._judged = self._judged, None
+            if judged is not None and (_says(action, Fcf.MCF) or _says(action, Fcf.RTP)):
+                self._told(judged)
+                self._pages += 1
+                if self._pages == self._at_most:
+                    yield from _hang_up()
         return event
 
 

@@ -5,14 +5,20 @@ Class 1 modem simulators and simulated fax machines attach to the same switch an
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from simulators.circuit import NO_FAULTS, Circuit, End, Faults
+from simulators.pacing import Pace, Waiting
 from t30.line import Cause, LineClock
 from t30.timers import T0
 
 SETUP = 1.5
 """Seconds from the last digit until the called number rings, or until a tone or announcement says why not."""
+
+
+Take = Callable[[End, str], None]
+"""Answers a call, given its end and the caller's number; must see to it that somebody hangs up in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,20 @@ class Switch:
         faults: what goes wrong in a call; call ``n``, from 0, has the seed ``faults.seed + n``.
         delay: seconds from one end of a call to the other.
         slack: how much more than its due a listener may be late; see ``Circuit``.
+        pace: what wakes those who wait; by default, the event loop's timers.
     """
 
-    def __init__(self, clock: LineClock, *, faults: Faults = NO_FAULTS, delay: float = 0.0, slack: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: LineClock,
+        *,
+        faults: Faults = NO_FAULTS,
+        delay: float = 0.0,
+        slack: float = 0.0,
+        pace: Pace | None = None,
+    ) -> None:
         self.clock = clock
+        self.pace = pace or Pace(clock)
         self.faults = faults
         self.calls = 0
         """How many calls were answered."""
@@ -42,6 +58,7 @@ class Switch:
         self._slack = slack
         self._ports: dict[str, Port] = {}
         self._causes: dict[str, Cause] = {}
+        self._groups: dict[str, _Group] = {}
 
     def attach(self, number: str, *, dialtone: bool = True) -> "Port":
         """Give a new port this number. Without ``dialtone`` it can be called, but cannot call.
@@ -49,23 +66,48 @@ class Switch:
         Raises:
             ValueError: if another port has the number.
         """
-        if number in self._ports or number in self._causes:
-            raise ValueError(f"{number}: is taken")
+        self._check_free(number)
         self._ports[number] = Port(self, number, dialtone=dialtone)
         return self._ports[number]
 
+    def forward(self, number: str, port: "Port") -> None:
+        """Let calls to another number ring at this port, too. The ring tells which one was dialled.
+
+        Raises:
+            ValueError: if the number is not free.
+        """
+        if self._ports.get(number) is not port:
+            self._check_free(number)
+        self._ports[number] = port
+
+    def serve(self, number: str, take: "Take", *, lines: float = math.inf) -> None:
+        """Let calls to ``number`` be answered at once, so many at a time.
+
+        Raises:
+            ValueError: if the number is not free.
+        """
+        self._check_free(number)
+        self._groups[number] = _Group(self, take, lines)
+
     def detach(self, port: "Port") -> None:
-        """Take a port away: its call is dropped, its number free."""
+        """Take a port away: its call is dropped, its numbers free."""
         port.hang_up()
-        del self._ports[port.number]
+        port.refuse()
+        self._ports = {number: other for number, other in self._ports.items() if other is not port}
 
     def fail(self, number: str, cause: Cause) -> None:
         """Let every call to ``number`` end so: busy, never answered, and so on."""
         self._causes[number] = cause
 
-    def _find(self, number: str) -> "Port | Cause":
+    def _check_free(self, number: str) -> None:
+        if number in self._ports or number in self._causes or number in self._groups:
+            raise ValueError(f"{number}: is taken")
+
+    def _find(self, number: str) -> "Port | _Group | Cause":
         if number in self._causes:
             return self._causes[number]
+        if group := self._groups.get(number):
+            return group if group.free else Cause.BUSY
         port = self._ports.get(number)
         if port is None:
             return Cause.REJECTED
@@ -74,7 +116,7 @@ class Switch:
     def _connect(self) -> Circuit:
         faults = replace(self.faults, seed=self.faults.seed + self.calls)
         self.calls += 1
-        return Circuit(self.clock, faults=faults, delay=self._delay, slack=self._slack)
+        return Circuit(self.clock, faults=faults, delay=self._delay, slack=self._slack, pace=self.pace)
 
 
 class Port:
@@ -88,7 +130,7 @@ class Port:
         self._dialling = False
         self._end: End | None = None
         self._incoming: _Attempt | None = None
-        self._rings = asyncio.Event()
+        self._awaiting: list[Waiting] = []
 
     @property
     def in_use(self) -> bool:
@@ -103,18 +145,22 @@ class Port:
     async def ringing(self) -> Ring:
         """Wait until the port rings; answers at once when it does already."""
         while self._incoming is None:
-            await self._rings.wait()
+            waiting = Waiting(self.switch.pace)
+            self._awaiting.append(waiting)
+            try:
+                await waiting.woken()
+            finally:
+                self._awaiting.remove(waiting)
         return self._incoming.ring
 
     def answer(self) -> End | None:
         """Take the call that rings and return this end of it; None when nothing rings any more."""
         attempt, self._incoming = self._incoming, None
-        self._rings.clear()
-        if attempt is None or attempt.answered.done():
+        if attempt is None:
             return None
         circuit = self.switch._connect()
         self._end = circuit.answerer
-        attempt.answered.set_result(circuit.caller)
+        attempt.connect(circuit.caller)
         return circuit.answerer
 
     async def dial(self, number: str, *, within: float = T0) -> End | Cause:
@@ -130,49 +176,78 @@ class Port:
             return Cause.NO_DIALTONE
         self._dialling = True
         try:
-            await asyncio.sleep(self.clock.real(SETUP))
+            await self.switch.pace.sleep(SETUP)
             called = self.switch._find(number)
             if called is Cause.NO_ANSWER:
-                await asyncio.sleep(self.clock.real(within))
+                await self.switch.pace.sleep(within)
             if isinstance(called, Cause):
                 return called
-            self._end = await self._call(called, within)
+            if isinstance(called, _Group):
+                self._end = called.answer(self.number)
+            else:
+                self._end = await self._call(called, Ring(self.number, number), within)
             return self._end or Cause.NO_ANSWER
         finally:
             self._dialling = False
+
+    def refuse(self) -> None:
+        """Let a call that rings find that nobody answers."""
+        if self._incoming:
+            self._incoming.waiting.wake()
 
     def hang_up(self) -> None:
         """Go on hook, whatever was going on; a call that rings goes on ringing."""
         if self._end:
             self._end.hang_up()
 
-    async def _call(self, called: "Port", within: float) -> End | None:
-        answered: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        attempt = _Attempt(Ring(self.number, called.number), answered)
-        called._incoming = attempt
-        called._rings.set()
+    async def _call(self, called: "Port", ring: Ring, within: float) -> End | None:
+        attempt = called._incoming = _Attempt(ring, Waiting(self.switch.pace))
+        for waiting in called._awaiting:
+            waiting.wake()
         try:
-            async with asyncio.timeout(None if math.isinf(within) else self.clock.real(within)):
-                return await _end_of(answered)
-        except TimeoutError:
-            return None
+            await attempt.waiting.woken(within)
+        except asyncio.CancelledError:
+            if attempt.end:
+                attempt.end.hang_up()  # it was answered in the very moment in which the caller gave up
+            raise
         finally:
             if called._incoming is attempt:
                 called._incoming = None
-                called._rings.clear()
-
-
-async def _end_of(answered: "asyncio.Future[End]") -> End:
-    """Wait for the answer; a caller who gives up in the very moment of it hangs up."""
-    try:
-        return await answered
-    except asyncio.CancelledError:
-        if answered.done() and not answered.cancelled():
-            answered.result().hang_up()
-        raise
+        return attempt.end
 
 
 @dataclass(slots=True)
 class _Attempt:
+    """A call that rings, and its caller's end once it is answered."""
+
     ring: Ring
-    answered: asyncio.Future[End]
+    waiting: Waiting
+    end: End | None = None
+
+    def connect(self, end: End) -> None:
+        self.end = end
+        self.waiting.wake()
+
+
+@dataclass(slots=True)
+class _Group:
+    """A number with several lines, each of which answers at once."""
+
+    switch: Switch
+    take: Take
+    lines: float
+    in_use: int = 0
+
+    @property
+    def free(self) -> bool:
+        return self.in_use < self.lines
+
+    def answer(self, caller: str) -> End:
+        circuit = self.switch._connect()
+        self.in_use += 1
+        circuit.answerer.on_hang_up = self._release
+        self.take(circuit.answerer, caller)
+        return circuit.caller
+
+    def _release(self) -> None:
+        self.in_use -= 1

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 from t30.pages import (
     FetchPage,
@@ -32,6 +31,15 @@ class Sheet:
     width: Width = Width.A4
     resolution: Resolution = Resolution.STANDARD
     length: Length = Length.A4
+    _coded: dict[tuple[PageFormat, int], bytes] = field(default_factory=dict, init=False, repr=False)
+
+    def coded(self, format: PageFormat, min_row_bits: int) -> bytes:
+        """Return it as it goes out; a page that was coded so before is not coded again."""
+        way = (format, min_row_bits)
+        if way not in self._coded:
+            k = usual_k(self.resolution)
+            self._coded[way] = encode(self.bitmap, format.coding, k=k, min_row_bits=min_row_bits)
+        return self._coded[way]
 
 
 @dataclass(slots=True)
@@ -108,7 +116,7 @@ class Tray:
         if page.width.value > limits.width.value or page.resolution not in limits.resolutions:
             raise ValueError(f"page {action.index + 1} is {page.width} {page.resolution}, beyond {limits}")
         format = PageFormat(page.width, page.length, page.resolution, limits.coding, limits.ecm)
-        return PageReady(format, _coded(page, format, action.min_row_bits), page.bitmap.rows)
+        return PageReady(format, page.coded(format, action.min_row_bits), page.bitmap.rows)
 
     def _place(self, index: int, format: PageFormat) -> ReceivedPage:
         page = self.received.get(index)
@@ -125,8 +133,3 @@ class Tray:
         durable = self._asked > self._slow
         page = self.received.get(index)
         return page.judge(durable=durable) if page else Verdict(0, 0, 0, durable)
-
-
-@cache
-def _coded(sheet: Sheet, format: PageFormat, min_row_bits: int) -> bytes:
-    return encode(sheet.bitmap, format.coding, k=usual_k(sheet.resolution), min_row_bits=min_row_bits)

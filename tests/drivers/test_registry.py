@@ -33,7 +33,12 @@ def test_a_plus_in_an_init_command_stays_a_plus_and_commands_add_up() -> None:
         ("class1:/dev/ttyACM0?speed=nan", "speed=nan is not"),
         ("class1:/dev/ttyACM0?baud=fast", "baud=fast is not"),
         ("class1:/dev/ttyACM0?ecm=off", "there is no option ecm"),
-        ("udptl:127.0.0.1:4000@127.0.0.1:4002", "there is no driver for udptl: lines; there is one for class1:"),
+        ("sim:+1-555-0199?speed=0", "speed=0 is not a number above 0"),
+        ("sim:15550199?speed=fast", "speed=fast is not"),
+        ("sim:15550199?flow=rtscts", "there is no option flow"),
+        ("sim:office", "the line has a number"),
+        ("sim:15550100", "take sim:15550199"),
+        ("udptl:127.0.0.1:4000@127.0.0.1:4002", "there is no driver for udptl: lines; there is one for class1, sim:"),
         ("sip:fax@example.com", "there is no driver for sip: lines"),
     ],
 )
@@ -47,9 +52,9 @@ def test_a_url_that_makes_no_sense_is_a_mistake_of_usage_that_says_what_would(ur
 
 def test_every_driver_named_is_there() -> None:
     for scheme in DRIVERS:
-        with pytest.raises(LineError) as error:
+        with pytest.raises(LineError, match="/nowhere/at-all") as error:
             run(open_line(f"{scheme}:/nowhere/at-all"))
-        assert error.value.code == "line.unavailable"
+        assert error.value.code == ("usage" if scheme == "sim" else "line.unavailable")
 
 
 @pytest.mark.parametrize(
