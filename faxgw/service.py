@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,8 @@ from faxgw.tls import ServerTls
 
 log = structlog.get_logger(__name__)
 
+Work = Callable[[], Awaitable[object]]
+
 GOODBYE_WITHIN = 10.0
 """Seconds that calls have to say goodbye when the service stops."""
 
@@ -66,9 +68,8 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
     async with AsyncExitStack() as stack:
         urls, server = await stack.enter_async_context(database_of(config))
         await migrate(urls.owner)
-        gateway = await _gateway(config, urls, stack)
-        interrupted = await recover(gateway)
-        if interrupted:
+        gateway = await stack.enter_async_context(open_gateway(config, urls))
+        if interrupted := await recover(gateway):
             log.warning("calls were interrupted when this node stopped", calls=interrupted)
         await _check_spool(gateway)
         health = Health()
@@ -83,29 +84,46 @@ async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyn
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
     tls = ServerTls(gateway.config.api, gateway.config.data_dir)
-    works: list[Callable[[], Awaitable[object]]] = [
-        partial(gateway.board.run, partial(answer, gateway)),
-        partial(gateway.board.show, gateway.database),
-        partial(run_dispatcher, gateway),
-        partial(run_leases, gateway),
-        partial(run_ears, gateway),
-        partial(run_drawer, gateway),
+    works: list[Work] = [
+        *telephony(gateway),
         partial(run_worker, gateway),
         partial(_count, gateway),
         metrics.sample_loop_lag,
         tls.watch,
         _load_codec,
     ]
-    async with serve_api(gateway, tls), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_named(work)) for work in works]
+
+    async def until() -> None:
         ready(gateway)
         await stop.wait()
         await _say_goodbye(gateway)
+
+    async with serve_api(gateway, tls):
+        await run_all(works, until)
+
+
+def telephony(gateway: Gateway) -> list[Work]:
+    """Return what draws and calls and answers, to be run side by side."""
+    return [
+        partial(gateway.board.run, partial(answer, gateway)),
+        partial(gateway.board.show, gateway.database),
+        partial(run_dispatcher, gateway),
+        partial(run_leases, gateway),
+        partial(run_ears, gateway),
+        partial(run_drawer, gateway),
+    ]
+
+
+async def run_all(works: Sequence[Work], until: Callable[[], Awaitable[object]]) -> None:
+    """Run works side by side until ``until`` is over, then cancel them. One that fails ends them all."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_done(work)) for work in works]
+        await until()
         for task in tasks:
             task.cancel()
 
 
-async def _named(work: Callable[[], Awaitable[object]]) -> None:
+async def _done(work: Work) -> None:
     await work()
 
 
@@ -121,32 +139,37 @@ async def _say_goodbye(gateway: Gateway) -> None:
         log.warning("calls did not end in time", calls=len(gateway.calls))
 
 
-async def _gateway(config: Config, urls: Urls, stack: AsyncExitStack) -> Gateway:
+@asynccontextmanager
+async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
+    """Put the parts of a gateway together; nothing runs yet.
+
+    Raises:
+        RequestError: if its keys or its store cannot be used.
+    """
     config.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(urls, pool=config.database.pool)
-    stack.push_async_callback(database.close)
     options = {name: value.get_secret_value() for name, value in config.objects.options.items()}
     store = open_store(config.objects.url or config.data_dir / "objects", options=options)
     limits = WorkerLimits(seconds=config.rendering.seconds, memory=config.rendering.memory)
-    renderers = RendererPool(config.rendering.workers, limits)
-    call_renderers = RendererPool(1, limits)
-    for pool in (renderers, call_renderers):
-        stack.push_async_callback(pool.close)
     node, call_bell = _node_id(config.data_dir), asyncio.Event()
     gateway = Gateway(
         config=config,
         node=node,
-        database=database,
+        database=Database(urls, pool=config.database.pool),
         objects=SealedStore(store),
         spool=SpoolKeys(config.spool_keys),
         server_keys=ServerKeys(config.server_keys),
-        renderers=renderers,
-        call_renderers=call_renderers,
+        renderers=RendererPool(config.rendering.workers, limits),
+        call_renderers=RendererPool(1, limits),
         board=Board(config.lines, node=node, bell=call_bell),
         call_bell=call_bell,
     )
     gateway.not_receiving = partial(_not_receiving, gateway)
-    return gateway
+    try:
+        yield gateway
+    finally:
+        await gateway.database.close()
+        await gateway.renderers.close()
+        await gateway.call_renderers.close()
 
 
 def _node_id(data_dir: Path) -> str:
@@ -238,8 +261,8 @@ async def _count(gateway: Gateway) -> None:
         try:
             async with gateway.database.dispatcher() as connection:
                 waiting = faxes.c.finished_at.is_(None)
-                counted = select(faxes.c.state, func.count()).where(waiting).group_by(faxes.c.state)
-                found = {row.state: row.count for row in await connection.execute(counted)}
+                counted = select(faxes.c.state, func.count().label("faxes")).where(waiting).group_by(faxes.c.state)
+                found = {row.state: row.faxes for row in await connection.execute(counted)}
             for state in State:
                 if not state.final:
                     metrics.QUEUE.labels(state.value).set(found.get(state.value, 0))

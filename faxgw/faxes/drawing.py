@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.objects import StoreFull, StoreUnavailable
 from faxgw.archive.sealed import StoredObject
-from faxgw.documents.cover import CoverFields, CoverTemplate, cover_page
 from faxgw.documents.document import Header, RenderOptions
 from faxgw.documents.layout import Paper
 from faxgw.documents.parts import Upload
@@ -26,7 +25,7 @@ from faxgw.errors import RequestError
 from faxgw.faxes.changes import WrongState, change, tell_each, wake
 from faxgw.faxes.ending import let_go
 from faxgw.faxes.policies import Tenant, tenant_of
-from faxgw.faxes.requests import Drawing
+from faxgw.faxes.requests import Cover, Drawing
 from faxgw.faxes.sealed import open_spooled, write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -65,19 +64,7 @@ async def draw(gateway: Gateway, tenant: Tenant, user_id: UUID, asked: Drawing, 
         owner = await _owner(connection, user_id)
     count = (await _page_count(gateway, tenant.id, asked)) + (asked.cover is not None)
     if asked.cover is not None:
-        cover = asked.cover
-        fields = CoverFields(
-            to_name=cover.to_name,
-            to_number=to_number,
-            from_name=cover.from_name,
-            from_number=asked.sender,
-            subject=cover.subject,
-            message=cover.message,
-            pages=count,
-            date=f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M}",
-            company=cover.company,
-        )
-        parts.insert(0, await asyncio.to_thread(cover_page, fields, CoverTemplate(cover.kind, cover.source)))
+        parts.insert(0, await asyncio.to_thread(_cover, asked.cover, asked.sender, to_number, count))
     limits = DocumentLimits(pages=min(gateway.config.rendering.max_pages, tenant.policy.limits.pages))
     drawn: list[tuple[PreparedPage, StoredObject]] = []
     async with prepare(parts, _options(asked, tenant), gateway.renderers, limits=limits) as prepared:
@@ -98,6 +85,24 @@ async def _part(connection: AsyncConnection, gateway: Gateway, tenant_id: UUID, 
         connection, gateway.objects, gateway.spool, tenant_id=tenant_id, object_id=row.object_id, kind="document"
     )
     return Upload(row.name or "the document", octets)
+
+
+def _cover(cover: Cover, sender: str, to_number: str, pages: int) -> Upload:
+    """Make the cover page of a fax of so many pages, itself included."""
+    from faxgw.documents.cover import CoverFields, CoverTemplate, cover_page  # noqa: PLC0415 - few need it
+
+    fields = CoverFields(
+        to_name=cover.to_name,
+        to_number=to_number,
+        from_name=cover.from_name,
+        from_number=sender,
+        subject=cover.subject,
+        message=cover.message,
+        pages=pages,
+        date=f"{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M}",
+        company=cover.company,
+    )
+    return cover_page(fields, CoverTemplate(cover.kind, cover.source))
 
 
 async def _owner(connection: AsyncConnection, user_id: UUID) -> PublicKey:

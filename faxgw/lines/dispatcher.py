@@ -225,9 +225,7 @@ async def _renew(gateway: Gateway) -> None:
     until = datetime.now(UTC) + timedelta(seconds=gateway.config.dispatch.lease)
     calls = {call.attempt_id: call for call in gateway.calls}
     async with gateway.database.dispatcher() as connection:
-        node = upsert(nodes).values(id=gateway.node, name=gateway.config.node, seen_at=func.now())
-        news = {"seen_at": func.now(), "name": gateway.config.node}
-        await connection.execute(node.on_conflict_do_update(index_elements=["id"], set_=news))
+        await _sign_on(connection, gateway)
         own = attempts.c.id.in_(list(calls)) & (attempts.c.state == "live") & (attempts.c.node == gateway.node)
         renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=until)
         rows = (await connection.execute(renewed.returning(attempts.c.id, faxes.c.cancel_wanted))).all()
@@ -238,6 +236,13 @@ async def _renew(gateway: Gateway) -> None:
     for row in rows:
         if row.cancel_wanted:
             _cancel(calls[row.id])
+
+
+async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
+    """Say that this node is there."""
+    node = upsert(nodes).values(id=gateway.node, name=gateway.config.node)
+    news = {"seen_at": func.now(), "name": gateway.config.node}
+    await connection.execute(node.on_conflict_do_update(index_elements=["id"], set_=news))
 
 
 async def _end_abandoned(gateway: Gateway) -> None:
@@ -254,9 +259,10 @@ async def _end_abandoned(gateway: Gateway) -> None:
 
 
 async def recover(gateway: Gateway) -> int:
-    """End, at the start of the service, what this node had on its lines when it was killed; return how many calls."""
+    """Sign on, and end what this node had on its lines when it was killed; return how many calls."""
     own = (attempts.c.state == "live") & (attempts.c.node == gateway.node)
     async with gateway.database.dispatcher() as connection:
+        await _sign_on(connection, gateway)
         found = (await connection.execute(select(attempts.c.id, attempts.c.destination).where(own))).all()
         await _end_dead(connection, found)
         await take_back(connection, gateway.node)
