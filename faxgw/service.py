@@ -160,7 +160,7 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         server_keys=ServerKeys(config.server_keys),
         renderers=RendererPool(config.rendering.workers, limits),
         call_renderers=RendererPool(1, limits),
-        board=Board(config.lines, node=node, bell=call_bell),
+        board=Board(config, node=node, bell=call_bell),
         call_bell=call_bell,
     )
     gateway.not_receiving = partial(_not_receiving, gateway)
@@ -241,6 +241,7 @@ def _register(health: Health, gateway: Gateway, server: PrivateServer | None) ->
 def disk_fault(config: Config) -> str | None:
     """Return why nothing new should be taken for want of space, if so."""
     usage = shutil.disk_usage(config.data_dir)
+    metrics.FREE_SPACE.set(usage.free)
     keep = config.storage.keep_free(usage.total)
     if usage.free < keep:
         free, wanted = usage.free >> 20, keep >> 20

@@ -1,13 +1,12 @@
 """A node's telephone lines together: who is idle, who is down; their rows in the database follow."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from faxgw.config import LineSettings
+from faxgw.config import Config, LineSettings
 from faxgw.lines.keeper import Answer, Keeper
 from faxgw.rules.routing import LineState
 from faxgw.store.database import Database, DatabaseUnavailable
@@ -21,12 +20,15 @@ SHOWN_WITHIN = 0.5
 class Board:
     """The lines of this node."""
 
-    def __init__(self, settings: Sequence[LineSettings], *, node: str, bell: asyncio.Event) -> None:
-        """Take the lines' settings; ``bell`` is rung whenever the state of a line has changed."""
+    def __init__(self, config: Config, *, node: str, bell: asyncio.Event) -> None:
+        """Take the lines of the configuration; ``bell`` is rung whenever the state of one has changed."""
         self._node = node
         self._bell = bell
         self._dirty = asyncio.Event()
-        self.keepers = {each.name: Keeper(each, node=node, changed=self._changed) for each in settings}
+        self.keepers = {
+            each.name: Keeper(each, _url(each, config.sandbox.speed), node=node, changed=self._changed)
+            for each in config.lines
+        }
 
     def states(self) -> list[LineState]:
         """Return every line of this node as routing looks at it."""
@@ -79,3 +81,10 @@ class Board:
     def _changed(self) -> None:
         self._dirty.set()
         self._bell.set()
+
+
+def _url(settings: LineSettings, speed: float) -> str:
+    """Return a line's URL; simulated ones run at the sandbox's speed unless they say another."""
+    if settings.scheme != "sim" or "speed=" in settings.url:
+        return settings.url
+    return f"{settings.url}{'&' if '?' in settings.url else '?'}speed={speed:g}"

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.registry import Line
+from faxgw import metrics
 from faxgw.archive.objects import StoreError
 from faxgw.calls import run_call
 from faxgw.config import LineSettings
@@ -235,6 +236,7 @@ class IncomingCall:
                 await write_down(connection, [stored], owner=home.owner, spool=None)
                 await self._file(connection, home, index, page, object_id=stored.id, digest=digest)
             self._begun = True
+            metrics.PAGES.labels("in").inc()
         except (DatabaseUnavailable, StoreError, SpoolUnavailable) as trouble:
             raise OSError(str(trouble)) from trouble
 

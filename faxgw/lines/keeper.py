@@ -44,8 +44,9 @@ class Keeper:
         fault: why it is down.
     """
 
-    def __init__(self, settings: LineSettings, *, node: str, changed: Callable[[], None]) -> None:
+    def __init__(self, settings: LineSettings, url: str, *, node: str, changed: Callable[[], None]) -> None:
         self.settings = settings
+        self._url = url
         self.state = "down"
         self.fault = "not opened yet"
         self.health = Health()
@@ -79,7 +80,7 @@ class Keeper:
         failures = 0
         while True:
             try:
-                line = await open_line(self.settings.url)
+                line = await open_line(self._url)
             except LineError as fault:
                 self._set("down", str(fault))
                 await asyncio.sleep(REOPENED_AFTER[min(failures, len(REOPENED_AFTER) - 1)])

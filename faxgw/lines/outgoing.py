@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.registry import Line
+from faxgw import metrics
 from faxgw.archive.objects import StoreError
 from faxgw.calls import run_call
 from faxgw.config import LineSettings
@@ -78,6 +79,7 @@ class OutgoingCall:
         try:
             ending = await self._ending(line, settings)
             log_.info("call ended", cause=ending.cause, rate=ending.rate, seconds=ending.seconds)
+            metrics.ATTEMPTS.labels(ending.cause or "none").inc()
             await self._end(ending)
         finally:
             self._gateway.calls.discard(self)
@@ -264,6 +266,7 @@ class OutgoingPages:
         if not done:
             raise RequestError("storage.failed", "a confirmation could not be written down: the database is away")
         writing.result()
+        metrics.PAGES.labels("out").inc()
 
     async def _written(self, index: int, note: NoteConfirmed, sha256: bytes) -> None:
         """Write it, however long the database is away: a page that was confirmed must not be sent again."""

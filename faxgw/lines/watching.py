@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from faxgw import metrics
 from faxgw.archive.objects import StoreError
 from faxgw.calls import Observer
 from faxgw.faxes.sealed import write_down
@@ -62,8 +63,10 @@ class Watcher:
         """How a call ends is in its outcome."""
 
     def over(self, outcome: Outcome) -> None:
-        """Write the outcome into the trace."""
+        """Write the outcome into the trace, and count the call."""
         self._recorder.outcome(outcome)
+        metrics.CALLS.labels(outcome.direction.value, outcome.verdict).inc()
+        metrics.CALL_SECONDS.labels(outcome.direction.value).observe(outcome.seconds)
 
     async def filed(self, gateway: Gateway, *, tenant_id: UUID, user_id: UUID) -> UUID | None:
         """Seal the trace to the fax's owner and return its object; None if it cannot be stored now."""
