@@ -22,6 +22,8 @@ COMMANDS = {
     "trace": "faxgw.cli.trace:app",
     "replay": "faxgw.cli.replay:app",
     "open": "faxgw.cli.open:app",
+    "serve": "faxgw.cli.serve:app",
+    "admin": "faxgw.cli.admin:app",
     "config": "faxgw.cli.config:app",
 }
 """Command name to the Typer application that is it."""
@@ -35,6 +37,8 @@ SUMMARIES = {
     "trace": "Explain a recorded call, in words or as a ladder diagram.",
     "replay": "Run the engine over a recorded call once more.",
     "open": "Open an exported sealed object with your own secret.",
+    "serve": "Run the gateway service.",
+    "admin": "Set up tenants and databases.",
     "config": "Check the configuration of the service, or print a sample.",
 }
 """What the list of commands says of each; asking the commands themselves would load all that they need."""
