@@ -80,11 +80,13 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
 
 async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
     # These take their time to import, and nothing before needed them.
-    from faxgw.api.server import serve_api  # noqa: PLC0415
+    from faxgw import api  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
     tls = ServerTls(gateway.config.api, gateway.config.data_dir)
+    started = asyncio.Event()
     works: list[Work] = [
+        partial(api.serve, gateway, api.create_app(gateway), tls=tls, started=lambda _port: started.set()),
         *telephony(gateway),
         partial(run_worker, gateway),
         partial(_count, gateway),
@@ -94,12 +96,12 @@ async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyn
     ]
 
     async def until() -> None:
+        await started.wait()
         ready(gateway)
         await stop.wait()
         await _say_goodbye(gateway)
 
-    async with serve_api(gateway, tls):
-        await run_all(works, until)
+    await run_all(works, until)
 
 
 def telephony(gateway: Gateway) -> list[Work]:
