@@ -29,11 +29,14 @@ KEK = 32
 
 MOST_MEMORY = 1024 * 1024
 MOST_PASSES = 16
-MOST_LANES = 16
-"""No slot of ours asks for more; one that does would stop the machine (KiB, passes, lanes)."""
+"""No slot of ours asks for more (KiB, passes); one that does would stop the machine."""
+
+LANES = 1
+# OpenSSL 4.0 runs lanes on one small pool of threads for the whole process: two derivations of four lanes at once fail
+# ("not enough memory") or never end, on two cores. One lane needs none of them.
 
 _ARGON2 = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
-# Two at once: each takes 64 MiB and a tenth of a second of every core.
+# Two at once: each takes 64 MiB and 150 ms of a core.
 
 
 class WrongSecret(Exception):
@@ -103,20 +106,18 @@ async def open_slot(slot: Slot, secret: Secret, *, public_key: PublicKey) -> Key
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """What a person chose: stretched by Argon2id (RFC 9106, its second recommendation), in a thread, two at once.
+    """What a person chose: stretched by Argon2id, in a thread, two at once.
 
     Attributes:
         text: as typed; letters that look the same count as the same (NFKC).
         memory: KiB, for new slots.
         passes: over that memory, for new slots.
-        lanes: threads of one derivation, for new slots.
     """
 
     kind: ClassVar[str] = "password"
     text: str = field(repr=False)
     memory: int = 64 * 1024
     passes: int = 3
-    lanes: int = 4
 
     def new_parameters(self) -> dict[str, Any]:
         """Return a new salt, and the cost."""
@@ -125,16 +126,16 @@ class Password:
             "salt": _salt(),
             "memory_kib": self.memory,
             "passes": self.passes,
-            "lanes": self.lanes,
+            "lanes": LANES,
         }
 
     async def kek(self, parameters: Mapping[str, Any]) -> bytes:
         """Return the password, stretched."""
         salt = _salt_of(parameters, kdf=ARGON2ID)
-        memory, passes, lanes = parameters["memory_kib"], parameters["passes"], parameters["lanes"]
-        if memory > MOST_MEMORY or passes > MOST_PASSES or lanes > MOST_LANES:
+        memory, passes = parameters["memory_kib"], parameters["passes"]
+        if memory > MOST_MEMORY or passes > MOST_PASSES or parameters["lanes"] != LANES:
             raise ValueError("a slot that asks for too much")
-        stretch = Argon2id(salt=salt, length=KEK, iterations=passes, lanes=lanes, memory_cost=memory)
+        stretch = Argon2id(salt=salt, length=KEK, iterations=passes, lanes=LANES, memory_cost=memory)
         octets = unicodedata.normalize("NFKC", self.text).encode()
         return await asyncio.get_running_loop().run_in_executor(_ARGON2, stretch.derive, octets)
 
