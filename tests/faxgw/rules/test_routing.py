@@ -60,6 +60,8 @@ def test_a_call_takes_the_first_idle_line_and_waits_when_there_is_none() -> None
     assert waiting.line is None
     assert names(waiting) == ["one"]
     assert waiting.steps[-1].code == "line.wait"
+    assert waiting.steps[-2].text == "1. line one: costs 0, recent failures count 0; it is busy now."
+    assert choice.steps[-2].text == "2. line two: costs 0, recent failures count 0."
 
 
 def test_the_line_that_failed_just_now_comes_last() -> None:

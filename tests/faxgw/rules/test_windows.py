@@ -65,7 +65,9 @@ def test_equal_times_are_a_whole_day() -> None:
 
 
 def test_hours_that_begin_in_the_hour_skipped_in_spring_begin_when_the_clock_is_put_forward() -> None:
-    assert opening("2026-03-29T01:30", hours("02:15", "04:00")) == "Sun 29 03:00"
+    for minute in range(10):  # the moment is searched for: to the second, wherever the search begins
+        at = berlin(f"2026-03-29T01:3{minute}:0{minute}")
+        assert next_open([hours("02:15", "04:00")], at) == berlin("2026-03-29T03:00")
     assert opening("2026-03-29T01:30", hours("02:15", "02:45")) == "Mon 30 02:15"
 
 
@@ -140,6 +142,7 @@ def test_a_fax_is_scheduled_for_its_time_or_the_next_within_the_hours() -> None:
     assert start(None, now=NOW, hours=office, days=90) == NOW
     assert start(NOW - timedelta(days=1), now=NOW, hours=office, days=90) == NOW
     assert start(NOW + timedelta(hours=1), now=NOW, hours=office, days=90) == NOW + timedelta(hours=1)
+    assert start(NOW + timedelta(days=7), now=NOW, hours=[], days=7) == NOW + timedelta(days=7)
     assert start(NOW + timedelta(hours=7), now=NOW, hours=office, days=90) == NOW + timedelta(hours=20)
 
 
