@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,10 @@ class BucketStore:
         try:
             with _explained():
                 await obstore.put_async(self._bucket, name_of(object_id), source.content, chunk_size=PART)
+        except StoreUnavailable:
+            if source.failure:
+                raise source.failure from None
+            raise
         except asyncio.CancelledError:
             await self.delete([object_id])
             raise
@@ -72,8 +76,15 @@ class BucketStore:
 
     async def delete(self, object_ids: Iterable[UUID]) -> None:
         """Remove objects; see ``ObjectStore``."""
+        names = [name_of(object_id) for object_id in object_ids]
         with _explained():
-            await obstore.delete_async(self._bucket, [name_of(object_id) for object_id in object_ids])
+            try:
+                await obstore.delete_async(self._bucket, names)
+            except FileNotFoundError:
+                # S3 passes over what is not there; elsewhere one such name stops the rest.
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        await obstore.delete_async(self._bucket, name)
 
     async def list(self) -> AsyncIterator[UUID]:
         """Go through the ids of all objects."""
@@ -91,10 +102,11 @@ class BucketStore:
 
 
 class _Counted:
-    """Content whose octets are counted as they go by."""
+    """Content whose octets are counted as they go by, and whose own failure is told from the bucket's."""
 
     def __init__(self, content: Octets | AsyncIterator[bytes]) -> None:
         self.octets = 0
+        self.failure: Exception | None = None
         self.content: Octets | AsyncIterator[bytes]
         if isinstance(content, bytes | bytearray | memoryview):
             self.content, self.octets = content, len(content)
@@ -102,9 +114,13 @@ class _Counted:
             self.content = self._counting(content)
 
     async def _counting(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for octets in content:
-            self.octets += len(octets)
-            yield octets
+        try:
+            async for octets in content:
+                self.octets += len(octets)
+                yield octets
+        except Exception as failure:
+            self.failure = failure
+            raise
 
 
 def open_bucket(url: str, *, options: Mapping[str, str]) -> BucketStore:
@@ -126,7 +142,7 @@ def open_bucket(url: str, *, options: Mapping[str, str]) -> BucketStore:
 
 @contextmanager
 def _explained(object_id: UUID | None = None) -> Iterator[None]:
-    """Turn obstore's errors into the store's; those of the caller's own iterator pass through."""
+    """Turn obstore's errors into the store's."""
     try:
         yield
     except FileNotFoundError as error:

@@ -179,7 +179,10 @@ class _Files:
     def read(self, object_id: UUID, start: int = 0, length: int = -1) -> bytes:
         with _explained(object_id), self._path(object_id).open("rb") as file:
             file.seek(start)
-            return file.read(length)
+            octets = file.read(length)
+        if start and not octets:
+            raise ObjectMissing(object_id)
+        return octets
 
     def size(self, object_id: UUID) -> int:
         with _explained(object_id):
@@ -215,7 +218,8 @@ class _Files:
         """Make an object's folder; whoever returns from here knows that it is on the disk, not only who made it."""
         if folder in self._synced:
             return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder.parent, folder):
+            each.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)
         sync_folder(self._folder)
         self._synced.add(folder)
