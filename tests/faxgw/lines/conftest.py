@@ -91,18 +91,31 @@ class Office:
 
     async def ended(self, fax_id: UUID, within: float = 30.0) -> Any:
         """Return a fax's row when nothing more will happen to it."""
-        return await self.until(lambda: self.fax(fax_id), lambda fax: State(fax.state).final, within)
+
+        async def ended() -> Any:
+            fax = await self.fax(fax_id)
+            return State(fax.state).final and fax
+
+        return await seen(ended, within=within)
 
     async def in_state(self, fax_id: UUID, state: State, within: float = 30.0) -> Any:
         """Return a fax's row when it is in that state."""
-        return await self.until(lambda: self.fax(fax_id), lambda fax: fax.state == state.value, within)
 
-    async def until(self, look: Callable[[], Awaitable[Any]], good: Callable[[Any], bool], within: float = 30.0) -> Any:
-        """Look again and again until it is good."""
-        async with asyncio.timeout(within):
-            while not good(seen := await look()):
-                await asyncio.sleep(0.02)
-        return seen
+        async def there() -> Any:
+            fax = await self.fax(fax_id)
+            return fax.state == state.value and fax
+
+        return await seen(there, within=within)
+
+    async def received(self, count: int = 1, within: float = 30.0) -> list[Any]:
+        """Return the incoming faxes when so many have ended, oldest first."""
+        ended = select(faxes).where(faxes.c.direction == "in", faxes.c.finished_at.is_not(None)).order_by(faxes.c.id)
+
+        async def there() -> Any:
+            found = await self.rows(ended)
+            return len(found) >= count and found
+
+        return list(await seen(there, within=within))
 
     async def told(self, fax_id: UUID) -> list[str]:
         """Return the types of a fax's events, in order."""
@@ -117,6 +130,18 @@ class Office:
         """Return a fax's confirmations, in order."""
         own = confirmations.c.fax_id == fax_id
         return list(await self.rows(select(confirmations).where(own).order_by(confirmations.c.index)))
+
+
+async def seen(look: Callable[..., Awaitable[Any]], *about: Any, within: float = 30.0) -> Any:
+    """Look again and again until there is something to see; return it."""
+    async with asyncio.timeout(within):
+        while not (found := await look(*about)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def _idle(gateway: Gateway) -> bool:
+    return all(line.up for line in gateway.board.states())
 
 
 def sim_line(name: str, number: str, **more: Any) -> LineSettings:
@@ -140,6 +165,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
     stop = asyncio.Event()
     running = asyncio.create_task(run_all(telephony(gateway), stop.wait))
     try:
+        await seen(_idle, gateway)
         yield
     finally:
         stop.set()
