@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Uuid, func, insert, literal, select
+from sqlalchemy import BigInteger, Uuid, column, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,12 +34,15 @@ async def enqueue(connection: AsyncConnection, *, tenant_id: UUID, event_id: int
         .limit(MAX_WEBHOOKS)
         .subquery()
     )
-    ids = literal([new_id() for _ in range(MAX_WEBHOOKS)], ARRAY(Uuid))
+    ids = func.unnest(literal([new_id() for _ in range(MAX_WEBHOOKS)], ARRAY(Uuid)))
+    named = ids.table_valued(column("id", Uuid), with_ordinality="index").render_derived(name="named")
     statement = (
         insert(deliveries)
         .from_select(
             ["id", "tenant_id", "webhook_id", "event_id", "next_at"],
-            select(ids[wanted.c.index], literal(tenant_id), wanted.c.id, literal(event_id), func.now()),
+            select(named.c.id, literal(tenant_id), wanted.c.id, literal(event_id, BigInteger), func.now()).where(
+                named.c.index == wanted.c.index
+            ),
         )
         .returning(deliveries.c.webhook_id)
     )
