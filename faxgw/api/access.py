@@ -1,0 +1,137 @@
+"""Who may do what: one table of all operations. It is what requests are checked against and what OpenAPI shows."""
+
+from dataclasses import dataclass
+
+from faxgw.actor import SCOPES, Actor
+from faxgw.api.problems import Problem
+
+ADMINS = frozenset({"owner", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an operation asks of its caller.
+
+    Attributes:
+        scope: what the API key must have; empty: any key will do.
+        admins: only people with the role owner or admin.
+        public: no credential at all.
+    """
+
+    scope: str = ""
+    admins: bool = False
+    public: bool = False
+
+    def check(self, actor: Actor) -> None:
+        """Let an actor pass.
+
+        Raises:
+            Problem: ``access.scope`` or ``access.role``.
+        """
+        if self.scope and self.scope not in actor.scopes:
+            raise Problem("access.scope", f"The API key lacks the scope {self.scope}: {SCOPES[self.scope]}")
+        if self.admins and actor.role not in ADMINS:
+            raise Problem("access.role", "Only people with the role owner or admin may do this.")
+
+    @property
+    def text(self) -> str:
+        """What OpenAPI says of it."""
+        if self.public:
+            return "Needs no API key."
+        needs = f"Needs an API key with the scope `{self.scope}`" if self.scope else "Needs any API key"
+        return f"{needs}, of an owner or admin." if self.admins else f"{needs}."
+
+
+_PUBLIC = Access(public=True)
+_ANY = Access()
+_READ = Access("faxes:read")
+_SEND = Access("faxes:send")
+_CONTENT = Access("content")
+_BOXES = Access("boxes")
+_NUMBERS = Access("numbers", admins=True)
+_ROUTES = Access("routes", admins=True)
+_WEBHOOKS = Access("webhooks", admins=True)
+_POLICY = Access("admin", admins=True)
+_KEYS = Access("admin")
+
+ACCESS: dict[str, Access] = {
+    "get_version": _ANY,
+    "get_self": _ANY,
+    "list_problems": _PUBLIC,
+    "get_problem": _PUBLIC,
+    "create_document": _SEND,
+    "get_document": _SEND,
+    "render_documents": _CONTENT,
+    "get_page_set": _CONTENT,
+    "get_page_of_set": _CONTENT,
+    "create_fax": _SEND,
+    "list_faxes": _READ,
+    "get_fax": _READ,
+    "cancel_fax": _SEND,
+    "resend_fax": _SEND,
+    "release_fax": _SEND,
+    "list_attempts": _READ,
+    "get_attempt": _READ,
+    "get_trace": _CONTENT,
+    "list_pages": _READ,
+    "get_page": _CONTENT,
+    "get_content": _CONTENT,
+    "follow_fax": _READ,
+    "follow_all": _READ,
+    "create_batch": _SEND,
+    "list_batches": _READ,
+    "get_batch": _READ,
+    "pause_batch": _SEND,
+    "resume_batch": _SEND,
+    "cancel_batch": _SEND,
+    "list_boxes": _BOXES,
+    "create_box": _BOXES,
+    "get_box": _BOXES,
+    "change_box": _BOXES,
+    "delete_box": _BOXES,
+    "list_numbers": _NUMBERS,
+    "create_number": _NUMBERS,
+    "get_number": _NUMBERS,
+    "change_number": _NUMBERS,
+    "delete_number": _NUMBERS,
+    "list_number_rules": _NUMBERS,
+    "create_number_rule": _NUMBERS,
+    "get_number_rule": _NUMBERS,
+    "delete_number_rule": _NUMBERS,
+    "list_routes": _ROUTES,
+    "create_route": _ROUTES,
+    "get_route": _ROUTES,
+    "change_route": _ROUTES,
+    "delete_route": _ROUTES,
+    "simulate_routes": _ROUTES,
+    "list_lines": Access("routes"),
+    "list_destinations": _ROUTES,
+    "get_destination": _ROUTES,
+    "change_destination": _ROUTES,
+    "delete_destination": _ROUTES,
+    "list_webhooks": _WEBHOOKS,
+    "create_webhook": _WEBHOOKS,
+    "get_webhook": _WEBHOOKS,
+    "change_webhook": _WEBHOOKS,
+    "delete_webhook": _WEBHOOKS,
+    "rotate_webhook": _WEBHOOKS,
+    "test_webhook": _WEBHOOKS,
+    "replay_webhook": _WEBHOOKS,
+    "replay_delivery": _WEBHOOKS,
+    "list_deliveries": _WEBHOOKS,
+    "get_webhook_keys": _PUBLIC,
+    "get_usage": Access("usage"),
+    "get_policy": _POLICY,
+    "change_policy": _POLICY,
+    "list_api_keys": _KEYS,
+    "create_api_key": _KEYS,
+    "get_api_key": _KEYS,
+    "revoke_api_key": _KEYS,
+    "call_in": Access("sandbox"),
+}
+"""Operation -> what it asks of its caller."""
+
+
+def sees_all(actor: Actor) -> bool:
+    """Whether an actor sees the records of everybody in the tenant; never the content of what is not theirs."""
+    return actor.role in ADMINS and "admin" in actor.scopes

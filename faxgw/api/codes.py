@@ -1,0 +1,152 @@
+"""Every problem that the API may answer with: one table, from which docs/errors.md and GET /v1/problems are made.
+
+``python -m faxgw.api.codes`` prints that page.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a problem means.
+
+    Attributes:
+        status: the HTTP status of the answer.
+        title: what it is, the same every time.
+        action: what the caller can do.
+        retryable: whether the same request may succeed later.
+    """
+
+    status: int
+    title: str
+    action: str
+    retryable: bool = False
+
+
+_TRY_LATER = "Try again; wait as long as Retry-After says, if it is there."
+_UPLOAD = "Correct the document and upload it again."
+_LIST = "Ask for the list of what there is."
+
+CODES: dict[str, Code] = {
+    # Requests as such
+    "request.invalid": Code(400, "The request is not as the API describes it", "Correct the fields named in `errors`."),
+    "request.cursor": Code(400, "The cursor is none of this list", "Begin again without a cursor."),
+    "request.not_found": Code(404, "There is no such thing, or none that you may see", _LIST),
+    "request.method": Code(405, "The address does not know this method", "Use one of the methods in Allow."),
+    "request.timeout": Code(408, "The body did not arrive in time", _TRY_LATER, retryable=True),
+    "request.incomplete": Code(400, "The body ended before it was whole", "Send it again, whole.", retryable=True),
+    "request.too_large": Code(413, "The body is larger than allowed", "Send less at once."),
+    "request.media_type": Code(415, "The body is of a type that is not taken here", "Name its type in Content-Type."),
+    "request.range": Code(416, "The range is outside of the content", "Ask for octets that Content-Range has."),
+    "request.precondition": Code(412, "The thing was changed since", "Read it again, then change it."),
+    "request.precondition_required": Code(428, "The change needs If-Match", "Send the ETag of what you read."),
+    "version.changed": Code(412, "The thing was changed since", "Read it again, then change it."),
+    "idempotency.key": Code(400, "The Idempotency-Key is none", "Send 1 to 255 visible ASCII characters."),
+    "idempotency.mismatch": Code(409, "The Idempotency-Key was used for another request", "Use a new key."),
+    "idempotency.in_progress": Code(
+        409, "A request with this Idempotency-Key is under way", "Send it again in a second.", retryable=True
+    ),
+    # Who asks
+    "auth.missing": Code(401, "There is no API key", "Send `Authorization: Bearer KEY`."),
+    "auth.invalid_key": Code(401, "The API key is not valid", "Use a key that is neither revoked nor expired."),
+    "auth.throttled": Code(429, "Too many wrong keys came from this address", _TRY_LATER, retryable=True),
+    "access.address": Code(403, "This address may not connect", "Have the network added to `api.allowed`."),
+    "access.scope": Code(403, "The API key lacks a scope", "Use a key that has the scope."),
+    "access.role": Code(403, "Only owners and admins may do this", "Ask one of them."),
+    "access.not_yours": Code(403, "The content belongs to somebody else", "Ask the owner of the box."),
+    "key.locked": Code(423, "The API key does not open content", "Use a key that was made with the scope `content`."),
+    "rate.limited": Code(429, "The API key makes too many requests", _TRY_LATER, retryable=True),
+    # Documents
+    "document.unknown": Code(422, "There is no such document", "Upload it again."),
+    "document.empty": Code(422, "The document is empty", _UPLOAD),
+    "document.unreadable": Code(422, "The document is of no kind that can be read", _UPLOAD),
+    "document.missing": Code(422, "The document is missing", "Upload it again."),
+    "document.encrypted": Code(422, "The document is encrypted", "Take the password off and upload it again."),
+    "document.damaged": Code(422, "The document is damaged", _UPLOAD),
+    "document.no_pages": Code(422, "The document has no pages", _UPLOAD),
+    "document.characters": Code(422, "The text has characters that cannot be drawn", "Send it as PDF."),
+    "document.too_large": Code(422, "The document is larger than allowed", "Send it in parts."),
+    "document.timeout": Code(422, "The document takes too long to read", "Make it simpler, or send it in parts."),
+    "document.crashed": Code(422, "The document ended the program that reads it", _UPLOAD),
+    "document.spent": Code(422, "The document was sent, and is sealed to its owner now", "Upload it again."),
+    "document.closed": Code(503, "The gateway is stopping", _TRY_LATER, retryable=True),
+    "cover.invalid": Code(422, "The cover page cannot be drawn", "Correct the template."),
+    # Faxes
+    "number.invalid": Code(422, "That is no telephone number", "Write it with country code, such as +15550100."),
+    "number.denied_by_policy": Code(403, "The tenant's policy denies this number", "Ask an admin to allow it."),
+    "number.taken": Code(409, "The number leads to a box already", "Change that entry, or ask the operator."),
+    "quota.pages": Code(429, "The quota of pages is used up", "Wait for the next hour or day.", retryable=True),
+    "quota.calls": Code(429, "The quota of calls is used up", "Wait for the next hour or day.", retryable=True),
+    "quota.pages_per_fax": Code(422, "The fax has too many pages", "Send it in parts."),
+    "quota.destinations": Code(422, "The batch has too many numbers", "Send it in parts."),
+    "schedule.too_far": Code(422, "The time is too far ahead", "Choose an earlier time."),
+    "schedule.no_zone": Code(422, "The time has no zone", "Write it with an offset, such as Z."),
+    "schedule.never": Code(422, "No hours are left in which the call may begin", "Widen the hours."),
+    "box.unknown": Code(404, "There is no such box of yours", "GET /v1/boxes lists them."),
+    "box.in_use": Code(409, "Something is in the box, or leads to it", "Take it out first."),
+    "box.name": Code(409, "There is a box of that name", "Choose another name."),
+    "fax.unknown": Code(404, "There is no such fax", _LIST),
+    "fax.state": Code(409, "The fax is past the point where that is possible", "Read the state of the fax."),
+    "batch.unknown": Code(404, "There is no such batch", _LIST),
+    "batch.state": Code(409, "The batch is past the point where that is possible", "Read the state of the batch."),
+    "content.gone": Code(410, "The content was not kept", "Nothing brings it back."),
+    "content.none": Code(404, "The fax has no pages yet", "Wait for its events.", retryable=True),
+    # Set-up
+    "rule.exists": Code(409, "There is such a rule already", "Change or delete that one."),
+    "route.exists": Code(409, "There is such a route already", "Change or delete that one."),
+    "route.line": Code(422, "There is no such line", "GET /v1/lines lists them."),
+    "policy.invalid": Code(422, "The policy cannot be kept", "Correct the fields named in `detail`."),
+    "keys.last": Code(409, "The key would revoke itself", "Use another key to revoke this one."),
+    "webhook.not_found": Code(404, "There is no such webhook", "GET /v1/webhooks lists them."),
+    "webhook.url": Code(422, "The webhook's address cannot be used", "Give an https address."),
+    "webhook.address": Code(422, "The webhook leads into a private network", "Have `webhooks.allow_private` name it."),
+    "webhook.events": Code(422, "There are no such events", "Use names of events, or prefixes such as fax.*."),
+    "webhook.too_many": Code(409, "There are too many webhooks", "Delete one first."),
+    "webhook.overlap": Code(422, "The old secret cannot be good for so long", "Give fewer hours."),
+    "webhook.signature": Code(409, "The webhook has no secret of its own", "Check messages by the published key."),
+    "webhook.disabled": Code(409, "The webhook is disabled", "Enable it first."),
+    "sandbox.none": Code(404, "There is no simulated line", "Configure a `sim:` line."),
+    "sandbox.no_line": Code(409, "No simulated line awaits a call", _TRY_LATER, retryable=True),
+    # Our side
+    "service.unavailable": Code(503, "The service cannot do this at the moment", _TRY_LATER, retryable=True),
+    "storage.full": Code(507, "There is no room for more", "Free space on the gateway's disk.", retryable=True),
+    "storage.failed": Code(503, "The archive cannot be reached", _TRY_LATER, retryable=True),
+    "internal.error": Code(500, "A fault in the gateway", "Report the `id` to the operator.", retryable=True),
+}
+"""Code -> what it means. Codes of causes of failed calls are in docs/retry.md."""
+
+
+def code_of(code: str) -> Code:
+    """Return what a code means; one that is not in the table is a fault of ours."""
+    return CODES.get(code, CODES["internal.error"])
+
+
+def as_markdown() -> str:
+    """Return docs/errors.md."""
+    rows = [
+        f"| `{code}` | {each.status} | {each.title} | {'yes' if each.retryable else 'no'} | {each.action} |"
+        for code, each in CODES.items()
+    ]
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+_HEAD = """# Problems
+
+Every error of the API is `application/problem+json` (RFC 9457):
+
+```json
+{"type": "/v1/problems/number.invalid", "title": "That is no telephone number", "status": 422,
+ "detail": "...", "code": "number.invalid", "retryable": false, "action": "..."}
+```
+
+`code` stays as it is from version to version; `detail` is for people. `retryable` says whether the same request may
+succeed later. `request.invalid` has `errors` besides: a list of `pointer` (a JSON pointer into the body after `#`, or
+where a parameter stands and its name) and `detail`. `internal.error` has `id`, by which the operator finds it in the
+log. `GET /v1/problems` gives this table as JSON.
+
+| code | status | what it is | retryable | what to do |
+|---|---|---|---|---|
+"""
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

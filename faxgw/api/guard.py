@@ -1,0 +1,149 @@
+"""What every request passes before an operation sees it: who asks, may they, how often, how large, in which form.
+
+In this order, so that nobody without a key has anything read.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.responses import Response
+from starlette.types import Message, Receive
+
+from faxgw.api.access import ACCESS
+from faxgw.api.call import Api, Call
+from faxgw.api.problems import Problem, answer_of
+
+JSON_LIMIT = 4 * 2**20
+"""Octets of a JSON body: a batch of 10,000 destinations with names and labels has about 2 MB."""
+SILENCE = 30.0
+"""Seconds that may pass until the next piece of a body."""
+
+
+class Body(Request):
+    """A request whose body has limits of size and of time."""
+
+    limit = JSON_LIMIT
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Go through the body as it arrives.
+
+        Raises:
+            Problem: ``request.too_large`` or ``.timeout``.
+            ClientDisconnect: if it ends before it is whole.
+        """
+        announced = self.headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > self.limit:
+            raise self._too_large()
+        received = 0
+        async for octets in super().stream():
+            received += len(octets)
+            if received > self.limit:
+                raise self._too_large()
+            if octets:
+                yield octets
+
+    def _too_large(self) -> Problem:
+        return Problem("request.too_large", f"A body may have {self.limit:,} octets here.")
+
+
+async def _receive_in_time(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(SILENCE):
+            return await receive()
+    except TimeoutError:
+        raise Problem("request.timeout", f"Nothing more of the body came for {SILENCE:g} s.") from None
+
+
+class GuardedRoute(APIRoute):
+    """A route whose operation is in the table ``ACCESS``, under the name of its function."""
+
+    upload = False
+    """Whether the body is content, which the operation reads itself."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers requests: problems, too, are answers."""
+        handle = super().get_route_handler()
+        access = ACCESS[self.name]
+        parameters = _query_names(self)
+        has_body = self.body_field is not None
+
+        async def guarded(request: Request) -> Response:
+            api: Api = request.app.state.api
+            body = Body(request.scope, lambda: _receive_in_time(request.receive))
+            try:
+                if not access.public:
+                    actor = await api.credentials.actor(request.headers.get("authorization"), address_of(request))
+                    _take(api, request, actor.api_key_id)
+                    access.check(actor)
+                    body.state.call = Call(body, api, actor)
+                _check_query(request, parameters)
+                if has_body:
+                    _check_json(request)
+                if not access.public and not self.upload and request.method == "POST":
+                    body.state.call.is_once(await body.body())
+                response = await handle(body)
+            except Exception as error:
+                response = answer_of(error)
+            return response
+
+        return guarded
+
+
+class UploadRoute(GuardedRoute):
+    """A route whose body is content: larger, not JSON, and read by the operation as it arrives."""
+
+    upload = True
+
+
+def address_of(request: Request) -> str:
+    """Return where a request comes from; of an IPv6 address the network, which one caller has to itself."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((address, 64), strict=False))
+    return host
+
+
+def _take(api: Api, request: Request, caller: object) -> None:
+    left = api.rates.take(caller)
+    size = api.rates.size
+    headers = {"ratelimit-policy": f'"key";q={size};w=1', "ratelimit": f'"key";r={left.tokens};t=1'}
+    request.state.rate_headers = headers
+    if left.wait > 0:
+        raise Problem("rate.limited", f"This API key may make {size} requests a second.", headers={"retry-after": "1"})
+
+
+def _check_query(request: Request, parameters: frozenset[str]) -> None:
+    if not request.scope["query_string"]:
+        return
+    for name in request.query_params:
+        if name not in parameters:
+            detail = "There is no such parameter."
+            errors = [{"pointer": f"query {name}"[:100], "detail": detail}]
+            raise Problem("request.invalid", f"query {name[:80]}: {detail}", extra={"errors": errors})
+
+
+def _check_json(request: Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "application/json":
+        raise Problem("request.media_type", "Send JSON, with Content-Type: application/json.")
+
+
+def _query_names(route: APIRoute) -> frozenset[str]:
+    names: set[str] = set()
+    for each in route.dependant.query_params:
+        annotation = each.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names |= set(annotation.model_fields)
+        else:
+            names.add(each.alias)
+    return frozenset(names)

@@ -1,0 +1,63 @@
+"""What runs here, who asks, and what problems mean."""
+
+from fastapi import APIRouter
+from sqlalchemy import select
+from starlette.responses import Response
+
+from faxgw.api.answers import ok
+from faxgw.api.call import Caller
+from faxgw.api.codes import CODES, Code
+from faxgw.api.guard import GuardedRoute
+from faxgw.api.problems import Problem
+from faxgw.api.resources.api_keys import shape as api_key
+from faxgw.api.schema import version
+from faxgw.api.shapes import CodeShape, CodesShape, SelfShape, VersionShape
+from faxgw.store.tables import api_keys, users
+
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["service"])
+
+
+@router.get("/version", response_model=VersionShape)
+async def get_version(_: Caller) -> Response:
+    """Say what runs here."""
+    return ok({"name": "faxgw", "version": version()})
+
+
+@router.get("/self", response_model=SelfShape)
+async def get_self(call: Caller) -> Response:
+    """Say whose key this is, and what it may do."""
+    actor = call.actor
+    async with call.transaction() as connection:
+        key = (await connection.execute(select(api_keys).where(api_keys.c.id == actor.api_key_id))).mappings().one()
+        user = (await connection.execute(select(users).where(users.c.id == actor.user_id))).mappings().one()
+    return ok(
+        {
+            "tenant": {"id": actor.tenant_id, "name": actor.tenant},
+            "user": {"id": user["id"], "email": user["email"], "role": user["role"]},
+            "api_key": api_key(key),
+        }
+    )
+
+
+@router.get("/problems", response_model=CodesShape)
+async def list_problems() -> Response:
+    """List what may go wrong."""
+    return ok({"items": [_shape(name, each) for name, each in CODES.items()]})
+
+
+@router.get("/problems/{code}", response_model=CodeShape)
+async def get_problem(code: str) -> Response:
+    """Say what a problem code means; the `type` of a problem leads here."""
+    if code not in CODES:
+        raise Problem("request.not_found", "There is no such code.")
+    return ok(_shape(code, CODES[code]))
+
+
+def _shape(name: str, code: Code) -> dict[str, object]:
+    return {
+        "code": name,
+        "status": code.status,
+        "title": code.title,
+        "action": code.action,
+        "retryable": code.retryable,
+    }

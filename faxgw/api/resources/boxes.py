@@ -1,0 +1,98 @@
+"""Boxes: where faxes lie."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from faxgw.api.access import sees_all
+from faxgw.api.answers import Answer, nothing, ok, version_tag
+from faxgw.api.call import Call, Caller
+from faxgw.api.guard import GuardedRoute
+from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
+from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
+from faxgw.api.shapes import BoxShape, Page
+from faxgw.ids import new_id
+from faxgw.store.tables import boxes
+
+router = APIRouter(prefix="/v1/boxes", route_class=GuardedRoute, tags=["boxes"])
+
+_NAME = {"boxes_tenant_id_key": ("box.name", "There is a box of that name in the tenant; choose another one.")}
+_IN_USE = ("box.in_use", "There are faxes in the box, or a number leads to it.")
+
+
+class BoxRequest(Asked):
+    """A box as it is to be."""
+
+    name: str = Field(
+        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$", description="Its name.", examples=["Sales"]
+    )
+
+
+@router.get("", response_model=Page[BoxShape])
+async def list_boxes(call: Caller, limit: Limit = USUAL, cursor: Cursor = None) -> Response:
+    """List one's own boxes; an owner or admin with the scope `admin` sees everybody's."""
+    statement = newest_first(select(boxes).where(_visible(call)), boxes.c.id, limit=limit, cursor=cursor)
+    async with call.transaction() as connection:
+        rows = (await connection.execute(statement)).mappings().all()
+    return ok(page(rows, _shape, limit=limit))
+
+
+@router.post("", status_code=201, response_model=BoxShape)
+async def create_box(call: Caller, asked: BoxRequest) -> Response:
+    """Make a box of one's own."""
+
+    async def work(connection: AsyncConnection) -> Answer:
+        actor = call.actor
+        row = {"id": new_id(), "tenant_id": actor.tenant_id, "owner_id": actor.user_id, "name": asked.name}
+        with refused(**_NAME):
+            made = (await connection.execute(insert(boxes).values(row).returning(boxes))).mappings().one()
+        return Answer(201, _shape(made), {"location": f"/v1/boxes/{made['id']}", "etag": version_tag(made["version"])})
+
+    return await call.once(work)
+
+
+@router.get("/{box_id}", response_model=BoxShape)
+async def get_box(call: Caller, box_id: UUID) -> Response:
+    """Say what a box is."""
+    async with call.transaction() as connection:
+        row = await one(connection, select(boxes).where(_this(call, box_id)), "box.unknown")
+    return ok(_shape(row), etag=version_tag(row["version"]))
+
+
+@router.put("/{box_id}", response_model=BoxShape)
+async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: IfMatch = None) -> Response:
+    """Give a box another name."""
+    async with call.transaction() as connection:
+        with refused(**_NAME):
+            row = await change(connection, boxes, _this(call, box_id), if_match=if_match, name=asked.name)
+    return ok(_shape(row), etag=version_tag(row["version"]))
+
+
+@router.delete("/{box_id}", status_code=204, response_class=Response)
+async def delete_box(call: Caller, box_id: UUID) -> Response:
+    """Delete an empty box of one's own that no number leads to."""
+    in_use = dict.fromkeys(("faxes_box_id_fkey", "numbers_box_id_fkey"), _IN_USE)
+    async with call.transaction() as connection:
+        with refused(**in_use):
+            await remove(connection, boxes, _this(call, box_id))
+    return nothing()
+
+
+def _visible(call: Call) -> ColumnElement[bool]:
+    if sees_all(call.actor):
+        return boxes.c.tenant_id == call.actor.tenant_id
+    return boxes.c.owner_id == call.actor.user_id
+
+
+def _this(call: Call, box_id: UUID) -> ColumnElement[bool]:
+    return _visible(call) & (boxes.c.id == box_id)
+
+
+def _shape(row: Row) -> dict[str, Any]:
+    same = {name: row[name] for name in ("id", "name", "is_default", "version", "created_at")}
+    return {**same, "owner": row["owner_id"]}

@@ -1,0 +1,99 @@
+"""What is on the pages of a fax, opened with the key of whoever asks; and the recordings of its calls."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy import select
+from starlette.responses import Response
+
+from faxgw.api.answers import content, content_tag, ok, unchanged
+from faxgw.api.call import Caller
+from faxgw.api.guard import GuardedRoute
+from faxgw.api.pictures import FORMS, PNG, png, whole
+from faxgw.api.problems import Problem
+from faxgw.api.resources.documents import PageNumber
+from faxgw.api.resources.faxes import AttemptNumber
+from faxgw.api.resources.rows import own_fax, visible_fax
+from faxgw.api.resources.rows import page as page_shape
+from faxgw.api.shapes import PagesShape
+from faxgw.faxes.content import coded_page, unlock
+from faxgw.faxes.sealed import open_owned
+from faxgw.store.tables import attempts, confirmations, faxes, pages
+
+router = APIRouter(prefix="/v1/faxes", route_class=GuardedRoute, tags=["content"])
+
+TRACE = "application/jsonl"
+
+
+@router.get("/{fax_id}/pages", response_model=PagesShape)
+async def list_pages(call: Caller, fax_id: UUID) -> Response:
+    """List the pages of a fax, and which of them are confirmed; not what is on them."""
+    async with call.transaction() as connection:
+        fax = await visible_fax(connection, call, fax_id, faxes.c.page_set_id)
+        confirmed = (confirmations.c.fax_id == fax_id) & (confirmations.c.index == pages.c.index)
+        statement = (
+            select(pages, confirmations.c.confirmed_at, confirmations.c.sha256.label("sent_sha256"))
+            .outerjoin(confirmations, confirmed)
+            .where(pages.c.page_set_id == fax["page_set_id"])
+            .order_by(pages.c.index)
+        )
+        rows = (await connection.execute(statement)).mappings().all()
+    href = f"/v1/faxes/{fax_id}/pages"
+    more = ("confirmed_at", "sent_sha256")
+    return ok({"items": [{**page_shape(row, href), **{name: row[name] for name in more}} for row in rows]})
+
+
+@router.get("/{fax_id}/pages/{n}", response_class=PNG)
+async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
+    """Show a page."""
+    async with call.transaction() as connection:
+        fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)
+        where = (pages.c.page_set_id == fax["page_set_id"]) & (pages.c.index == n - 1)
+        row = (await connection.execute(select(pages).where(where))).mappings().one_or_none()
+        if row is None:
+            raise Problem("request.not_found", f"There is no page {n}, or not yet.")
+        tag = content_tag([row["sha256"]], "png")
+        if unchanged(tag, call.request.headers.get("if-none-match")):
+            return Response(status_code=304, headers={"etag": tag})
+        coded = await coded_page(connection, call.gateway, await unlock(connection, call.actor), row)
+    return content(await png(coded), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
+
+
+@router.get("/{fax_id}/content", response_class=Response)
+async def get_content(
+    call: Caller,
+    fax_id: UUID,
+    format: Annotated[Literal["pdf", "tiff"], Query(description="As what.")] = "pdf",
+) -> Response:
+    """Give a whole fax as one file, or a range of its octets."""
+    async with call.transaction() as connection:
+        fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)
+        found = select(pages).where(pages.c.page_set_id == fax["page_set_id"]).order_by(pages.c.index)
+        rows = (await connection.execute(found)).mappings().all()
+        if not rows:
+            raise Problem("content.none", "The fax has no pages yet.")
+        tag = content_tag([row["sha256"] for row in rows], format)
+        if unchanged(tag, call.request.headers.get("if-none-match")):
+            return Response(status_code=304, headers={"etag": tag})
+        key = await unlock(connection, call.actor)
+        coded = [await coded_page(connection, call.gateway, key, row) for row in rows]
+    octets = await whole(coded, format)
+    return content(octets, FORMS[format][1], tag, call.request.headers, name=f"fax-{fax_id}.{format}")
+
+
+@router.get("/{fax_id}/attempts/{n}/trace", response_class=Response)
+async def get_trace(call: Caller, fax_id: UUID, n: AttemptNumber) -> Response:
+    """Give the recording of a call: every action and event, for `faxgw trace`."""
+    async with call.transaction() as connection:
+        await own_fax(connection, call, fax_id, faxes.c.id)
+        where = (attempts.c.fax_id == fax_id) & (attempts.c.index == n)
+        trace = (await connection.execute(select(attempts.c.trace_id).where(where))).scalar_one_or_none()
+        if trace is None:
+            raise Problem("request.not_found", f"There is no recording of a call {n}.")
+        key = await unlock(connection, call.actor)
+        octets = await open_owned(
+            connection, call.gateway.objects, key, tenant_id=call.actor.tenant_id, object_id=trace, kind="trace"
+        )
+    tag = content_tag([trace.bytes], "trace")
+    return content(octets, TRACE, tag, call.request.headers, name=f"call-{n}.jsonl")

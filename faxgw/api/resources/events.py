@@ -1,0 +1,202 @@
+"""Events: what happened, as a stream while it happens (server-sent events), or as a list."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response, StreamingResponse
+
+from faxgw.api.answers import ok
+from faxgw.api.call import Call, Caller
+from faxgw.api.following import Follower
+from faxgw.api.guard import GuardedRoute, address_of
+from faxgw.api.json import dumped
+from faxgw.api.paging import MOST, USUAL, Limit
+from faxgw.api.problems import Problem
+from faxgw.api.resources.rows import visible_fax
+from faxgw.api.shapes import EventShape, Page
+from faxgw.model import LAST_EVENTS, State
+from faxgw.store.database import DatabaseUnavailable
+from faxgw.store.tables import events, faxes
+
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["events"])
+
+HEARTBEAT = 15.0
+"""Seconds after which a quiet stream shows that it is alive."""
+REMEMBERED = 5000
+"""Events that a stream remembers, so that none is sent twice."""
+LAST = frozenset(each.value for each in LAST_EVENTS)
+
+LastEventId = Annotated[
+    str | None,
+    Header(max_length=40, description="Id of the last event that you have: the stream goes on after it."),
+]
+Accept = Annotated[str | None, Header(include_in_schema=False)]
+Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$", description="Of the list: `next` of the page before.")]
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+@router.get("/faxes/{fax_id}/events", response_model=Page[EventShape])
+async def follow_fax(
+    call: Caller,
+    fax_id: UUID,
+    *,
+    limit: Limit = USUAL,
+    cursor: Cursor = None,
+    accept: Accept = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Follow a fax, page by page, to its end: a stream of events from its first on.
+
+    With `Accept: application/json` it is a list of what has happened so far, oldest first.
+    """
+    after = _number(last_event_id)
+    async with call.transaction() as connection:
+        fax = await visible_fax(connection, call, fax_id, faxes.c.state)
+        mine = select(events).where(events.c.fax_id == fax_id)
+        if _wants_list(accept):
+            return ok(await _list(connection, mine, cursor, limit))
+        if after and State(fax["state"]).final and not await _after(connection, mine, after, limit=1):
+            return Response(status_code=204)  # tells an EventSource not to come again
+    return _stream(_of_fax(call, fax_id, after))
+
+
+@router.get("/events", response_model=Page[EventShape])
+async def follow_all(
+    call: Caller,
+    limit: Limit = USUAL,
+    cursor: Cursor = None,
+    accept: Accept = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Follow all faxes of one's own boxes from now on; an owner or admin with the scope `admin` follows everybody's.
+
+    With `Accept: application/json` it is a list of what has happened so far, oldest first.
+    """
+    after = _number(last_event_id)
+    if _wants_list(accept):
+        async with call.transaction() as connection:
+            return ok(await _list(connection, _all(call), cursor, limit))
+    return _stream(_of_tenant(call, after))
+
+
+async def _of_fax(call: Call, fax_id: UUID, after: int) -> AsyncIterator[bytes]:
+    """Events of one fax are in the order of their ids, since each locks the fax: nothing can come in between later."""
+    mine = select(events).where(events.c.fax_id == fax_id)
+    with call.api.hub.follow(call.actor.tenant_id, fax_id) as follower:
+        while not follower.ended:
+            async with call.transaction() as connection:
+                rows = await _after(connection, mine, after, limit=MOST)
+            for row in rows:
+                yield _sent(row, row["id"])
+                after = row["id"]
+            if rows and rows[-1]["type"] in LAST:
+                return
+            if len(rows) < MOST:
+                async for beat in _until_news(call, follower):
+                    yield beat
+
+
+async def _of_tenant(call: Call, after: int) -> AsyncIterator[bytes]:
+    """Events of many faxes may be committed in another order than that of their ids, so each is looked up by its own.
+
+    The id that a client goes on after is held back behind those that may still come.
+    """
+    sent: deque[int] = deque(maxlen=REMEMBERED)
+    with call.api.hub.follow(call.actor.tenant_id, None) as follower:
+        follower.missed = bool(after)
+        while not follower.ended:
+            try:
+                rows = await _news(call, follower, after)
+            except DatabaseUnavailable:
+                follower.missed = True
+                rows = []
+            for row in rows:
+                if row["id"] not in sent:
+                    sent.append(row["id"])
+                    after = max(after, call.api.hub.settled(row["id"]))
+                    yield _sent(row, after)
+            if len(rows) < MOST:
+                async for beat in _until_news(call, follower):
+                    yield beat
+
+
+async def _news(call: Call, follower: Follower, after: int) -> Sequence[Mapping[Any, Any]]:
+    ids = follower.taken()
+    if follower.missed and after:
+        follower.missed = False
+        async with call.transaction() as connection:
+            rows = await _after(connection, _all(call), after, limit=MOST)
+        follower.missed = len(rows) == MOST
+        return rows
+    follower.missed = False
+    if not ids:
+        return []
+    async with call.transaction() as connection:
+        statement = _all(call).where(events.c.id.in_(ids)).order_by(events.c.id)
+        return list((await connection.execute(statement)).mappings())
+
+
+async def _until_news(call: Call, follower: Follower) -> AsyncIterator[bytes]:
+    """Wait for word of events; a beat now and then, as long as the API key holds."""
+    while not follower.ended and not await follower.wait(HEARTBEAT):
+        yield b": still here\n\n"
+        try:
+            await call.api.credentials.actor(call.request.headers["authorization"], address_of(call.request))
+        except Problem:
+            follower.end()
+        except DatabaseUnavailable:
+            continue
+
+
+async def _after(
+    connection: AsyncConnection, statement: Select[Any], after: int, *, limit: int
+) -> Sequence[Mapping[Any, Any]]:
+    found = statement.where(events.c.id > after).order_by(events.c.id).limit(limit)
+    return list((await connection.execute(found)).mappings())
+
+
+async def _list(connection: AsyncConnection, statement: Select[Any], cursor: str | None, limit: int) -> dict[str, Any]:
+    rows = await _after(connection, statement, int(cursor or 0), limit=limit + 1)
+    following = str(rows[limit - 1]["id"]) if len(rows) > limit else None
+    return {"items": [_shape(row) for row in rows[:limit]], "next": following}
+
+
+def _all(call: Call) -> Select[Any]:
+    statement = select(events).where(events.c.tenant_id == call.actor.tenant_id)
+    visible = call.visible()
+    if visible is None:
+        return statement
+    return statement.where(events.c.fax_id.in_(select(faxes.c.id).where(visible)))
+
+
+def _wants_list(accept: str | None) -> bool:
+    given = accept or ""
+    return "application/json" in given and "text/event-stream" not in given
+
+
+def _number(last_event_id: str | None) -> int:
+    """Return the id to go on after; what is no id of ours is passed over, as the standard of event streams has it."""
+    text = (last_event_id or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _stream(frames: AsyncIterator[bytes]) -> Response:
+    return EventStream(frames, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+
+def _sent(row: Mapping[Any, Any], go_on_after: int) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (go_on_after, row["type"].encode(), dumped(_shape(row)))
+
+
+def _shape(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {"id": row["id"], "type": row["type"], "at": row["at"], "fax": row["fax_id"], "data": row["data"]}

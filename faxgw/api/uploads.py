@@ -1,0 +1,180 @@
+"""Uploads: sealed as they arrive, then read by a worker; nothing of what is refused or cut off is left behind.
+
+A small one is read from memory before it is stored. A long one goes straight into the archive, sealed, and is held in
+memory only while a worker reads it, of which there are few.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from faxgw.api.answers import Answer
+from faxgw.api.call import Call
+from faxgw.api.guard import Body
+from faxgw.api.problems import Problem
+from faxgw.archive.sealed import StoredObject
+from faxgw.documents.document import RenderOptions
+from faxgw.documents.parts import Upload
+from faxgw.documents.prepare import DocumentLimits, prepare
+from faxgw.faxes.sealed import write_down
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.store.database import DatabaseUnavailable
+from faxgw.store.tables import documents
+
+KIND = "document"
+SMALL = 256 * 1024
+"""Octets that are held in memory until the document is read."""
+KEPT = timedelta(hours=24)
+"""How long an upload is kept that no fax uses."""
+MEDIA_TYPES = (
+    "application/pdf",
+    "image/tiff",
+    "image/png",
+    "image/jpeg",
+    "text/plain",
+    "text/html",
+    "application/rtf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/vnd.oasis.opendocument.text",
+    "application/octet-stream",
+)
+"""What OpenAPI names; what a document is, its content says."""
+_NEVER = ("multipart/", "application/json", "application/x-www-form-urlencoded")
+"""What programs send when they mean a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An upload that was read and is in the store, sealed; no row speaks of it yet."""
+
+    stored: StoredObject
+    pages: int
+
+
+async def receive(call: Call, *, name: str) -> Response:
+    """Take the body of a request as a document, and answer with what it is.
+
+    Raises:
+        Problem, RequestError: ``request.*``, ``document.*``, ``storage.full``.
+    """
+    media_type = _media_type(call.request.headers.get("content-type", ""))
+    await check_room(call.gateway)
+    received = await _received(call, name)
+    stored = received.stored
+    kept = False
+
+    async def write(connection: AsyncConnection) -> Answer:
+        nonlocal kept
+        row = _row(call, received, name=name, media_type=media_type)
+        await write_down(connection, [stored], owner=None, spool=call.gateway.spool)
+        await connection.execute(insert(documents).values(row))
+        kept = True
+        body = {key: value for key, value in row.items() if key not in ("tenant_id", "user_id", "object_id")}
+        return Answer(201, body, {"location": f"/v1/documents/{row['id']}"})
+
+    try:
+        call.is_once(stored.sha256)
+        response = await call.once(write)
+    except DatabaseUnavailable:
+        # It may have been committed all the same; an object without a row is found and removed later.
+        raise
+    except BaseException:
+        await asyncio.shield(call.gateway.objects.delete([stored.id]))
+        raise
+    if not kept:
+        await call.gateway.objects.delete([stored.id])
+    return response
+
+
+async def check_room(gateway: Gateway) -> None:
+    """Refuse what is new where the disk is nearly full.
+
+    Raises:
+        Problem: ``storage.full``.
+    """
+    space = await gateway.objects.objects.free_space()
+    if space is not None and space.free < gateway.config.storage.keep_free(space.total):
+        raise Problem("storage.full", "The gateway's disk is nearly full; nothing new is taken until there is room.")
+
+
+def _media_type(given: str) -> str:
+    media_type = given.partition(";")[0].strip().lower()
+    if not re.fullmatch(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,128}", media_type):
+        reason = "Name the document's type in Content-Type, such as application/pdf."
+        raise Problem("request.media_type", reason, headers={"accept-post": ", ".join(MEDIA_TYPES)})
+    if media_type.startswith(_NEVER):
+        reason = f"Send the document itself as the body, with its own Content-Type, not as {media_type}."
+        raise Problem("request.media_type", reason, headers={"accept-post": ", ".join(MEDIA_TYPES)})
+    return media_type
+
+
+async def _received(call: Call, name: str) -> Received:
+    request, gateway, tenant = call.request, call.gateway, call.actor.tenant_id
+    assert isinstance(request, Body)
+    request.limit = gateway.config.api.max_body
+    stream = request.stream()
+    head = bytearray()
+    async for octets in stream:
+        head += octets
+        if len(head) > SMALL:
+            break
+    else:
+        content = bytes(head)
+        pages = await _pages(gateway, name, content)
+        return Received(await gateway.objects.put(content, tenant=tenant, kind=KIND), pages)
+    stored = await gateway.objects.put(_all_of(head, stream), tenant=tenant, kind=KIND)
+    try:
+        async with call.api.long_uploads:
+            return Received(
+                stored, await _pages(gateway, name, await gateway.objects.open(stored.label, dek=stored.dek))
+            )
+    except BaseException:
+        await asyncio.shield(gateway.objects.delete([stored.id]))
+        raise
+
+
+async def _all_of(head: bytearray, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield bytes(head)
+    head.clear()
+    async for octets in rest:
+        yield octets
+
+
+async def _pages(gateway: Gateway, name: str, octets: bytes) -> int:
+    """Return how many pages a document has; nothing of it is drawn.
+
+    Raises:
+        RequestError: ``document.*``.
+    """
+    config = gateway.config
+    limits = DocumentLimits(
+        octets=config.api.max_body, pages=config.rendering.max_pages, seconds=config.rendering.seconds
+    )
+    part = Upload(name or "the document", octets)
+    async with prepare([part], RenderOptions(), gateway.renderers, limits=limits) as prepared:
+        return len(prepared)
+
+
+def _row(call: Call, received: Received, *, name: str, media_type: str) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "id": new_id(),
+        "tenant_id": call.actor.tenant_id,
+        "user_id": call.actor.user_id,
+        "object_id": received.stored.id,
+        "name": name,
+        "media_type": media_type,
+        "sha256": received.stored.sha256,
+        "size": received.stored.length,
+        "pages": received.pages,
+        "created_at": now,
+        "expires_at": now + KEPT,
+    }
