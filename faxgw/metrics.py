@@ -72,12 +72,6 @@ WEBHOOKS = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
-DATABASE_CONNECTIONS = Gauge(
-    "faxgw_database_connections",
-    "Connections to PostgreSQL; role: app, dispatcher; state: idle, busy.",
-    ("role", "state"),
-    registry=REGISTRY,
-)
 LOOP_LAG = Histogram(
     "faxgw_loop_lag_seconds",
     "How late the event loop came to something that was due: what a running call may have to wait.",
@@ -96,7 +90,7 @@ PlatformCollector(registry=REGISTRY)
 
 METRICS: tuple[MetricWrapperBase, ...] = (
     *(CALLS, ATTEMPTS, PAGES, CALL_SECONDS, LINES, QUEUE, REQUEST_SECONDS, RENDER_SECONDS, WEBHOOKS),
-    *(DATABASE_CONNECTIONS, LOOP_LAG, FREE_SPACE, LOG_LOST, READY, BUILD),
+    *(LOOP_LAG, FREE_SPACE, LOG_LOST, READY, BUILD),
 )
 """All of them, in the order of the documentation."""
 

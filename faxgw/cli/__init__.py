@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "faxgw.cli.serve:app",
     "admin": "faxgw.cli.admin:app",
     "config": "faxgw.cli.config:app",
+    "doctor": "faxgw.cli.doctor:app",
 }
 """Command name to the Typer application that is it."""
 
@@ -40,6 +41,7 @@ SUMMARIES = {
     "serve": "Run the gateway service.",
     "admin": "Set up tenants and databases.",
     "config": "Check the configuration of the service, or print a sample.",
+    "doctor": "Say what on this machine is missing, unsafe or slow.",
 }
 """What the list of commands says of each; asking the commands themselves would load all that they need."""
 

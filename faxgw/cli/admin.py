@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from faxgw.cli.serve import ConfigOption, DataOption, make_folder
+from faxgw.cli.serve import ConfigOption, DataOption
 from faxgw.config import Config, load
 from faxgw.config.model import LogSettings
+from faxgw.data_folder import make_folder
 from faxgw.errors import RequestError
 from faxgw.logs import logging_to
 

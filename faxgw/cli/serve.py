@@ -2,13 +2,10 @@
 
 import asyncio
 import ctypes
-import fcntl
 import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +14,7 @@ import typer
 import uvloop
 
 from faxgw.config import Config, load
+from faxgw.data_folder import held
 from faxgw.errors import RequestError
 from faxgw.logs import logging_to
 from faxgw.metrics import LOG_LOST
@@ -39,7 +37,7 @@ def serve(config_file: ConfigOption = None, data: DataOption = None) -> None:
     """Run the gateway service until SIGINT or SIGTERM."""
     config = load(config_file, data_dir=data)
     keep_memory_private()
-    with one_per_folder(config.data_dir), logging_to(config.log) as running:
+    with held(config.data_dir), logging_to(config.log) as running:
         LOG_LOST.set_function(lambda: running.lost)
         try:
             uvloop.run(_serve(config))
@@ -70,43 +68,14 @@ async def _serve(config: Config) -> None:
     log.info("stopped")
 
 
-@contextmanager
-def one_per_folder(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory, made where it is missing, for this process alone.
-
-    Raises:
-        RequestError: ``data.in_use`` if another process holds it, ``data.folder`` if it cannot be written.
-    """
-    try:
-        make_folder(data_dir)
-        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        reason = f"{data_dir} cannot hold the gateway's data: {error.strerror}; name another folder with --data."
-        raise RequestError("data.folder", reason) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        reason = f"Another gateway process runs with {data_dir}; end it, or give this one a data directory of its own."
-        raise RequestError("data.in_use", reason) from None
-    finally:
-        os.close(lock)
-
-
-def make_folder(data_dir: Path) -> None:
-    """Make the data directory where it is missing."""
-    if not data_dir.exists():
-        data_dir.mkdir(parents=True)
-        # Run by root, the private PostgreSQL has a user of its own, which must get through to its folder.
-        data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
-
-
 def keep_memory_private() -> None:
     """Let nobody read this process's memory, which has pages and keys in it, from a core dump or by tracing it."""
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    hardest = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    # Not 0: only at 1 does Linux also keep cores, of our workers too, from a program that core_pattern names.
+    limit = min(1, hardest) if hardest != resource.RLIM_INFINITY else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
     if sys.platform == "linux":
-        # A limit of 0 does not keep cores from a program that core_pattern names; this does.
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 

@@ -1,0 +1,48 @@
+"""All checks, in the order in which their findings are told."""
+
+from collections.abc import Callable, Iterable
+
+from faxgw.config import Config
+from faxgw.config.reading import strange_variables
+from faxgw.doctor import folders, lines, machine, programs, storage
+from faxgw.doctor.finding import Finding, Machine, advice
+
+Check = Callable[[Config, Machine], Iterable[Finding]]
+
+CHECKS: tuple[Check, ...] = (
+    lambda config, _machine: _variables(config),
+    folders.data_dir,
+    folders.keys,
+    folders.space,
+    storage.paths,
+    storage.swap,
+    storage.core_dumps,
+    machine.ports,
+    machine.certificate,
+    machine.clock,
+    machine.entropy,
+    programs.database,
+    programs.office,
+    programs.kernels,
+    lines.ports,
+)
+
+
+def examined(config: Config, machine: Machine | None = None, *, open_lines: bool = False) -> list[Finding]:
+    """Run every check.
+
+    Args:
+        config: what the gateway would run with.
+        machine: the machine to look at; this one if None.
+        open_lines: whether modems may be talked to, which takes their ports for some seconds.
+    """
+    here = machine or Machine()
+    found = [finding for check in CHECKS for finding in check(config, here)]
+    if open_lines:
+        found += lines.modems(config, here)
+    return found
+
+
+def _variables(_config: Config) -> Iterable[Finding]:
+    for each in strange_variables():
+        yield advice("configuration", f"The variable {each.setting} {each.wrong}.", each.right)

@@ -1,0 +1,82 @@
+"""Telephone lines on serial ports: is the port there, may we open it, does a modem answer, how long does it take."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from drivers.registry import DRIVERS, open_line
+from faxgw.config import Config, LineSettings
+from faxgw.doctor.finding import Finding, Machine, advice, bad, ok
+from t30.line import LineError
+
+SLOW = 2
+"""Milliseconds that an FTDI adapter may keep octets back; it is 16 where nobody asked for less."""
+
+
+def ports(config: Config, machine: Machine) -> Iterator[Finding]:
+    """Look at each line without opening it."""
+    if not config.lines:
+        yield bad("lines", "There is no line.", "Name one in the configuration, such as class1:/dev/ttyACM0.")
+    for line in config.lines:
+        if line.scheme not in DRIVERS:
+            known = ", ".join(f"{each}:" for each in sorted(DRIVERS))
+            yield bad("lines", f"Line {line.name}: there is no driver for {line.scheme}: lines.", f"There are {known}.")
+        elif line.scheme == "class1":
+            yield _port(line, machine)
+        else:
+            yield ok("lines", f"Line {line.name} is simulated.")
+
+
+def modems(config: Config, machine: Machine) -> Iterator[Finding]:
+    """Open each serial line and ask its modem what it is."""
+    for line in config.lines:
+        if line.scheme != "class1":
+            continue
+        try:
+            answers = asyncio.run(_answers(line.url))
+        except LineError as fault:
+            wrong, _, way_out = str(fault).partition("; ")
+            yield bad("lines", f"Line {line.name}: {wrong.rstrip('.')}.", way_out or "Check the modem and its cable.")
+            continue
+        yield ok("lines", f"Line {line.name}: a modem answers; it sends at up to {answers} bit/s.")
+        waits = _latency(line, machine)
+        if waits is not None and waits > SLOW:
+            yield advice(
+                "lines",
+                f"Line {line.name}: its adapter keeps octets back for {waits} ms, which costs calls.",
+                f"Run: echo 1 > /sys/class/tty/{Path(line.address).resolve().name}/device/latency_timer",
+            )
+
+
+def _port(line: LineSettings, machine: Machine) -> Finding:
+    path = Path(line.address)
+    try:
+        status = path.stat()
+    except OSError:
+        return bad("lines", f"Line {line.name}: there is no port {path}.", "Plug the modem in, or correct its url.")
+    if not stat.S_ISCHR(status.st_mode):
+        return bad("lines", f"Line {line.name}: {path} is no serial port.", "Correct its url.")
+    if not os.access(path, os.R_OK | os.W_OK):
+        return bad(
+            "lines",
+            f"Line {line.name}: this user may not open {path}.",
+            "Add the user to the group that owns it, which is often dialout.",
+        )
+    waits = _latency(line, machine)
+    known = f", behind an FTDI adapter (latency {waits} ms; the driver asks for less)" if waits is not None else ""
+    return ok("lines", f"Line {line.name}: the port {path} is there{known}.")
+
+
+async def _answers(url: str) -> int:
+    line = await open_line(url)
+    try:
+        return max((each.bps for each in line.sends), default=0)
+    finally:
+        await line.close()
+
+
+def _latency(line: LineSettings, machine: Machine) -> int | None:
+    told = machine.read(f"/sys/class/tty/{Path(line.address).resolve().name}/device/latency_timer")
+    return int(told) if told.isdigit() else None
