@@ -1,0 +1,96 @@
+"""Which task runs when, in the clock's own hours (UTC); each on one node at a time, and not twice for one time."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from procrastinate import Blueprint, JobContext
+
+from faxgw.gateway import Gateway
+from faxgw.tasks.retrying import AGAIN
+from faxgw.upkeep import ageing, leftovers, spooling, uploads
+
+log = structlog.get_logger(__name__)
+
+TIMETABLE = {
+    "uploads": "*/10 * * * *",
+    "spool_keys": "12 * * * *",
+    "answers": "27 * * * *",
+    "leftovers": "41 */6 * * *",
+    "events": "52 3 * * *",
+}
+"""Task -> when (minute, hour, day, month, weekday)."""
+
+
+async def delete_uploads(gateway: Gateway, now: datetime) -> None:
+    """Delete documents and page sets that have expired."""
+    done = await uploads.delete_expired_uploads(gateway.database, gateway.objects, now=now)
+    if done:
+        log.info("expired uploads deleted", uploads=done)
+
+
+async def move_spool_keys(gateway: Gateway, now: datetime) -> None:
+    """Move live spool wraps to the present hour, and destroy the keys of hours that are over."""
+    await spooling.delete_left_wraps(gateway.database, now=now)
+    destroyed = await spooling.move_on(gateway.database, gateway.spool)
+    if destroyed:
+        log.info("spool keys destroyed", hours=destroyed)
+
+
+async def delete_answers(gateway: Gateway, now: datetime) -> None:
+    """Delete idempotency keys and counters that are over."""
+    answers = await ageing.delete_old_answers(gateway.database, now=now)
+    counters = await ageing.delete_old_counters(gateway.database, now=now)
+    if answers or counters:
+        log.info("old answers and counters deleted", answers=answers, counters=counters)
+
+
+async def delete_leftovers(gateway: Gateway, now: datetime) -> None:
+    """Delete objects that nothing names."""
+    done = await leftovers.delete_leftovers(gateway.database, gateway.objects.objects, now=now)
+    if done:
+        log.info("objects that nothing names deleted", objects=done)
+
+
+async def delete_events(gateway: Gateway, now: datetime) -> None:
+    """Delete the events of ended faxes that are over."""
+    keep = timedelta(days=gateway.config.storage.keep_events_days)
+    done = await ageing.delete_old_events(gateway.database, now=now, keep=keep)
+    if done:
+        log.info("old events deleted", events=done)
+
+
+Work = Callable[[Gateway, datetime], Awaitable[None]]
+
+WORK: Mapping[str, Work] = {
+    "uploads": delete_uploads,
+    "spool_keys": move_spool_keys,
+    "answers": delete_answers,
+    "leftovers": delete_leftovers,
+    "events": delete_events,
+}
+
+
+def tasks(work: Mapping[str, Work] = WORK) -> Blueprint:
+    """Return the tasks of the timetable, for one app."""
+    found = Blueprint()
+    for name, cron in TIMETABLE.items():
+        _add(found, name, cron, work[name])
+    return found
+
+
+def _add(blueprint: Blueprint, name: str, cron: str, work: Work) -> None:
+    lock = f"upkeep:{name}"
+
+    @blueprint.periodic(cron=cron)
+    @blueprint.task(name=name, retry=AGAIN, pass_context=True, queueing_lock=lock, lock=lock)
+    async def run(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 (procrastinate gives it)
+        await work(context.additional_context["gateway"], datetime.now(UTC))
+        if name == "events":
+            await _delete_failed_jobs(context)
+
+
+async def _delete_failed_jobs(context: JobContext) -> None:
+    await context.app.job_manager.delete_old_jobs(
+        nb_hours=ageing.FAILED_JOBS_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+    )
