@@ -109,6 +109,12 @@ def test_every_emergency_number_that_is_known_is_told(region: str) -> None:
         assert kind(normalised(example, Numbering(region)), Numbering(region)) is Kind.EMERGENCY
 
 
+@pytest.mark.parametrize("typed", ["0115", "0049115", "+49115"])
+def test_a_short_number_is_one_only_with_nothing_before_it(typed: str) -> None:
+    with pytest.raises(RequestError):
+        normalised(typed, GERMAN)
+
+
 def test_an_emergency_number_stays_one_even_where_it_is_entered_as_extra() -> None:
     assert kind("112", Numbering("DE", frozenset({"112"}))) is Kind.EMERGENCY
 

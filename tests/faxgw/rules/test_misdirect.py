@@ -21,6 +21,11 @@ def test_another_number_another_name_or_none_is_suspicious(answered: str) -> Non
     assert suspicious(KNOWN, answered)
 
 
+def test_six_digits_in_common_are_enough_and_five_are_not() -> None:
+    assert not suspicious(KNOWN, "234567")
+    assert suspicious(KNOWN, "34567")
+
+
 def test_names_are_compared_by_their_letters() -> None:
     assert not suspicious(["Acme GmbH"], "ACME-GMBH")
     assert suspicious(["Acme GmbH"], "Other GmbH")
