@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-THIN = ("state", "page", "pages")
+THIN = ("state", "page", "pages", "pages_done")
 """Of what the event itself says, all that a thin message has; who sent what to whom stays with the API."""
 
 
