@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
+from faxgw.documents.cover import Cover
 from faxgw.documents.layout import Layout, PageShape, Paper, place
-from faxgw.documents.parts import Part, Upload
+from faxgw.documents.parts import Part
 from faxgw.documents.renderer import Renderer, WorkerLimits
 from faxgw.documents.screening import Screen
 from faxgw.documents.wire import PageJob
@@ -118,9 +120,9 @@ class Document:
 
 
 def open_document(
-    parts: Sequence[Part], options: RenderOptions | None = None, *, renderer: Renderer | None = None
+    parts: Sequence[Part | Cover], options: RenderOptions | None = None, *, renderer: Renderer | None = None
 ) -> Document:
-    """Open files and uploads, one or many, as one document; blocks while the worker starts and reads them.
+    """Open files, uploads and covers, one or many, as one document; blocks while the worker starts and reads them.
 
     Args:
         parts: what the document is made of, in order.
@@ -145,6 +147,6 @@ def open_document(
     return Document(worker, pages, options, borrowed=renderer is not None)
 
 
-def _fixed(part: Part) -> Part:
+def _fixed(part: Part | Cover) -> Part | Cover:
     """Return the same file whatever folder the process changes to."""
-    return part if isinstance(part, Upload) else part.absolute()
+    return part.absolute() if isinstance(part, Path) else part

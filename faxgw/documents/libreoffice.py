@@ -36,8 +36,12 @@ SETTINGS = b"""<?xml version="1.0" encoding="UTF-8"?>
 <item oor:path="/org.openoffice.Office.Writer/Content/Update">
 <prop oor:name="Link" oor:op="fuse"><value>0</value></prop>
 </item>
+<item oor:path="/org.openoffice.Setup/L10N">
+<prop oor:name="ooSetupSystemLocale" oor:op="fuse"><value>en-GB</value></prop>
+</item>
 </oor:items>
 """
+"""What LibreOffice's profile says: no macros, no links, and A4 for what has no size of its own."""
 
 READABLE = ("/etc/libreoffice", "/etc/fonts", "/var/cache/fontconfig", "/etc/ld.so.cache")
 """What the sandbox sees beside /usr, each where the system has it."""

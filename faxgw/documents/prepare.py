@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from faxgw.documents.ahead import EVERYTHING
 from faxgw.documents.coded import CodedPage, coded_page, page_hash
+from faxgw.documents.cover import Cover
 from faxgw.documents.document import Document, RenderOptions, open_document
 from faxgw.documents.parts import Part, size_of
 from faxgw.documents.pool import RendererPool
@@ -57,7 +58,7 @@ class Prepared:
 
 @asynccontextmanager
 async def prepare(
-    parts: Sequence[Part], options: RenderOptions, pool: RendererPool, *, limits: DocumentLimits | None = None
+    parts: Sequence[Part | Cover], options: RenderOptions, pool: RendererPool, *, limits: DocumentLimits | None = None
 ) -> AsyncIterator[Prepared]:
     """Read documents as one, with a worker of the pool for as long as the context lasts.
 
@@ -68,7 +69,7 @@ async def prepare(
         RequestError: ``document.*``, with one sentence that says what is wrong.
     """
     limits = limits or DocumentLimits()
-    if sum(map(size_of, parts)) > limits.octets:
+    if sum(size_of(part) for part in parts if not isinstance(part, Cover)) > limits.octets:
         raise RequestError("document.too_large", f"The document has more than {limits.octets / 2**20:g} MB.")
     async with pool.lease() as renderer:
         spend = _Budget(pool, limits.seconds)

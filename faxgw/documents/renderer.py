@@ -14,11 +14,22 @@ from typing import Any, Self
 
 import numpy as np
 
+from faxgw.documents.cover import Cover, checked, standard_page
 from faxgw.documents.layout import PageShape
 from faxgw.documents.libreoffice import Conversion
 from faxgw.documents.office import kind_of
 from faxgw.documents.parts import Part, Upload, octets_of
-from faxgw.documents.wire import ENDED, EndJob, Job, OpenJob, PageJob, job_to_json, line_octets, shape_from_json
+from faxgw.documents.wire import (
+    ENDED,
+    EndJob,
+    FillJob,
+    Job,
+    OpenJob,
+    PageJob,
+    job_to_json,
+    line_octets,
+    shape_from_json,
+)
 from faxgw.errors import RequestError
 from t30.t4.raster import Bitmap
 
@@ -54,12 +65,14 @@ class Renderer:
         self._abandoned = False
         self._closed = False
 
-    def readable(self, part: Part) -> Part:
-        """Return a part as the worker reads it: an office file as a PDF that LibreOffice makes, others as they are.
+    def readable(self, part: Part | Cover) -> Part:
+        """Return a part as the worker reads it: covers filled in, office files as PDFs that LibreOffice makes.
 
         Raises:
-            RequestError: ``document.*``, if it is an office file that cannot be sent, or not by this machine.
+            RequestError: ``document.*``, if it is one that cannot be sent, or not by this machine.
         """
+        if isinstance(part, Cover):
+            part = self._cover(checked(part))
         octets = octets_of(part)
         kind = kind_of(octets, part.name)
         if kind is None:
@@ -119,6 +132,18 @@ class Renderer:
         self._kill()
         with self._lock:
             self._end()
+
+    def _cover(self, cover: Cover) -> Upload:
+        template = cover.template
+        if template.kind == "standard":
+            return Upload(cover.name, standard_page(cover.fields))
+        html = template.kind == "html"
+        wanted = {"source": template.source, "values": cover.fields.values(), "html": html}
+        octets = json.dumps(wanted).encode()
+        with self._lock:
+            head, _ = self._done(FillJob(cover.name, len(octets)), what=cover.name, octets=octets)
+        # Whatever the template begins with, it is HTML and nothing else.
+        return Upload(cover.name, (f"<!doctype html>\n{head['text']}" if html else str(head["text"])).encode())
 
     def _open(self, part: Part) -> list[PageShape]:
         """Open a part in a slot of its own; only the last few stay open, however many make the document."""

@@ -2,7 +2,7 @@
 
 import io
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pikepdf
 
@@ -45,24 +45,41 @@ def lines_to_pdf(
     pages: Iterable[list[bytes]], *, size: tuple[float, float], start: tuple[float, float], font_size: float
 ) -> bytes:
     """Set lines of Windows-1252 in Courier; ``size`` in mm, ``start``: the first baseline, points from below left."""
-    pdf = pikepdf.new()
-    font = pdf.make_indirect(
-        pikepdf.Dictionary(
-            Type=pikepdf.Name.Font,
-            Subtype=pikepdf.Name.Type1,
-            BaseFont=pikepdf.Name.Courier,
-            Encoding=pikepdf.Name.WinAnsiEncoding,
-        )
+    contents = (
+        b"BT /F %.1f Tf %.1f TL %.2f %.2f Td\n%s\nET"
+        % (font_size, LEADING, *start, b"\n".join(b"<" + line.hex().encode() + b"> Tj T*" for line in lines))
+        for lines in pages
     )
+    return pages_to_pdf(contents, size=size, fonts={"F": "Courier"})
+
+
+def pages_to_pdf(contents: Iterable[bytes], *, size: tuple[float, float], fonts: Mapping[str, str]) -> bytes:
+    """Make a PDF of pages' drawing operators, whose texts are in Windows-1252.
+
+    Args:
+        contents: what draws each page, in points from below left.
+        size: of the pages, mm across and down.
+        fonts: name in ``contents`` -> name of a font that every PDF reader has.
+    """
+    pdf = pikepdf.new()
+    named = {
+        f"/{name}": pdf.make_indirect(
+            pikepdf.Dictionary(
+                Type=pikepdf.Name.Font,
+                Subtype=pikepdf.Name.Type1,
+                BaseFont=pikepdf.Name(f"/{font}"),
+                Encoding=pikepdf.Name.WinAnsiEncoding,
+            )
+        )
+        for name, font in fonts.items()
+    }
     box = [0, 0, size[0] * POINTS_PER_MM, size[1] * POINTS_PER_MM]
-    for lines in pages:
-        shown = b"\n".join(b"<" + line.hex().encode() + b"> Tj T*" for line in lines)
-        content = b"BT /F %.1f Tf %.1f TL %.2f %.2f Td\n%s\nET" % (font_size, LEADING, *start, shown)
+    for content in contents:
         page = pikepdf.Dictionary(
             Type=pikepdf.Name.Page,
             MediaBox=box,
             Contents=pdf.make_stream(content),
-            Resources=pikepdf.Dictionary(Font=pikepdf.Dictionary(F=font)),
+            Resources=pikepdf.Dictionary(Font=pikepdf.Dictionary(named)),
         )
         pdf.pages.append(pikepdf.Page(page))
     out = io.BytesIO()
@@ -76,10 +93,10 @@ def shown(text: str) -> bytes:
     >>> shown("Łódź → 5 €").decode("cp1252")
     'Lódz ? 5 €'
     """
-    return b"".join(_octets(character) or b"?" for character in text)
+    return b"".join(encoded(character) or b"?" for character in text)
 
 
-def _octets(character: str) -> bytes:
+def encoded(character: str) -> bytes:
     """Return a character in Windows-1252, empty where not even its base letter is there."""
     for form in (character, unicodedata.normalize("NFKD", character)[0].translate(WITHOUT_STROKE)):
         try:
@@ -101,7 +118,7 @@ def _decoded(octets: bytes, name: str) -> str:
         )
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).translate(UNWANTED)
     for character in sorted(set(text)):
-        if character.isalnum() and not _octets(character):
+        if character.isalnum() and not encoded(character):
             line = text[: text.index(character)].count("\n") + 1
             raise RequestError(
                 "document.characters",

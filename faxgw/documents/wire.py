@@ -42,14 +42,23 @@ class PageJob:
 
 
 @dataclass(frozen=True, slots=True)
+class FillJob:
+    """Fill a template in; answered by its text. The line is followed by ``octets`` of JSON: filling.py's arguments."""
+
+    name: str
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
 class EndJob:
     """Let go of everything that was read, by ending the process that read it; answered by ``ENDED`` when it is gone."""
 
 
 ENDED = b"{}\n"
 
-Job = OpenJob | PageJob | EndJob
-KINDS: dict[str, type[OpenJob] | type[EndJob]] = {"OpenJob": OpenJob, "EndJob": EndJob}
+Job = OpenJob | PageJob | FillJob | EndJob
+PLAIN = (OpenJob, FillJob, EndJob)
+"""The jobs whose fields are numbers and texts."""
 
 
 def line_octets(pels: int) -> int:
@@ -68,9 +77,10 @@ def job_to_json(job: Job) -> bytes:
 def job_from_json(line: bytes) -> Job:
     """Read a job back."""
     fields: dict[str, Any] = json.loads(line)
-    kind = KINDS.get(fields.pop("do"))
-    if kind is not None:
-        return kind(**fields)
+    do = fields.pop("do")
+    for kind in PLAIN:
+        if do == kind.__name__:
+            return kind(**fields)
     fields["resolution"], fields["screen"] = Resolution[fields["resolution"]], Screen[fields["screen"]]
     fields["box"] = Box(**fields["box"])
     return PageJob(**fields)

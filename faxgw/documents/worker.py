@@ -25,7 +25,7 @@ from faxgw.documents.inputs import Input, PdfInput, open_input
 from faxgw.documents.layout import HEADER_MM, scan_line_mm
 from faxgw.documents.screening import Black, black_and_white
 from faxgw.documents.text import POINTS_PER_MM, lines_to_pdf, shown
-from faxgw.documents.wire import ENDED, EndJob, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
+from faxgw.documents.wire import ENDED, EndJob, FillJob, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
 from faxgw.errors import RequestError
 from t30.pages import Width
 
@@ -96,23 +96,32 @@ def _serve(answers: BinaryIO, *, memory: int, seconds: int) -> NoReturn:
         os._exit(1)
 
 
-def _answer(job: OpenJob | PageJob, jobs: BinaryIO, files: dict[int, Input], answers: BinaryIO) -> None:
+def _answer(job: OpenJob | PageJob | FillJob, jobs: BinaryIO, files: dict[int, Input], answers: BinaryIO) -> None:
     head: dict[str, Any]
     octets = b""
     try:
         if isinstance(job, OpenJob):
             file = _opened(job, jobs.read(job.octets), files)
             head = {"shapes": [shape_to_json(shape) for shape in file.shapes]}
+        elif isinstance(job, FillJob):
+            head = {"text": _filled(jobs.read(job.octets))}
         else:
             octets = _packed(_drawn(files[job.slot], job))
             head = {"octets": len(octets)}
     except RequestError as refused:
         head = {"code": refused.code, "reason": refused.reason}
     except MemoryError:
-        name = job.name if isinstance(job, OpenJob) else f"Page {job.page + 1} of {files[job.slot].name}"
+        name = f"Page {job.page + 1} of {files[job.slot].name}" if isinstance(job, PageJob) else job.name
         head = {"code": "document.too_large", "reason": f"{name} needs more memory than a document may have."}
     answers.write(json.dumps(head).encode() + b"\n" + octets)
     answers.flush()
+
+
+def _filled(template: bytes) -> str:
+    """Fill a template in. Jinja is loaded by the few children that need it: it takes 9 MB."""
+    from faxgw.documents.filling import filled  # noqa: PLC0415
+
+    return filled(**json.loads(template))
 
 
 def _opened(job: OpenJob, octets: bytes, files: dict[int, Input]) -> Input:
