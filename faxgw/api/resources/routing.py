@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from sqlalchemy import ColumnElement, func, insert, or_, select
+from sqlalchemy import ColumnElement, any_, func, insert, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -121,7 +121,7 @@ async def list_lines(call: Caller) -> Response:
 
 
 async def _lines(connection: AsyncConnection, call: Call) -> list[Row]:
-    shared = or_(func.cardinality(lines.c.tenants) == 0, lines.c.tenants.any(call.actor.tenant))
+    shared = or_(func.cardinality(lines.c.tenants) == 0, literal(call.actor.tenant) == any_(lines.c.tenants))
     statement = select(lines).where(shared).order_by(lines.c.name, lines.c.node).limit(MOST_LINES)
     return list((await connection.execute(statement)).mappings())
 

@@ -1,0 +1,94 @@
+"""One of everything that somebody may have, under the names that the addresses of the API use."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert
+
+from faxgw.faxes.sealed import write_down
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.store.tables import (
+    attempts,
+    batches,
+    confirmations,
+    deliveries,
+    destinations,
+    documents,
+    number_rules,
+    numbers,
+    routes,
+    webhooks,
+)
+from tests.faxgw.api.people import Person, add_event, add_fax, add_key, add_pages, drawn_page
+
+DESTINATION = "+15550100"
+
+
+async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
+    """Give a person one of everything; return parameter of addresses -> id."""
+    page_set = await add_pages(gateway, person, [drawn_page(1)])
+    batch = new_id()
+    ids: dict[str, Any] = {
+        "page_set_id": page_set,
+        "n": 1,
+        "batch_id": batch,
+        "box_id": person.box_id,
+        "number": DESTINATION,
+    }
+    ids["document_id"] = await _document(gateway, person)
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        mine = {"tenant_id": person.tenant_id}
+        await connection.execute(insert(batches).values(id=batch, user_id=person.user_id, size=1, **mine))
+        ids["number_id"] = new_id()
+        row = {"id": ids["number_id"], "number": f"+1{person.user_id.int % 10**10}", "box_id": person.box_id, **mine}
+        await connection.execute(insert(numbers).values(row))
+        ids["rule_id"] = new_id()
+        rule = {"id": ids["rule_id"], "direction": "out", "action": "deny", "pattern": "+4990*", **mine}
+        await connection.execute(insert(number_rules).values(rule))
+        ids["route_id"] = new_id()
+        await connection.execute(insert(routes).values(id=ids["route_id"], prefix="+49", lines=["isdn"], **mine))
+        await connection.execute(insert(destinations).values(number=DESTINATION, **mine))
+    ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)
+    await _called(gateway, person, ids["fax_id"])
+    ids |= await _hooked(gateway, person, ids["fax_id"])
+    key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
+    return {**ids, "key_id": key.id}
+
+
+async def _document(gateway: Gateway, person: Person) -> UUID:
+    stored = await gateway.objects.put(b"a text", tenant=person.tenant_id, kind="document")
+    row = {"id": new_id(), "tenant_id": person.tenant_id, "user_id": person.user_id, "object_id": stored.id}
+    row |= {"name": "a.txt", "media_type": "text/plain", "sha256": stored.sha256, "size": 6, "pages": 1}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await write_down(connection, [stored], owner=None, spool=gateway.spool)
+        await connection.execute(insert(documents).values(row))
+    document_id: UUID = row["id"]
+    return document_id
+
+
+async def _called(gateway: Gateway, person: Person, fax_id: UUID) -> None:
+    """Record a call for a fax, with its trace and a confirmed page."""
+    trace = await gateway.objects.put(b'{"trace":1}\n', tenant=person.tenant_id, kind="trace")
+    attempt = {"id": new_id(), "tenant_id": person.tenant_id, "fax_id": fax_id, "index": 1, "state": "ended"}
+    attempt |= {"destination": DESTINATION, "node": "node", "line": "isdn", "pages": 1, "seconds": 30.0}
+    confirmed = {"tenant_id": person.tenant_id, "fax_id": fax_id, "index": 0, "attempt_id": attempt["id"]}
+    confirmed |= {"sha256": bytes(32), "width": "A4", "resolution": "FINE", "coding": "MMR", "rows": 400}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await write_down(connection, [trace], owner=person.key_pair.public, spool=None)
+        await connection.execute(insert(attempts).values(**attempt, trace_id=trace.id, ended_at=func.now()))
+        await connection.execute(insert(confirmations).values(**confirmed, octets=1000, seconds=9.5))
+
+
+async def _hooked(gateway: Gateway, person: Person, fax_id: UUID) -> dict[str, Any]:
+    """Record a webhook and a delivery to it that failed."""
+    event = await add_event(gateway, person, fax_id, "fax.delivered", state="delivered")
+    hook, delivery = new_id(), new_id()
+    sealed = gateway.server_keys.seal_small(b"secret", context=b"webhook")
+    ids = {"tenant_id": person.tenant_id, "user_id": person.user_id}
+    row = {"id": hook, **ids, "url": "https://example.com/", "events": ["*"], "signature": "v1", "secret": sealed}
+    failed = {"id": delivery, "tenant_id": person.tenant_id, "webhook_id": hook, "event_id": event, "state": "failed"}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await connection.execute(insert(webhooks).values(row))
+        await connection.execute(insert(deliveries).values(failed))
+    return {"webhook_id": hook, "delivery_id": delivery}

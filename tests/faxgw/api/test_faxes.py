@@ -1,0 +1,190 @@
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.store.tables import faxes
+from tests.faxgw.api.conftest import Client
+from tests.faxgw.api.household import furnish
+from tests.faxgw.api.people import Person, add_fax, now, tiff
+
+
+async def uploaded(client: Client, folder: Path, pages: int = 1) -> str:
+    answer = await client.post("/v1/documents", content=tiff(folder, pages), headers={"content-type": "image/tiff"})
+    assert answer.status_code == 201, answer.text
+    document: str = answer.json()["id"]
+    return document
+
+
+async def test_a_fax_is_accepted_and_there_from_then_on(client: Client, owner: Person, tmp_path: Path) -> None:
+    document = await uploaded(client, tmp_path)
+    asked = {"to": "+1 555 0100", "documents": [document], "labels": {"case": "7"}}
+    answer = await client.post("/v1/faxes", json=asked)
+    assert (answer.status_code, answer.json()["state"]) == (202, "accepted"), answer.text
+    fax = (await client.get(answer.headers["location"])).json()
+    assert fax["id"] == answer.json()["id"]
+    assert (fax["to"], fax["pages"], fax["labels"], fax["attempts"]) == ("+15550100", 1, {"case": "7"}, [])
+    assert (fax["box"], fax["direction"]) == (str(owner.box_id), "out")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        ({"to": "nobody"}, 422, "number.invalid"),
+        ({"to": "112"}, 403, "number.denied_by_policy"),
+        ({"documents": [str(uuid4())]}, 422, "document.unknown"),
+        ({"documents": []}, 400, "request.invalid"),
+        ({"colour": "red"}, 400, "request.invalid"),
+        ({"priority": 101}, 400, "request.invalid"),
+        ({"box": str(uuid4())}, 404, "box.unknown"),
+        ({"send_at": "2099-01-01T00:00:00Z"}, 422, "schedule.too_far"),
+        ({"send_at": "2099-01-01T00:00:00"}, 400, "request.invalid"),
+    ],
+)
+async def test_a_fax_that_cannot_be_sent_is_refused_with_the_reason(
+    client: Client, tmp_path: Path, asked: dict[str, Any], status: int, code: str
+) -> None:
+    whole = {"to": "+15550100", "documents": [await uploaded(client, tmp_path)], **asked}
+    policy = {"region": "DE"}
+    await client.put("/v1/policy", json=policy, headers={"if-match": "*"})
+    answer = await client.post("/v1/faxes", json=whole)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert (await client.get("/v1/faxes")).json()["items"] == []
+
+
+async def test_the_list_is_newest_first_and_comes_in_pages(gateway: Gateway, owner: Person, client: Client) -> None:
+    made = [str(await add_fax(gateway, owner)) for _ in range(7)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        params = {"limit": "3"} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/v1/faxes", params=params)).json()
+        assert len(page["items"]) <= 3
+        seen += [each["id"] for each in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+async def test_a_list_that_grows_repeats_nothing(gateway: Gateway, owner: Person, client: Client) -> None:
+    made = [str(await add_fax(gateway, owner)) for _ in range(4)]
+    first = (await client.get("/v1/faxes", params={"limit": 2})).json()
+    await add_fax(gateway, owner)
+    second = (await client.get("/v1/faxes", params={"limit": 2, "cursor": first["next"]})).json()
+    assert [each["id"] for each in first["items"] + second["items"]] == made[::-1]
+
+
+@pytest.mark.parametrize("cursor", ["x", "!", "A" * 22 + "=", "A" * 21])
+async def test_a_made_up_cursor_is_refused(client: Client, cursor: str) -> None:
+    answer = await client.get("/v1/faxes", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.cursor")
+
+
+async def test_the_list_is_filtered(gateway: Gateway, owner: Person, client: Client) -> None:
+    ids = await furnish(gateway, owner)
+    before = now() - timedelta(days=1)
+    others = {
+        "failed": await add_fax(gateway, owner, state="failed"),
+        "in": await add_fax(gateway, owner, direction="in", state="received"),
+        "elsewhere": await add_fax(gateway, owner, to_number="+15550101"),
+        "old": await add_fax(gateway, owner, created_at=before - timedelta(days=1)),
+    }
+
+    async def found(**params: Any) -> set[str]:
+        answer = await client.get("/v1/faxes", params=params)
+        assert answer.status_code == 200, answer.text
+        return {each["id"] for each in answer.json()["items"]}
+
+    everything = {str(ids["fax_id"]), *map(str, others.values())}
+    assert await found() == everything
+    assert await found(state="failed") == {str(others["failed"])}
+    assert await found(state=["failed", "received"]) == {str(others["failed"]), str(others["in"])}
+    assert await found(direction="in") == {str(others["in"])}
+    assert await found(to="+15550101") == {str(others["elsewhere"])}
+    assert await found(batch=str(ids["batch_id"])) == {str(ids["fax_id"])}
+    assert await found(created_before=before.isoformat()) == {str(others["old"])}
+    assert await found(created_after=before.isoformat()) == everything - {str(others["old"])}
+    assert await found(box=str(owner.box_id), direction="in") == {str(others["in"])}
+
+
+async def test_an_unknown_parameter_is_refused(client: Client) -> None:
+    answer = await client.get("/v1/faxes", params={"stat": "failed"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+    assert answer.json()["errors"][0]["pointer"] == "query stat"
+
+
+async def test_a_fax_is_canceled_once(gateway: Gateway, owner: Person, client: Client) -> None:
+    fax = await add_fax(gateway, owner, state="queued")
+    answer = await client.post(f"/v1/faxes/{fax}:cancel")
+    assert (answer.status_code, answer.json()) == (202, {"id": str(fax), "state": "canceled"})
+    again = await client.post(f"/v1/faxes/{fax}:cancel")
+    assert (again.status_code, again.json()["code"]) == (409, "fax.state")
+
+
+async def test_a_held_fax_is_released(gateway: Gateway, owner: Person, client: Client) -> None:
+    fax = await add_fax(gateway, owner, state="held", reason_code="policy.misdirect")
+    answer = await client.post(f"/v1/faxes/{fax}:release")
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+
+
+async def test_a_fax_that_has_ended_is_sent_again_as_a_new_one(gateway: Gateway, owner: Person, client: Client) -> None:
+    ids = await furnish(gateway, owner)
+    answer = await client.post(f"/v1/faxes/{ids['fax_id']}:resend")
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["id"] != str(ids["fax_id"])
+    assert (await client.get(answer.headers["location"])).json()["page_set"] == str(ids["page_set_id"])
+
+
+async def test_calls_are_told_one_by_one(gateway: Gateway, owner: Person, client: Client) -> None:
+    ids = await furnish(gateway, owner)
+    fax = f"/v1/faxes/{ids['fax_id']}"
+    listed = (await client.get(f"{fax}/attempts")).json()["items"]
+    assert [(each["index"], each["line"], each["seconds"]) for each in listed] == [(1, "isdn", 30.0)]
+    assert (await client.get(f"{fax}/attempts/1")).json() == listed[0]
+    assert (await client.get(f"{fax}/attempts/2")).status_code == 404
+
+
+async def test_a_batch_is_a_fax_for_each_number_and_is_paused_and_canceled(client: Client, tmp_path: Path) -> None:
+    document = await uploaded(client, tmp_path)
+    asked = {"to": ["+15550100", "+15550101", "+1 555 0100"], "documents": [document], "name": "news"}
+    made = await client.post("/v1/batches", json=asked)
+    assert (made.status_code, made.json()["size"]) == (202, 2), made.text
+    batch = made.headers["location"]
+    assert (await client.get(batch)).json()["counts"] == {"accepted": 2}
+    assert (await client.post(f"{batch}:pause")).json()["state"] == "paused"
+    assert (await client.post(f"{batch}:resume")).json()["state"] == "running"
+    canceled = (await client.post(f"{batch}:cancel")).json()
+    assert (canceled["state"], canceled["counts"]) == ("canceled", {"canceled": 2})
+    assert (await client.post(f"{batch}:resume")).json()["code"] == "batch.state"
+    assert [each["name"] for each in (await client.get("/v1/batches")).json()["items"]] == ["news"]
+
+
+@pytest.mark.soak
+async def test_a_page_of_a_long_list_takes_20_ms(gateway: Gateway, owner: Person, client: Client, soak: bool) -> None:
+    size = 100_000 if soak else 2_000
+    sql = f"""
+        insert into {faxes.name} (id, tenant_id, direction, state, user_id, box_id, to_number)
+        select ('{str(new_id())[:24]}' || lpad(to_hex(n), 12, '0'))::uuid, '{owner.tenant_id}',
+               case when n % 3 = 0 then 'in' else 'out' end, case when n % 50 = 0 then 'failed' else 'delivered' end,
+               '{owner.user_id}', '{owner.box_id}', '+1555' || lpad((n % 1000)::text, 7, '0')
+        from generate_series(1, {size}) n"""
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        await connection.execute(text(sql))
+    async with gateway.database.dispatcher() as connection:
+        await connection.execute(text("select 1"))
+    for params in ({}, {"direction": "in", "box": str(owner.box_id)}, {"state": "failed"}, {"to": "+15550000007"}):
+        took = []
+        for _ in range(12):
+            began = time.perf_counter()
+            answer = await client.get("/v1/faxes", params=params)
+            took.append(time.perf_counter() - began)
+            assert answer.status_code == 200
+        print(f"{size} faxes, {params}: {sorted(took)[6] * 1000:.1f} ms")
+        assert sorted(took)[6] < 0.02 or not soak
