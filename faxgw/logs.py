@@ -30,10 +30,11 @@ LONGEST_TRACEBACK = 20_000
 QUIETER = {
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
+    "pikepdf": logging.WARNING,
     "procrastinate": logging.WARNING,
     "psycopg": logging.WARNING,
     "sqlalchemy": logging.WARNING,
-    "uvicorn.access": logging.WARNING,
+    "uvicorn": logging.WARNING,
 }
 """Libraries whose lesser messages tell nothing that ours do not, or hold what a log should not."""
 

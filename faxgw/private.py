@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,6 +17,8 @@ from faxgw.config.model import PrivateSettings
 from faxgw.errors import RequestError
 from faxgw.health import Health
 from faxgw.metrics import exposition
+
+log = structlog.get_logger(__name__)
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -55,6 +58,7 @@ async def private_listener(settings: PrivateSettings, health: Health) -> AsyncIt
             private_app(health), log_config=None, access_log=False, lifespan="off", server_header=False, ws="none"
         )
         server = _Server(config)
+        log.info("listening", what="health and metrics", host=settings.host, port=port)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
             yield port

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -13,6 +14,8 @@ from faxgw.api.listening import listen
 from faxgw.gateway import Gateway
 from faxgw.private import bound
 from faxgw.tls import ServerTls
+
+log = structlog.get_logger(__name__)
 
 GRACE = 5
 """Seconds that requests under way have when the service stops."""
@@ -62,6 +65,7 @@ async def serve(
         serving = asyncio.create_task(server.serve([listener]), name="the API")
         try:
             await server.ready.wait()
+            log.info("listening", what="API", host=settings.host, port=listener.getsockname()[1])
             if started is not None:
                 started(listener.getsockname()[1])
             await asyncio.wait({hearing, serving}, return_when=asyncio.FIRST_COMPLETED)
