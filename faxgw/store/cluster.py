@@ -24,6 +24,9 @@ from faxgw.store.roles import Passwords
 HERE = "/proc/self/cwd"
 """The data directory as the server's programs see it: they start in it, and need not find the way there."""
 
+ROOM = 40 << 20
+"""Octets: a new database takes 30 MB, most of it PostgreSQL's own tables."""
+
 MAX_SOCKET_PATH = 107
 SOCKET = ".s.PGSQL.5432"
 
@@ -92,7 +95,8 @@ class Cluster:
                 for level in ("PANIC:  ", "FATAL:  "):
                     if level in line:
                         return line.split(level, 1)[1]
-        return f"it did not say why; see {self.log}"
+        plain = [each for each in self.start_log.read_text(errors="replace").splitlines() if "LOG:  " not in each]
+        return " ".join(plain) or f"it did not say why; see {self.log}"
 
     def forget_dead_server(self) -> None:
         """Remove the notes of a server that is known to be gone: their id may be another process's by now."""
@@ -143,6 +147,11 @@ class Cluster:
         """Make the cluster beside its place, and move it there when it is whole and on the disk."""
         if self.making.exists():
             shutil.rmtree(self.making)
+        if (free := shutil.disk_usage(self.folder).free) < ROOM:
+            raise RequestError(
+                "database.folder",
+                f"{self.folder} has {free >> 20} MB of free space; a new database needs {ROOM >> 20} MB.",
+            )
         self._make_folder(self.making)
         passwords = Passwords.generated()
         self._initialize(passwords, lock)

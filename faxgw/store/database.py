@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from sqlalchemy import exc, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -60,8 +61,8 @@ class Notice:
 class Database:
     """The pools of connections, one of the app role and one of the dispatcher; connections are made when needed."""
 
-    def __init__(self, urls: Urls, *, pool: int = 10, dispatcher_pool: int = 6) -> None:
-        """Take the URLs of the roles, and how many connections each of the two roles may have.
+    def __init__(self, urls: Urls, *, pool: int = 10, dispatcher_pool: int = 6, patience: float = POOL_LIMIT) -> None:
+        """Take the URLs of the roles, how many connections each of two has, and how many seconds to wait for one.
 
         Raises:
             RequestError: ``database.roles``, when a URL is of another role than it should be: the walls between tenants
@@ -71,8 +72,8 @@ class Database:
             if (user := make_url(url).username) != role:
                 raise RequestError("database.roles", f"A database URL is of the role {user}, where {role} is needed.")
         self.urls = urls
-        self._app = _engine(urls.app, pool)
-        self._dispatcher = _engine(urls.dispatcher, dispatcher_pool)
+        self._app = _engine(urls.app, pool, patience)
+        self._dispatcher = _engine(urls.dispatcher, dispatcher_pool, patience)
 
     @asynccontextmanager
     async def tenant(self, tenant_id: UUID, *, within: float = TRANSACTION_LIMIT) -> AsyncGenerator[AsyncConnection]:
@@ -124,9 +125,11 @@ class Database:
     async def _transaction(self, engine: AsyncEngine, tenant: str, within: float) -> AsyncGenerator[AsyncConnection]:
         with _told_as_unavailable():
             connection = await _begun(engine, tenant)
+            raw = await driver(connection)
             try:
-                with _Limit(within, await driver(connection)):
+                with _Limit(within, raw):
                     yield connection
+                    _refuse_overlooked_failure(raw)
                     await connection.commit()
             finally:
                 await asyncio.shield(connection.close())
@@ -148,7 +151,7 @@ class Database:
                             await connection.execute("SELECT")
                 finally:
                     await connection.close()
-            except psycopg.OperationalError as error:
+            except (psycopg.OperationalError, DatabaseUnavailable) as error:
                 if not told:
                     log.warning("no notifications from the database for now", reason=_first_line(error))
                 told = True
@@ -167,12 +170,12 @@ async def notify(connection: AsyncConnection, channel: str, payload: str = "") -
     await connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
 
 
-def _engine(url: str, pool: int) -> AsyncEngine:
+def _engine(url: str, pool: int, patience: float) -> AsyncEngine:
     return create_async_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool,
         max_overflow=0,
-        pool_timeout=POOL_LIMIT,
+        pool_timeout=patience,
         pool_use_lifo=True,
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_LIMIT, "application_name": "faxgw"},
@@ -207,13 +210,19 @@ async def _opened(connection: AsyncConnection, tenant: str) -> bool:
             # Past SQLAlchemy, which would take 150 us more of every transaction; prepared from the first time on.
             await raw.execute(_BEGIN, (tenant,), prepare=True)
             return True
-        except psycopg.OperationalError as error:
+        except psycopg.OperationalError:
             await connection.invalidate()
-            if limit.passed:
-                raise DatabaseUnavailable(f"no answer within {CONNECT_LIMIT} s") from error
-            if not old:
+            if limit.passed or not old:
                 raise
             return False
+
+
+def _refuse_overlooked_failure(raw: psycopg.AsyncConnection[Any]) -> None:
+    """Refuse to commit what cannot be: PostgreSQL would take the word, and roll back without one."""
+    if raw.closed:
+        raise DatabaseUnavailable("the connection broke within the transaction")
+    if raw.info.transaction_status == TransactionStatus.INERROR:
+        raise RuntimeError("A statement of this transaction failed: nothing was changed.")
 
 
 async def _connected(url: str) -> psycopg.AsyncConnection[Any]:
@@ -230,14 +239,17 @@ class _Limit:
 
     def __init__(self, seconds: float, connection: psycopg.AsyncConnection[Any]) -> None:
         self.passed = False
+        self._seconds = seconds
         self._connection = connection
         self._handle = asyncio.get_running_loop().call_later(seconds, self._cut)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._handle.cancel()
+        if self.passed and isinstance(error, exc.SQLAlchemyError | psycopg.Error | DatabaseUnavailable):
+            raise DatabaseUnavailable(f"no answer within {self._seconds:g} s") from error
 
     def _cut(self) -> None:
         self.passed = True
@@ -258,7 +270,7 @@ def _told_as_unavailable() -> Generator[None]:
 
 def _why_unavailable(error: Exception) -> str | None:
     if isinstance(error, exc.TimeoutError):
-        return f"every connection was busy for {POOL_LIMIT:g} s"
+        return "every connection to the database is busy"
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
     if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         return None

@@ -1,6 +1,7 @@
 """Brings a database to the version of this program, and refuses one that it must not touch."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,8 @@ log = structlog.get_logger(__name__)
 SCRIPTS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
 CONNECT_LIMIT = 5
+
+_ONE_AT_A_TIME = threading.Lock()
 
 _ROLES = {APP: (False, False), DISPATCHER: (False, True)}
 """Role -> whether it is a superuser, whether it passes row-level security."""
@@ -90,6 +93,12 @@ def _refuse_other_roles(connection: psycopg.Connection) -> None:
 
 
 def _upgrade(owner_url: str) -> None:
+    """Run Alembic; one at a time, since it keeps what it works on in a global."""
+    with _ONE_AT_A_TIME:
+        _run_alembic(owner_url)
+
+
+def _run_alembic(owner_url: str) -> None:
     from alembic import command  # noqa: PLC0415  slow, and seldom needed
     from alembic.config import Config  # noqa: PLC0415
 

@@ -1,11 +1,7 @@
 """A real database for every test that asks: one private PostgreSQL a session, a fresh database a test (10 ms)."""
 
 import asyncio
-import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,20 +10,14 @@ import pytest_asyncio
 from faxgw.store.database import Database
 from faxgw.store.migrating import migrate
 from faxgw.store.server import PrivateServer
-from tests.faxgw.databases import TEMPLATE, DatabaseServer, add_tenant
-
-MEMORY = Path("/dev/shm")
-ROOM = 300 << 20
-"""Octets that the session's PostgreSQL may need."""
+from tests.faxgw.databases import TEMPLATE, DatabaseServer, add_tenant, scratch
 
 
 @pytest.fixture(scope="session")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
-    """Return the private PostgreSQL of this session (with xdist: of this worker), in memory where there is room."""
-    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
-    folder = Path(tempfile.mkdtemp(dir=MEMORY if roomy else tmp_path_factory.getbasetemp(), prefix="faxgw-test-"))
-    server = PrivateServer(folder)
-    with asyncio.Runner() as runner:
+def database_server() -> Iterator[DatabaseServer]:
+    """Return the private PostgreSQL of this session (with xdist: of this worker)."""
+    with scratch() as folder, asyncio.Runner() as runner:
+        server = PrivateServer(folder / "postgres")
         try:
             runner.run(server.start())
             found = DatabaseServer(server)
@@ -36,7 +26,6 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databa
             yield found
         finally:
             runner.run(server.stop())
-            shutil.rmtree(folder)
 
 
 @pytest_asyncio.fixture

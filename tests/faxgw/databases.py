@@ -1,6 +1,14 @@
 """Databases to test on: what the fixtures ``database_server`` and ``database`` of ``conftest.py`` are made of."""
 
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -9,11 +17,29 @@ from sqlalchemy import insert
 from faxgw.ids import new_id
 from faxgw.store.cluster import read_passwords
 from faxgw.store.database import Database
-from faxgw.store.roles import ADMINISTRATOR, OWNER, Urls
+from faxgw.store.roles import ADMINISTRATOR, Urls, database_rights
 from faxgw.store.server import PrivateServer
 from faxgw.store.tables import tenants
 
 TEMPLATE = "migrated"
+T = TypeVar("T")
+MEMORY = Path("/dev/shm")
+ROOM = 300 << 20
+"""Octets that one session with its databases may need."""
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a folder that is closed to other users; in memory, where there is room: a thousand files take seconds."""
+    roomy = MEMORY.is_dir() and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and disk_usage(MEMORY).free > ROOM
+    with TemporaryDirectory(dir=MEMORY if roomy else None, prefix="faxgw-test-") as folder:
+        yield Path(folder)
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run something that is over before any test begins, in a loop of its own."""
+    with asyncio.Runner() as runner:
+        return runner.run(work)
 
 
 class DatabaseServer:
@@ -38,7 +64,9 @@ class DatabaseServer:
         """Make a database: a migrated one, or an empty one from ``template0``; return its name."""
         name = name or f"test_{next(self._number)}"
         with self.administrator() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER} STRATEGY FILE_COPY".encode())
+            making = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
+            for statement in [making, *database_rights(name)]:
+                connection.execute(statement.encode())
         return name
 
     def drop(self, name: str) -> None:

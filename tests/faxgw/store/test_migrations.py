@@ -1,0 +1,130 @@
+"""The migrations: what they make, what they refuse, and that two nodes may start at once."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+import psycopg
+import pytest
+import pytest_asyncio
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url
+
+from faxgw.errors import RequestError
+from faxgw.store.database import Database
+from faxgw.store.migrating import SCRIPTS, head, migrate, refuse_old
+from faxgw.store.roles import APP, DISPATCHER
+from faxgw.store.tables import metadata
+from tests.faxgw.databases import DatabaseServer
+
+
+@pytest_asyncio.fixture
+async def empty(database_server: DatabaseServer) -> AsyncIterator[str]:
+    """Return the owner's URL of a database without any table."""
+    name = database_server.create("template0")
+    yield database_server.urls(name).owner
+    database_server.drop(name)
+
+
+def test_the_last_file_is_what_alembic_takes_for_the_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_heads() == [head()]
+
+
+def test_a_migrated_database_is_what_the_tables_say(database: Database) -> None:
+    engine = create_engine(make_url(database.urls.owner).set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_name": lambda name, kind, _: kind != "table" or not str(name).startswith("procrastinate_"),
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+async def test_two_nodes_migrate_at_once(empty: str) -> None:
+    code = f"import asyncio; from faxgw.store.migrating import migrate; asyncio.run(migrate({empty!r}))"
+    nodes = [await asyncio.create_subprocess_exec(sys.executable, "-c", code) for _ in range(2)]
+    await asyncio.gather(migrate(empty), migrate(empty), *(node.wait() for node in nodes))
+    assert [node.returncode for node in nodes] == [0, 0]
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(head(),)]
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("CREATE TABLE procrastinate_jobs (in_the_way int)")
+        with pytest.raises(Exception, match="procrastinate_jobs"):
+            await migrate(empty)
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert tables == [("procrastinate_jobs",)]
+        connection.execute("DROP TABLE procrastinate_jobs")
+    await migrate(empty)
+
+
+async def test_an_up_to_date_database_costs_a_start_next_to_nothing(database: Database) -> None:
+    began = time.monotonic()
+    await migrate(database.urls.owner)
+    assert time.monotonic() < began + 0.1
+
+
+async def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
+    with psycopg.connect(database.urls.owner) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(RequestError, match="newer than this program") as refused:
+        await migrate(database.urls.owner)
+    assert refused.value.code == "database.newer"
+    assert "9999" in refused.value.reason and head() in refused.value.reason
+
+
+@pytest.mark.parametrize("server_version", [140012, 90624])
+def test_an_old_postgresql_is_refused(server_version: int) -> None:
+    with pytest.raises(RequestError, match="needs 15 or newer") as refused:
+        refuse_old(server_version)
+    assert refused.value.code == "database.server"
+    refuse_old(150000)
+
+
+async def test_a_database_that_is_not_there_is_told_without_the_password(database_server: DatabaseServer) -> None:
+    url = database_server.urls("nowhere").owner
+    with pytest.raises(RequestError, match='"nowhere" does not exist') as refused:
+        await migrate(url)
+    assert refused.value.code == "database.url"
+    assert str(make_url(url).password) not in refused.value.reason
+
+
+@pytest.mark.parametrize(
+    "spoil, restore",
+    [
+        (f"ALTER ROLE {APP} BYPASSRLS", f"ALTER ROLE {APP} NOBYPASSRLS"),
+        (f"ALTER ROLE {APP} SUPERUSER", f"ALTER ROLE {APP} NOSUPERUSER"),
+        (f"ALTER ROLE {DISPATCHER} NOBYPASSRLS", f"ALTER ROLE {DISPATCHER} BYPASSRLS"),
+    ],
+)
+async def test_roles_that_the_walls_would_not_hold_for_are_refused(
+    database: Database, database_server: DatabaseServer, spoil: str, restore: str
+) -> None:
+    with database_server.administrator() as administrator:
+        administrator.execute(spoil.encode())
+        try:
+            with pytest.raises(RequestError, match="other rights than it should") as refused:
+                await migrate(database.urls.owner)
+        finally:
+            administrator.execute(restore.encode())
+    assert refused.value.code == "database.roles"
+
+
+def test_the_tables_of_the_tasks_are_of_the_procrastinate_that_is_installed(database: Database) -> None:
+    with psycopg.connect(database.urls.owner) as connection:
+        row = connection.execute("SELECT obj_description('procrastinate_jobs'::regclass)").fetchone()
+    assert row == (f"procrastinate {version('procrastinate')}",)
