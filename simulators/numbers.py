@@ -54,6 +54,31 @@ class Far:
         return replace(self.station, ident=self.idents[(call - 1) % len(self.idents)])
 
 
+WAYS: Mapping[str, Far] = {
+    "busy": Far(cause=Cause.BUSY),
+    "no-answer": Far(cause=Cause.NO_ANSWER),
+    "fails-training": Far(habit=_never_trains),
+    "never-confirms": Far(habit=_never_confirms),
+}
+"""What a number may be made to do; ``drops-after-K`` as well, K being a number of pages."""
+
+
+def far(way: str, station: Station) -> Far:
+    """Return what is at a number that does things this way: one of ``WAYS``, ``drops-after-K``, or empty for none.
+
+    Raises:
+        ValueError: if there is no such way.
+    """
+    if not way:
+        return Far(station)
+    if way in WAYS:
+        return replace(WAYS[way], station=station)
+    pages = way.removeprefix("drops-after-")
+    if pages == way or not pages.isdecimal() or int(pages) == 0:
+        raise ValueError(f"{', '.join(WAYS)} or drops-after-K, not {way}")
+    return Far(station, habit=_drops_after(int(pages)))
+
+
 SLOW = Station("+1 555 0107", families=frozenset({Family.V27TER}), max_bps=2400, ecm=False)
 
 SANDBOX: Mapping[str, Far] = {

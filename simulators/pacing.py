@@ -164,7 +164,11 @@ class Timeline(Pace):
                 self._behind = min(late, MOST_BEHIND)
             timer = heapq.heappop(self._timers)
             self._at, self._since = timer.at, self._loop.time()
-            timer.do()
+            self._working += 1  # no time passes while it is done, however fast the line
+            try:
+                timer.do()
+            finally:
+                self._working -= 1
         self._arm()
 
 

@@ -38,6 +38,8 @@ CALL_BACK_WITHIN = 60.0
 """Seconds of real time after which a line that could take the call back is not waited for any more."""
 TRY_AGAIN = 1.0
 """Seconds of the line before a caller that found the line engaged calls again."""
+SLACK = 1.0
+"""Seconds that somebody may begin too late to listen to a signal, when the machine is busy."""
 NOT_TAKEN = {cause.value for cause in (Cause.BUSY, Cause.NO_ANSWER)}
 
 
@@ -145,7 +147,7 @@ class SandboxLine(CircuitLine):
         self.number = number
         self._sandbox = sandbox
         self._time = Timeline(speed)
-        self._switch = Switch(self._time.clock, pace=self._time)
+        self._switch = Switch(self._time.clock, slack=SLACK, pace=self._time)
         self._own = self._switch.attach(number)
         for each, far in sandbox.numbers.items():
             if far.cause:

@@ -35,19 +35,9 @@ from one day to the next, pel for pel.
 
 Kind regards,
 a simulated fax machine"""
-BAYER = np.array(
-    [
-        [0, 32, 8, 40, 2, 34, 10, 42],
-        [48, 16, 56, 24, 50, 18, 58, 26],
-        [12, 44, 4, 36, 14, 46, 6, 38],
-        [60, 28, 52, 20, 62, 30, 54, 22],
-        [3, 35, 11, 43, 1, 33, 9, 41],
-        [51, 19, 59, 27, 49, 17, 57, 25],
-        [15, 47, 7, 39, 13, 45, 5, 37],
-        [63, 31, 55, 23, 61, 29, 53, 21],
-    ]
-)
-"""Thresholds of the 8 x 8 dither, 0 to 63."""
+STROKE = 16
+"""Scan lines from one stroke of a picture to the next. Grey is drawn as an engraver does it, in strokes of more or less
+weight: dots would take many times as long on the line."""
 
 
 @cache
@@ -107,11 +97,11 @@ def _chart(number: int) -> Image.Image:
 def _picture(number: int) -> Image.Image:
     image, draw = _paper(number, "Shades of grey")
     top, across, down = TOP + 170, RIGHT - LEFT, 1000
-    image.paste(_dithered(_hills(across, down)), (LEFT, top))
+    image.paste(_engraved(_hills(across, down)), (LEFT, top))
     draw.rectangle((LEFT, top, RIGHT, top + down), outline=0, width=3)
     draw.text((LEFT, top + down + 30), "Hills by a lake, in the evening", font=_font(40), fill=0)
     wedge = np.repeat(np.arange(16) / 15.0, -(-across // 16))[:across]
-    image.paste(_dithered(np.tile(wedge, (220, 1))), (LEFT, top + down + 160))
+    image.paste(_engraved(np.tile(wedge, (220, 1))), (LEFT, top + down + 160))
     draw.rectangle((LEFT, top + down + 160, RIGHT, top + down + 380), outline=0, width=3)
     draw.text((LEFT, top + down + 400), "Sixteen steps from black to white", font=_font(40), fill=0)
     return image
@@ -129,11 +119,12 @@ def _hills(across: int, down: int) -> NDArray[np.float64]:
     return water
 
 
-def _dithered(grey: NDArray[np.float64]) -> Image.Image:
-    """Return shades from 0.0, black, to 1.0, white, as dots."""
-    down, across = grey.shape
-    threshold = np.tile((BAYER + 0.5) / 64, (-(-down // 8), -(-across // 8)))[:down, :across]
-    return Image.fromarray(np.where(grey > threshold, 255, 0).astype(np.uint8)).convert("1")
+def _engraved(grey: NDArray[np.float64]) -> Image.Image:
+    """Return shades from 0.0, black, to 1.0, white, as strokes."""
+    heaviest_first = np.argsort(np.argsort(np.abs(np.arange(STROKE) - STROKE / 2 + 0.4)))
+    weight = np.resize((heaviest_first + 0.5) / STROKE, len(grey))
+    white = grey > 1 - weight[:, None]
+    return Image.fromarray(np.where(white, 255, 0).astype(np.uint8)).convert("1")
 
 
 @cache

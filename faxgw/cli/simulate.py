@@ -17,6 +17,7 @@ import typer
 from faxgw.calls import result
 from faxgw.cli import options
 from faxgw.cli.conduct import in_words
+from faxgw.cli.machines import machines
 from faxgw.documents.document import open_document
 from faxgw.documents.source import PageSource
 from faxgw.documents.target import PageTarget
@@ -25,6 +26,7 @@ from simulators.exchange import Exchange
 from simulators.faults import Faults
 from simulators.machine import Machine
 from simulators.modem import CARRIER_TAIL, LIES, Firmware, lying
+from simulators.numbers import WAYS
 from simulators.pty import PseudoTerminal, linked
 from simulators.tray import Tray
 from t30.line import LineClock
@@ -163,21 +165,53 @@ def exchange(
             "--modem", metavar="PATH=NUMBER", help="A modem's terminal and number; may be given more than once."
         ),
     ],
+    folders: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--machine",
+            metavar="NUMBER=FOLDER",
+            help="Fax machines answer at NUMBER and keep each call as FOLDER/NUMBER-K.tif; FOLDER/calls.jsonl tells of "
+            "calls and confirmed pages. May be given more than once.",
+        ),
+    ] = None,
+    ways: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--answer-with",
+            metavar="NUMBER=WAY",
+            help=f"What happens at NUMBER instead: {', '.join(WAYS)}, drops-after-K; may be given more than once.",
+        ),
+    ] = None,
+    lines: Annotated[
+        int | None,
+        typer.Option("--lines", metavar="N", min=1, help="Calls at a time to a number with machines; else any number."),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="CALLS.jsonl", help="The log of all machines, in one file.")
+    ] = None,
     delay: Annotated[
         float, typer.Option("--delay", metavar="S", min=0, max=2, help="Seconds from one end to the other.")
     ] = 0.0,
     speed: SpeedOption = 1.0,
 ) -> None:
-    """Put several modems on one exchange, where they call each other by number. Ends on SIGINT, with exit code 0."""
+    """Put several modems on one exchange, where they call each other, and fax machines, by number.
+
+    Prints the terminals' paths first. Ends on SIGINT, with exit code 0.
+    """
     plugs = [_plug(text) for text in modems]
+    answering = machines(folders or [], ways or [], log)
 
     async def simulate() -> None:
         exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), delay=delay)
         try:
             for _, number in plugs:
                 exchange.modem(number, firmware=REAL)
+            for each in answering:
+                each.attach(exchange, lines=lines)
         except ValueError as error:
-            raise RequestError("usage", f"--modem: {error}.") from None
+            raise RequestError("usage", f"--modem, --machine: {error}.") from None
+        if answering:
+            await _load_codec()
         await _run(exchange, [link for link, _ in plugs], to_stderr=False)
 
     asyncio.run(simulate())
