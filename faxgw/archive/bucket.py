@@ -131,6 +131,8 @@ def open_bucket(url: str, *, options: Mapping[str, str]) -> BucketStore:
     """
     if url.partition("://")[0] not in SCHEMES:
         raise RequestError("archive.location", f"{url}: an archive is a folder, or begins with s3://, gs:// or az://")
+    if options.get("endpoint", "").startswith("http://") and options.get("allow_http") != "true":
+        raise RequestError("archive.location", f"{url}: its endpoint is not https; give one that is, or set allow_http")
     client: Any = _CLIENT | {name: value for name, value in options.items() if name in _OF_THE_CLIENT}
     config: Any = {name: value for name, value in options.items() if name not in _OF_THE_CLIENT}
     try:

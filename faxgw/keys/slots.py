@@ -94,14 +94,11 @@ async def open_slot(slot: Slot, secret: Secret, *, public_key: PublicKey) -> Key
         WrongSecret: when the secret is not this slot's, or the slot not this key's, or it is damaged: no saying which.
     """
     try:
-        kek = await secret.kek(slot.parameters)
-        octets = AESGCMSIV(kek).decrypt(slot.blob[:NONCE], slot.blob[NONCE:], _bound_to(slot.kind, public_key))
-        key_pair = KeyPair.from_octets(octets)
+        cipher = AESGCMSIV(await secret.kek(slot.parameters))
+        nonce, sealed = slot.blob[:NONCE], slot.blob[NONCE:]
+        return KeyPair.from_octets(cipher.decrypt(nonce, sealed, _bound_to(slot.kind, public_key)))
     except (InvalidTag, ValueError, KeyError, TypeError):
         raise WrongSecret from None
-    if slot.kind != secret.kind or key_pair.public != public_key:
-        raise WrongSecret
-    return key_pair
 
 
 @dataclass(frozen=True, slots=True)

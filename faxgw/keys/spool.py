@@ -53,7 +53,7 @@ class SpoolWrap:
 
 
 class SpoolKeys:
-    """The epochs' keys.
+    """The epochs' keys; may be used from several threads.
 
     Args:
         folder: made when missing; outside the data directory, the same for all nodes, in no backup.
@@ -75,12 +75,7 @@ class SpoolKeys:
         Raises:
             SpoolUnavailable: when its file cannot be made.
         """
-        epoch = datetime.fromtimestamp(self._now(), UTC).strftime(_NAME)
-        if epoch not in self._keys:
-            try:
-                self._keys[epoch] = made_once(self._path(epoch))
-            except OSError as error:
-                raise self._unavailable(error) from error
+        epoch, _ = self._current()
         return epoch
 
     def wrap(self, dek: bytes, *, context: bytes) -> SpoolWrap:
@@ -89,9 +84,9 @@ class SpoolKeys:
         Raises:
             SpoolUnavailable: when there is no such key and it cannot be made.
         """
-        epoch = self.current()
+        epoch, key = self._current()
         nonce = os.urandom(_NONCE)
-        return SpoolWrap(epoch, nonce + AESGCMSIV(self._keys[epoch]).encrypt(nonce, dek, context))
+        return SpoolWrap(epoch, nonce + AESGCMSIV(key).encrypt(nonce, dek, context))
 
     def unwrap(self, wrap: SpoolWrap, *, context: bytes) -> bytes:
         """Return the key that ``wrap`` was given with the same context.
@@ -125,7 +120,8 @@ class SpoolKeys:
             found = sorted(path.stem for path in self._folder.iterdir() if _is_epoch(path))
         except OSError as error:
             raise self._unavailable(error) from error
-        self._keys = {epoch: key for epoch, key in self._keys.items() if epoch in found}
+        for epoch in set(self._keys) - set(found):
+            self._keys.pop(epoch, None)
         return found
 
     def due(self) -> list[str]:
@@ -166,17 +162,27 @@ class SpoolKeys:
                 " to be sent or delivered: give the spool_keys folder that the gateway used before",
             )
 
+    def _current(self) -> tuple[str, bytes]:
+        epoch = datetime.fromtimestamp(self._now(), UTC).strftime(_NAME)
+        key = self._keys.get(epoch)
+        if key is None:
+            try:
+                key = self._keys[epoch] = made_once(self._path(epoch))
+            except OSError as error:
+                raise self._unavailable(error) from error
+        return epoch, key
+
     def _read(self, epoch: str) -> bytes:
         path = self._path(epoch)
         try:
-            self._keys[epoch] = read_secret(path)
+            key = self._keys[epoch] = read_secret(path)
         except FileNotFoundError:
             if self._folder.is_dir():
                 raise SpoolKeyGone(epoch) from None
             raise SpoolUnavailable(f"the folder of spool keys {self._folder} is gone") from None
         except OSError as error:
             raise self._unavailable(error) from error
-        return self._keys[epoch]
+        return key
 
     def _path(self, epoch: str) -> Path:
         datetime.strptime(epoch, _NAME)  # A name from the database must not lead out of the folder.

@@ -288,7 +288,13 @@ async def test_a_bucket_that_cannot_be_reached_is_told(unused_tcp_port: int) -> 
 
 @pytest.mark.parametrize(
     ("location", "options"),
-    [("http://example.org", {}), ("memory://", {}), ("s3://", {}), ("s3://bucket", {"no_such_option": "1"})],
+    [
+        ("http://example.org", {}),
+        ("memory://", {}),
+        ("s3://", {}),
+        ("s3://bucket", {"no_such_option": "1"}),
+        ("s3://bucket", {"endpoint": "http://10.0.0.1"}),
+    ],
 )
 def test_what_can_be_no_archive_is_refused(location: str, options: dict[str, str]) -> None:
     with pytest.raises(RequestError) as refused:

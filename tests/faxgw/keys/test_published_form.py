@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from faxgw.keys.sealing import Label, open_sealed
+from faxgw.keys.sealing import Label, SealBroken, open_sealed
 from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, Secret, Slot, open_slot
 from faxgw.keys.spool import SpoolKeys, SpoolWrap
 from faxgw.keys.tokens import ApiKey, mac
@@ -29,9 +29,9 @@ def octets(value: str | list[str]) -> bytes:
     return bytes.fromhex("".join(value))
 
 
-def as_the_page_says(content: bytes, prefix: bytes) -> bytes:
+def as_the_page_says(content: bytes, prefix: bytes, start: bytes = b"FAXGWOBJ\x01\x01") -> bytes:
     """Seal with nothing but AES-GCM."""
-    header = b"FAXGWOBJ" + bytes([1, 1]) + prefix
+    header = start + prefix
     bound = header + TENANT.bytes + OBJECT.bytes + bytes([len(LABEL.kind)]) + LABEL.kind.encode()
     parts = [content[start : start + 65536] for start in range(0, len(content), 65536)] or [b""]
     sealed = [
@@ -46,6 +46,12 @@ def test_short_objects_are_as_published(vector: dict[str, str]) -> None:
     content, sealed = octets(vector["content"]), octets(vector["sealed"])
     assert open_sealed(sealed, dek=DEK, label=LABEL) == content
     assert as_the_page_says(content, sealed[10:17]) == sealed
+
+
+@pytest.mark.parametrize("start", [b"FAXGWOBJ\x02\x01", b"FAXGWOBJ\x01\x02", b"FAXGWOBK\x01\x01"])
+def test_objects_of_other_versions_and_algorithms_are_not_opened_as_these(start: bytes) -> None:
+    with pytest.raises(SealBroken):
+        open_sealed(as_the_page_says(b"content", bytes(7), start), dek=DEK, label=LABEL)
 
 
 def test_a_long_object_is_as_published() -> None:
