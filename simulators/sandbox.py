@@ -9,9 +9,9 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol, Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from t30.t4 import Bitmap, Decoder, encode
 
 SPEED = "FAXGW_SANDBOX_SPEED"
 """The environment's word for how fast the lines are that do not say so themselves."""
+RINGS = "15550105"
+"""Who calls a line that is to ring."""
 CALL_BACK_AFTER = 2.0
 """Seconds of the line between a call and the call back."""
 CALL_BACK_WITHIN = 60.0
@@ -130,23 +132,54 @@ class Sandbox:
         return line
 
 
-_SANDBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Sandbox] = WeakKeyDictionary()
+_SANDBOXES: dict[asyncio.AbstractEventLoop, Sandbox] = {}
 
 
 def sandbox() -> Sandbox:
     """Return the sandbox of the running event loop."""
+    for loop in [loop for loop in _SANDBOXES if loop.is_closed()]:
+        del _SANDBOXES[loop]
     return _SANDBOXES.setdefault(asyncio.get_running_loop(), Sandbox())
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a line's URL says after the number.
+
+    Attributes:
+        speed: how much faster than real time the line is.
+        ring_after: seconds of the line until the first call comes in, which +1 555 0105 makes; None: no call.
+    """
+
+    speed: float
+    ring_after: float | None = None
+
+    @classmethod
+    def of(cls, url: Url) -> Self:
+        """Take the options from a URL, and what it does not say from the environment.
+
+        Raises:
+            LineError: with code ``usage``.
+        """
+        said = dict(url.options)
+        if unknown := said.keys() - {"speed", "ring_after"}:
+            text = f"sim:{url.address}: there is no option {unknown.pop()}; there are speed, ring_after"
+            raise LineError(text, code="usage")
+        speed = _above_zero(url, "speed", said["speed"]) if "speed" in said else None
+        ring_after = _above_zero(url, "ring_after", said["ring_after"]) if "ring_after" in said else None
+        return cls(speed or _above_zero(url, SPEED, os.environ.get(SPEED) or "1"), ring_after)
+
+
 class SandboxLine(CircuitLine):
-    """A line with the number that its URL gives: ``sim:15550199?speed=20``."""
+    """A line with the number that its URL gives: ``sim:15550199?speed=20&ring_after=5``."""
 
     sends = receives = frozenset(Modulation)
 
-    def __init__(self, sandbox: Sandbox, number: str, speed: float) -> None:
+    def __init__(self, sandbox: Sandbox, number: str, options: Options) -> None:
         self.number = number
         self._sandbox = sandbox
-        self._time = Timeline(speed)
+        self._ring_after = options.ring_after
+        self._time = Timeline(options.speed)
         self._switch = Switch(self._time.clock, slack=SLACK, pace=self._time)
         self._own = self._switch.attach(number)
         for each, far in sandbox.numbers.items():
@@ -169,9 +202,9 @@ class SandboxLine(CircuitLine):
             raise LineError(f"sim:{url.address}: the line has a number, as sim:15550199 has", code="usage")
         if number in SANDBOX:
             raise LineError(f"sim:{url.address}: somebody answers at this number; take sim:15550199", code="usage")
-        speed = _speed(url)
+        options = Options.of(url)
         await asyncio.to_thread(_warm_up)
-        return cls(sandbox(), number, speed)
+        return cls(sandbox(), number, options)
 
     async def perform(self, action: LineAction) -> LineEvent:
         """Do one thing and say how it went.
@@ -181,9 +214,11 @@ class SandboxLine(CircuitLine):
         """
         match action:
             case AwaitCall() if not self._own.ring:
+                self._ring_later()
                 with self._sandbox.waits(self):
                     return await super().perform(action)
             case Dial(number):
+                self._own.refuse()  # its caller tries another line, and this one is free
                 return await super().perform(Dial(digits(number)))
         return await super().perform(action)
 
@@ -211,14 +246,24 @@ class SandboxLine(CircuitLine):
 
     async def _call_back(self, answering: "asyncio.Task[Outcome]", station: Station, *, number: str, to: str) -> None:
         await asyncio.wait([answering])
-        await asyncio.sleep(self.clock.real(CALL_BACK_AFTER))
+        await self._send_specimen(station, number=number, to=to, after=CALL_BACK_AFTER)
+
+    def _ring_later(self) -> None:
+        if self._ring_after is not None:
+            caller = self._sandbox.numbers[RINGS].station
+            ringing = self._send_specimen(caller, number=RINGS, to=self.number, after=self._ring_after)
+            self._sandbox.keep(asyncio.create_task(ringing))
+            self._ring_after = None
+
+    async def _send_specimen(self, station: Station, *, number: str, to: str, after: float) -> None:
+        await asyncio.sleep(self.clock.real(after))
         pages = await asyncio.to_thread(specimen)
         await self._sandbox.call_in(to, station, Tray(pages), number=number, within=CALL_BACK_WITHIN)
 
 
 def digits(number: str) -> str:
     """Return a number without plus and separators."""
-    return "".join(filter(str.isdigit, number))
+    return "".join(one for one in number if one in "0123456789")
 
 
 def plus(number: str) -> str:
@@ -230,18 +275,14 @@ def plus(number: str) -> str:
     return f"+{digits(number)}"
 
 
-def _speed(url: Url) -> float:
-    options = dict(url.options)
-    name, text = ("speed", options.pop("speed")) if "speed" in options else (SPEED, os.environ.get(SPEED) or "1")
-    if options:
-        raise LineError(f"sim:{url.address}: there is no option {min(options)}; there is speed", code="usage")
+def _above_zero(url: Url, name: str, text: str) -> float:
     try:
-        speed = float(text)
+        value = float(text)
     except ValueError:
-        speed = math.nan
-    if not 0 < speed < math.inf:
+        value = math.nan
+    if not 0 < value < math.inf:
         raise LineError(f"sim:{url.address}: {name}={text} is not a number above 0", code="usage")
-    return speed
+    return value
 
 
 @cache

@@ -192,8 +192,9 @@ class Port:
 
     def refuse(self) -> None:
         """Let a call that rings find that nobody answers."""
-        if self._incoming:
-            self._incoming.waiting.wake()
+        attempt, self._incoming = self._incoming, None
+        if attempt:
+            attempt.waiting.wake()
 
     def hang_up(self) -> None:
         """Go on hook, whatever was going on; a call that rings goes on ringing."""

@@ -35,7 +35,7 @@ def test_a_plus_in_an_init_command_stays_a_plus_and_commands_add_up() -> None:
         ("class1:/dev/ttyACM0?ecm=off", "there is no option ecm"),
         ("sim:+1-555-0199?speed=0", "speed=0 is not a number above 0"),
         ("sim:15550199?speed=fast", "speed=fast is not"),
-        ("sim:15550199?flow=rtscts", "there is no option flow"),
+        ("sim:15550199?flow=rtscts", "there is no option flow; there are speed, ring_after"),
         ("sim:office", "the line has a number"),
         ("sim:15550100", "take sim:15550199"),
         ("udptl:127.0.0.1:4000@127.0.0.1:4002", "there is no driver for udptl: lines; there is one for class1, sim:"),
