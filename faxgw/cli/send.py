@@ -19,7 +19,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def send(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PDF, TIFF, PNG, JPEG or text.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="PDF, TIFF, PNG, JPEG, text, DOCX, ODT, RTF or HTML.")
+    ],
     line: options.LineOption,
     to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Whom to call.", show_default=False)],
     ident: options.IdentOption = "",

@@ -114,7 +114,8 @@ def _decoded(octets: bytes, name: str) -> str:
         text = "\0"
     if "\0" in text:
         raise RequestError(
-            "document.unreadable", f"{name} is not a document: PDF, TIFF, PNG, JPEG and text in UTF-8 can be sent."
+            "document.unreadable",
+            f"{name} is not a document: PDF, TIFF, PNG, JPEG, DOCX, ODT, RTF, HTML and text in UTF-8 can be sent.",
         )
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).translate(UNWANTED)
     for character in sorted(set(text)):

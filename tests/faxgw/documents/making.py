@@ -1,6 +1,8 @@
 """What the tests of documents make and compare: limits, pictures, PDFs, and pages read back by Pillow and pdfium."""
 
 import io
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,6 +81,18 @@ def pdf_with_too_large_an_image(path: Path) -> Path:
     return path
 
 
+def png_header(across: int, down: int) -> bytes:
+    """Make a PNG that says it is that large, and has next to no data."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", across, down, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+    )
+
+
 def endless(path: Path) -> Path:
     """Write a page that is painted over, half transparent, fifty thousand times: minutes of work in little memory."""
     pdf = pikepdf.new()
@@ -128,11 +142,11 @@ def drawing_process(renderer: Renderer) -> int:
     """Return the process that has the renderer's document open: the child of the one that was started."""
     worker = renderer._process
     assert worker is not None
-    return child_of(worker.pid)
+    return children_of(worker.pid)[0]
 
 
-def child_of(process: int) -> int:
-    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def jpeg(image: Image.Image, **options: object) -> bytes:

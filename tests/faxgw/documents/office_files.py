@@ -1,6 +1,7 @@
 """Office files made by hand, as small as they can be, harmless and hostile ones."""
 
 import io
+import struct
 import zipfile
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -97,3 +98,15 @@ def rtf_with_links(text: str, *links: str) -> bytes:
         for link in links
     )
     return rf"{{\rtf1\ansi {text}\par {fields}}}".encode()
+
+
+def overlapping_bomb() -> bytes:
+    """Write a zip whose 4,000 members are all the same octets."""
+    octets = zipped({"a": bytes(1 << 20)})
+    at = octets.index(b"PK\x01\x02")
+    end = octets.index(b"PK\x05\x06")
+    entry = octets[at:end]
+    names = [b"[Content_Types].xml", b"word/document.xml", *(b"%d" % number for number in range(4000))]
+    directory = b"".join(entry[:28] + struct.pack("<H", len(name)) + entry[30:46] + name for name in names)
+    tail = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, len(names), len(names), len(directory), at, 0)
+    return octets[:at] + directory + tail

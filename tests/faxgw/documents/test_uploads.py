@@ -8,7 +8,7 @@ import pytest
 from faxgw.documents.document import RenderOptions, open_document
 from faxgw.documents.parts import LARGEST, Upload
 from faxgw.errors import RequestError
-from tests.faxgw.documents.making import child_of, fax_tiff, limits, pdf_page, text_like
+from tests.faxgw.documents.making import children_of, fax_tiff, limits, pdf_page, text_like
 
 CANARY = "canary 8c2f91e07a"
 
@@ -61,7 +61,7 @@ def test_nothing_of_an_upload_is_written_to_a_disk(tmp_path: Path, monkeypatch: 
         document.bitmap(0, document.layout(0, limits()))
         worker = document._renderer._process
         assert worker is not None
-        for process in (worker.pid, child_of(worker.pid)):
+        for process in (worker.pid, *children_of(worker.pid)):
             assert "Max file size             0                    0" in Path(f"/proc/{process}/limits").read_text()
             assert not open_for_writing(process)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
