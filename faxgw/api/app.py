@@ -43,7 +43,8 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> set[str]:
     """Return the methods of all routes at a request's address."""
-    return {method for route in request.app.routes for method in _methods_of(route, request)}
+    own = (route for router in ROUTERS for route in router.routes)
+    return {method for route in (*own, *request.app.routes) for method in _methods_of(route, request)}
 
 
 def _methods_of(route: BaseRoute, request: Request) -> set[str]:

@@ -1,7 +1,4 @@
-"""Every problem that the API may answer with: one table, from which docs/errors.md and GET /v1/problems are made.
-
-``python -m faxgw.api.codes`` prints that page.
-"""
+"""Every problem that the API may answer with: one table, from which docs/errors.md and GET /v1/problems are made."""
 
 from dataclasses import dataclass
 
@@ -70,7 +67,9 @@ CODES: dict[str, Code] = {
     "document.crashed": Code(422, "The document ended the program that reads it", _UPLOAD),
     "document.spent": Code(422, "The document was sent, and is sealed to its owner now", "Upload it again."),
     "document.closed": Code(503, "The gateway is stopping", _TRY_LATER, retryable=True),
-    "cover.invalid": Code(422, "The cover page cannot be drawn", "Correct the template."),
+    "document.cover": Code(422, "The cover page cannot be drawn", "Correct the template."),
+    "document.macros": Code(422, "The document has macros", "Save it without them, or send it as PDF."),
+    "document.unsupported": Code(422, "This gateway cannot read such documents", "Send it as PDF."),
     # Faxes
     "number.invalid": Code(422, "That is no telephone number", "Write it with country code, such as +15550100."),
     "number.denied_by_policy": Code(403, "The tenant's policy denies this number", "Ask an admin to allow it."),
@@ -147,6 +146,3 @@ log. `GET /v1/problems` gives this table as JSON.
 | code | status | what it is | retryable | what to do |
 |---|---|---|---|---|
 """
-
-if __name__ == "__main__":
-    print(as_markdown(), end="")

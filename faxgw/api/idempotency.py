@@ -79,7 +79,7 @@ class Once:
                 index_elements=["api_key_id", "key"], set_={**kept, "created_at": func.now()}, where=stale
             )
         )
-        if (await connection.execute(statement)).rowcount != 1:
+        if (await connection.execute(statement.returning(idempotency.c.key))).one_or_none() is None:
             raise Problem("idempotency.in_progress", "The same request has just been done; ask again.")
 
     @property

@@ -21,7 +21,7 @@ from faxgw.store.tables import boxes
 
 router = APIRouter(prefix="/v1/boxes", route_class=GuardedRoute, tags=["boxes"])
 
-_NAME = {"boxes_tenant_id_key": ("box.name", "There is a box of that name in the tenant; choose another one.")}
+_NAME = {"boxes_tenant_id_name_key": ("box.name", "There is a box of that name in the tenant; choose another one.")}
 _IN_USE = ("box.in_use", "There are faxes in the box, or a number leads to it.")
 
 

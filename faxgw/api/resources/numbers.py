@@ -26,7 +26,10 @@ router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["numbers"])
 
 _TAKEN = {"numbers_key": ("number.taken", "That number leads to a box already, on this line and subaddress.")}
 _EXISTS = {
-    "number_rules_tenant_id_key": ("rule.exists", "There is a rule for these numbers and this direction already.")
+    "number_rules_tenant_id_direction_pattern_key": (
+        "rule.exists",
+        "There is a rule for these numbers and this direction already.",
+    )
 }
 
 

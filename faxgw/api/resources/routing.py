@@ -25,7 +25,7 @@ from faxgw.store.tables import lines, routes
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["routes"])
 
-_EXISTS = {"routes_tenant_id_key": ("route.exists", "There is a route of this prefix and cost already.")}
+_EXISTS = {"routes_tenant_id_prefix_cost_key": ("route.exists", "There is a route of this prefix and cost already.")}
 MOST_LINES = 1000
 
 

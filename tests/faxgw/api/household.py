@@ -58,13 +58,12 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
 
 async def _document(gateway: Gateway, person: Person) -> UUID:
     stored = await gateway.objects.put(b"a text", tenant=person.tenant_id, kind="document")
-    row = {"id": new_id(), "tenant_id": person.tenant_id, "user_id": person.user_id, "object_id": stored.id}
-    row |= {"name": "a.txt", "media_type": "text/plain", "sha256": stored.sha256, "size": 6, "pages": 1}
+    ids = {"id": new_id(), "tenant_id": person.tenant_id, "user_id": person.user_id, "object_id": stored.id}
+    row = {"name": "a.txt", "media_type": "text/plain", "sha256": stored.sha256, "size": 6, "pages": 1}
     async with gateway.database.tenant(person.tenant_id) as connection:
         await write_down(connection, [stored], owner=None, spool=gateway.spool)
-        await connection.execute(insert(documents).values(row))
-    document_id: UUID = row["id"]
-    return document_id
+        await connection.execute(insert(documents).values(**ids, **row))
+    return ids["id"]
 
 
 async def _called(gateway: Gateway, person: Person, fax_id: UUID) -> None:

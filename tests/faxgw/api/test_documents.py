@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pydantic import ByteSize
 from sqlalchemy import func, select
 
 from faxgw.api.uploads import SMALL
@@ -14,7 +15,7 @@ from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import Person, add_person, tiff
 from tests.faxgw.documents.making import text_like
 
-LIMIT = 2**20
+LIMIT = ByteSize(2**20)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ async def test_nothing_new_is_taken_when_the_disk_is_nearly_full(
 ) -> None:
     space = await gateway.objects.objects.free_space()
     assert space is not None
-    full = StorageSettings(reserve=space.free + 2**30)
+    full = StorageSettings(reserve=ByteSize(space.free + 2**30))
     gateway.config = gateway.config.model_copy(update={"storage": full})
     answer = await client.post("/v1/documents", content=tiff(tmp_path), headers={"content-type": "image/tiff"})
     assert (answer.status_code, answer.json()["code"]) == (507, "storage.full")
