@@ -24,6 +24,10 @@ COMMANDS = {
     "open": "faxgw.cli.open:app",
     "serve": "faxgw.cli.serve:app",
     "admin": "faxgw.cli.admin:app",
+    "submit": "faxgw.cli.submit:app",
+    "list": "faxgw.cli.list:app",
+    "watch": "faxgw.cli.watch:app",
+    "cancel": "faxgw.cli.cancel:app",
     "config": "faxgw.cli.config:app",
     "doctor": "faxgw.cli.doctor:app",
 }
@@ -40,6 +44,10 @@ SUMMARIES = {
     "open": "Open an exported sealed object with your own secret.",
     "serve": "Run the gateway service.",
     "admin": "Set up tenants and databases.",
+    "submit": "Send documents through a running gateway.",
+    "list": "List the faxes of a running gateway.",
+    "watch": "Follow a fax of a running gateway, page by page.",
+    "cancel": "Cancel faxes of a running gateway.",
     "config": "Check the configuration of the service, or print a sample.",
     "doctor": "Say what on this machine is missing, unsafe or slow.",
 }
