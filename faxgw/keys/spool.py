@@ -60,7 +60,7 @@ class SpoolKeys:
         now: the clock, in seconds since 1970.
 
     Raises:
-        RequestError: ``keys.folder``, ``keys.permissions`` or ``keys.damaged``, with what to do.
+        RequestError: ``keys.folder`` or ``keys.permissions``, with what to do.
     """
 
     def __init__(self, folder: Path, *, now: Callable[[], float] = time.time) -> None:
@@ -168,7 +168,7 @@ class SpoolKeys:
         if key is None:
             try:
                 key = self._keys[epoch] = made_once(self._path(epoch))
-            except OSError as error:
+            except (OSError, RequestError) as error:
                 raise self._unavailable(error) from error
         return epoch, key
 
@@ -180,7 +180,7 @@ class SpoolKeys:
             if self._folder.is_dir():
                 raise SpoolKeyGone(epoch) from None
             raise SpoolUnavailable(f"the folder of spool keys {self._folder} is gone") from None
-        except OSError as error:
+        except (OSError, RequestError) as error:
             raise self._unavailable(error) from error
         return key
 
@@ -192,8 +192,9 @@ class SpoolKeys:
         end = datetime.strptime(epoch, _NAME).replace(tzinfo=UTC) + EPOCH + GRACE
         return end.timestamp() <= self._now()
 
-    def _unavailable(self, error: OSError) -> SpoolUnavailable:
-        return SpoolUnavailable(f"the folder of spool keys {self._folder} cannot be used: {error.strerror}")
+    def _unavailable(self, error: OSError | RequestError) -> SpoolUnavailable:
+        why = error.reason if isinstance(error, RequestError) else error.strerror
+        return SpoolUnavailable(f"the folder of spool keys {self._folder} cannot be used: {why}")
 
 
 def _is_epoch(path: Path) -> bool:

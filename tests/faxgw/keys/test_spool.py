@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,19 @@ def test_a_folder_that_others_may_enter_is_refused(spool: SpoolKeys, tmp_path: P
     (tmp_path / "spool_keys").chmod(0o755)
     with pytest.raises(RequestError, match="chmod 700"):
         SpoolKeys(tmp_path / "spool_keys")
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.chmod(0o644), lambda path: path.write_bytes(b"")])
+def test_a_key_that_is_open_to_others_or_damaged_is_not_used(
+    spool: SpoolKeys, clock: Clock, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    wrap = spool.wrap(DEK, context=b"")
+    spoil(tmp_path / "spool_keys" / f"{wrap.epoch}.key")
+    stranger = SpoolKeys(tmp_path / "spool_keys", now=clock)
+    with pytest.raises(SpoolUnavailable, match=r"chmod 600|damaged"):
+        stranger.unwrap(wrap, context=b"")
+    with pytest.raises(SpoolUnavailable, match=r"chmod 600|damaged"):
+        stranger.current()
 
 
 def test_a_wrap_takes_microseconds(spool: SpoolKeys) -> None:
