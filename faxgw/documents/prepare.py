@@ -13,6 +13,7 @@ from faxgw.documents.document import Document, RenderOptions, open_document
 from faxgw.documents.parts import Part, size_of
 from faxgw.documents.pool import RendererPool
 from faxgw.errors import RequestError
+from faxgw.metrics import RENDER_SECONDS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,11 +74,14 @@ async def prepare(
         raise RequestError("document.too_large", f"The document has more than {limits.octets / 2**20:g} MB.")
     async with pool.lease() as renderer:
         spend = _Budget(pool, limits.seconds)
-        document = await spend(open_document, parts, options, renderer=renderer)
-        if len(document) > limits.pages:
-            reason = f"The document has {len(document)} pages; at most {limits.pages} may be sent."
-            raise RequestError("document.too_large", reason)
-        yield Prepared(document, spend)
+        try:
+            document = await spend(open_document, parts, options, renderer=renderer)
+            if len(document) > limits.pages:
+                reason = f"The document has {len(document)} pages; at most {limits.pages} may be sent."
+                raise RequestError("document.too_large", reason)
+            yield Prepared(document, spend)
+        finally:
+            RENDER_SECONDS.observe(spend.spent)
 
 
 class _Budget:
@@ -87,6 +91,11 @@ class _Budget:
         self._pool = pool
         self._seconds = seconds
         self._left = seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds of work so far."""
+        return self._seconds - self._left
 
     async def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         clock = asyncio.get_running_loop().time

@@ -5,10 +5,12 @@ import re
 import socket
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from faxgw import metrics
 from faxgw.config.model import PrivateSettings
 from faxgw.errors import RequestError
 from faxgw.health import Finding, Health, NotReady
@@ -129,6 +131,14 @@ def test_every_metric_is_in_the_table_and_has_no_label_that_names_anybody() -> N
     assert ours == {family.name for metric in METRICS for family in metric.describe()}
     labels = {label for metric in METRICS for label in metric._labelnames}
     assert not labels & {"number", "to", "from", "tenant", "user", "key", "address", "fax", "box"}
+
+
+def test_every_metric_is_fed_by_something() -> None:
+    ours = Path(metrics.__file__).parent
+    code = "\n".join(path.read_text() for path in ours.rglob("*.py"))
+    names = [name for name, value in vars(metrics).items() if value in METRICS]
+    assert len(names) == len(METRICS)
+    assert not [name for name in names if not re.search(rf"\b{name}\.(labels|inc|set|observe|set_function)\b", code)]
 
 
 async def test_a_loop_that_is_held_up_shows_in_the_metrics() -> None:
