@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
@@ -10,6 +13,9 @@ from sqlalchemy import create_engine, make_url, pool
 
 from faxgw.errors import RequestError
 from faxgw.store.roles import APP, DISPATCHER
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +29,19 @@ _ROLES = {APP: (False, False), DISPATCHER: (False, True)}
 """Role -> whether it is a superuser, whether it passes row-level security."""
 
 
+def versions(scripts: Path = SCRIPTS) -> list[str]:
+    """Return the names of the migrations in order: they are numbered."""
+    return sorted(path.stem for path in (scripts / "versions").glob("[0-9]*.py"))
+
+
 def head() -> str:
-    """Return the version that this program needs: migrations are numbered, so it is the last file."""
-    return max(path.stem for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
+    """Return the version that this program needs."""
+    return versions()[-1]
+
+
+def ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Tell Alembic what to compare: all but procrastinate's tables."""
+    return kind != "table" or not str(name).startswith("procrastinate_")
 
 
 async def migrate(owner_url: str) -> None:
@@ -50,7 +66,7 @@ def _migrate(owner_url: str) -> None:
             f"start the newer program, or restore a backup from before it.",
         )
     log.info("the database is brought up to date", found=found, needed=needed)
-    _upgrade(owner_url)
+    upgrade(owner_url)
 
 
 def _version(owner_url: str) -> str | None:
@@ -92,20 +108,22 @@ def _refuse_other_roles(connection: psycopg.Connection) -> None:
             )
 
 
-def _upgrade(owner_url: str) -> None:
-    """Run Alembic; one at a time, since it keeps what it works on in a global."""
-    with _ONE_AT_A_TIME:
-        _run_alembic(owner_url)
-
-
-def _run_alembic(owner_url: str) -> None:
+def upgrade(owner_url: str, scripts: Path = SCRIPTS) -> None:
+    """Run every migration that the database has not had."""
     from alembic import command  # noqa: PLC0415  slow, and seldom needed
+
+    with alembic(owner_url, scripts) as config:
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def alembic(owner_url: str, scripts: Path) -> "Iterator[Config]":
+    """Give Alembic a database; one at a time, since it keeps what it works on in a global."""
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     engine = create_engine(make_url(owner_url).set(drivername="postgresql+psycopg"), poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    with _ONE_AT_A_TIME, engine.connect() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
+        yield config

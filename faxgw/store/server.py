@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,6 @@ SETTINGS = {
     # No replica and no archive: less is written.
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "min_wal_size": "4MB",
     "checkpoint_timeout": "15min",
     "recovery_init_sync_method": "syncfs",  # after a crash: one call, not a thousand files in up to 2 s
     # Its log names no value: neither statements nor parameters, nor the keys in the details of an error.
@@ -120,10 +119,11 @@ class PrivateServer:
 
     async def stop(self) -> None:
         """End the server in good order: transactions in progress are rolled back."""
-        if self._supervision:
-            self._supervision.cancel()
-            await asyncio.wait([self._supervision])
-            self._supervision = None
+        if not self._supervision:
+            return
+        self._supervision.cancel()
+        await asyncio.wait([self._supervision])
+        self._supervision = None
         self.fault = "PostgreSQL has been stopped."
         try:
             await self._end_process(signal.SIGINT)
@@ -229,7 +229,8 @@ class PrivateServer:
                 await asyncio.sleep(POLL)
             for pid in self._cluster.survivors():
                 log.warning("an earlier PostgreSQL is still there; it is told to end", pid=pid, signal=number.name)
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
         raise RequestError(
             "database.in_use",
             f"An earlier PostgreSQL still works in {self._cluster.data} and cannot be ended from here.",
@@ -248,7 +249,8 @@ class PrivateServer:
     def _sized_settings(self) -> dict[str, str]:
         """Return the settings, with as much write-ahead log as the disk has room for: more of it costs fewer writes."""
         free = shutil.disk_usage(self.folder).free >> 20
-        return {"max_wal_size": f"{min(max(free // 16, 8), 256)}MB", **self._settings}
+        most = min(max(free // 16, 8), 256)
+        return {"max_wal_size": f"{most}MB", "min_wal_size": f"{max(most // 4, 4)}MB", **self._settings}
 
     def _obituary(self) -> str:
         code = self._process.poll() if self._process else None

@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection, text
 
+from faxgw.store.migrating import ours
 from faxgw.store.tables import metadata
 
 _LOCK = 0x666178677700
@@ -10,7 +11,13 @@ _LOCK = 0x666178677700
 
 
 def _run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transactional_ddl=True,
+        include_name=ours,
+        compare_server_default=True,
+    )
     with context.begin_transaction():
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         context.run_migrations()

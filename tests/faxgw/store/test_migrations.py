@@ -1,10 +1,12 @@
 """The migrations: what they make, what they refuse, and that two nodes may start at once."""
 
 import asyncio
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,10 +19,26 @@ from sqlalchemy import create_engine, make_url
 
 from faxgw.errors import RequestError
 from faxgw.store.database import Database
-from faxgw.store.migrating import SCRIPTS, head, migrate, refuse_old
-from faxgw.store.roles import APP, DISPATCHER
+from faxgw.store.migrating import SCRIPTS, head, migrate, ours, refuse_old, upgrade
+from faxgw.store.migrations.writing import write
+from faxgw.store.roles import APP, DISPATCHER, protection
 from faxgw.store.tables import metadata
 from tests.faxgw.databases import DatabaseServer
+
+DESCRIPTION = (
+    """SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity::text,
+    pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0""",
+    """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0""",
+    "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "SELECT tablename, policyname, cmd, qual, with_check FROM pg_policies",
+    "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class "
+    "WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+    "SELECT table_name, grantee, privilege_type FROM information_schema.table_privileges WHERE table_schema = 'public'",
+)
 
 
 @pytest_asyncio.fixture
@@ -40,16 +58,36 @@ def test_the_last_file_is_what_alembic_takes_for_the_head() -> None:
 def test_a_migrated_database_is_what_the_tables_say(database: Database) -> None:
     engine = create_engine(make_url(database.urls.owner).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "compare_type": True,
-                "compare_server_default": True,
-                "include_name": lambda name, kind, _: kind != "table" or not str(name).startswith("procrastinate_"),
-            },
-        )
+        opts = {"compare_type": True, "compare_server_default": True, "include_name": ours}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_a_written_migration_makes_all_that_the_tables_say(database: Database, empty: str, place: Path) -> None:
+    scripts = Path(shutil.copytree(SCRIPTS, place / "migrations", ignore=shutil.ignore_patterns("0*.py")))
+    written = write(empty, "The first tables", scripts)
+    assert written == scripts / "versions" / "0001.py"
+    upgrade(empty, scripts)
+    assert _schema(empty) == _schema(database.urls.owner)
+    assert write(empty, "Nothing", scripts) is None
+
+
+def test_the_migrations_make_what_the_tables_say_to_the_last_condition(database: Database, empty: str) -> None:
+    engine = create_engine(make_url(empty).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        for statement in protection(metadata):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    assert _schema(database.urls.owner) == _schema(empty)
+
+
+def _schema(url: str) -> set[tuple[str, ...]]:
+    """Return columns, constraints, indexes, walls and rights of our tables as PostgreSQL itself puts them in words."""
+    with psycopg.connect(url) as connection:
+        rows = [row for query in DESCRIPTION for row in connection.execute(query.encode())]
+    return {row for row in rows if not row[0].startswith(("procrastinate", "alembic"))}
 
 
 async def test_two_nodes_migrate_at_once(empty: str) -> None:
