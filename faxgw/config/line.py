@@ -58,11 +58,31 @@ class LineSettings(BaseModel):
     def _in_order(self, several: frozenset[str]) -> list[str]:
         return sorted(several)
 
+    dial: Annotated[
+        dict[Annotated[str, Field(pattern=r"^\+[0-9]{0,15}$")], Annotated[str, Field(pattern=r"^[0-9*#,W]{0,20}$")]],
+        Field(examples=[{"+49": "0", "+": "00"}]),
+    ] = {}
+    """What is dialled in place of the beginning of a number, the longest that fits: +49 becomes 0 within Germany, every
+    other + 00, and a comma waits for the outside line. A modem with nothing here dials the digits without the +."""
+
     @model_validator(mode="after")
     def _has_mh(self) -> Self:
         if "mh" not in self.coding:
             raise ValueError("coding must have mh: every fax machine must be able to use it (T.30)")
         return self
+
+    def dialled(self, number: str) -> str:
+        """Return what is dialled on this line for a number in E.164 form; a short number stays as it is.
+
+        >>> LineSettings(name="a", url="class1:/dev/ttyS0", dial={"+49": "0,0", "+": "0,00"}).dialled("+4930123")
+        '0,030123'
+        """
+        rules = self.dial or ({"+": ""} if self.scheme == "class1" else {})
+        fitting = [prefix for prefix in rules if number.startswith(prefix)]
+        if not fitting:
+            return number
+        prefix = max(fitting, key=len)
+        return rules[prefix] + number.removeprefix(prefix)
 
     @property
     def scheme(self) -> str:

@@ -1,5 +1,7 @@
 """Every setting by name: its path in the file, its variable in the environment, what it means and what it may be."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -74,7 +76,8 @@ def toml(value: Any) -> str:
     if isinstance(value, int | float):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {toml(each)}" for name, each in value.items()) + " }" if value else "{}"
+        named = (f"{_key(name)} = {toml(each)}" for name, each in value.items())
+        return "{ " + ", ".join(named) + " }" if value else "{}"
     if isinstance(value, set | frozenset):
         return toml(sorted(value))
     if isinstance(value, list | tuple):
@@ -135,3 +138,7 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
         return get_args(annotation)
     inner = [_choices(each) for each in get_args(annotation)]
     return next(filter(None, inner), ())
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
