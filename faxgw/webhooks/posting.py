@@ -93,7 +93,6 @@ class Poster:
             "Host": url.netloc.decode(),
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
-            "Connection": "close",
         }
         last = httpx.ConnectError("the name has no address")
         for address in addresses[:MAX_ADDRESSES]:

@@ -203,6 +203,8 @@ async def test_a_worker_that_stops_gives_its_job_back_at_once(database: Database
     assert time.monotonic() - began < 2.0
     assert await jobs(database) == ["todo"]
     assert await workers(database) == 0
+    async with database.dispatcher() as connection:
+        assert await connection.scalar(text("SELECT scheduled_at <= now() FROM procrastinate_jobs"))
 
 
 @pytest.mark.parametrize(("patience", "runs"), [(10.0, 1), (0.2, 2)], ids=["shorter-than-patience", "longer"])

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.config import Config
@@ -72,11 +73,21 @@ async def tell(
     event: EventType = EventType.DELIVERED,
     data: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write an event, and put it on its way, as a change of a fax does."""
+    """Write an event in a transaction of its own, and put it on its way, as a change of a fax does."""
     async with database.tenant(actor.tenant_id) as connection:
-        values = {"tenant_id": actor.tenant_id, "fax_id": fax, "type": event.value, "data": dict(data or {})}
-        event_id = int(await connection.scalar(insert(events).values(values).returning(events.c.id)) or 0)
-        await enqueue(connection, tenant_id=actor.tenant_id, event_id=event_id, type=event.value)
+        return await put_on_its_way(connection, actor, fax, event, data)
+
+
+async def put_on_its_way(
+    connection: AsyncConnection,
+    actor: Actor,
+    fax: UUID | None,
+    event: EventType = EventType.DELIVERED,
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    values = {"tenant_id": actor.tenant_id, "fax_id": fax, "type": event.value, "data": dict(data or {})}
+    event_id = int(await connection.scalar(insert(events).values(values).returning(events.c.id)) or 0)
+    await enqueue(connection, tenant_id=actor.tenant_id, event_id=event_id, type=event.value)
     return event_id
 
 

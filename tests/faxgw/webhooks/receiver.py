@@ -58,13 +58,6 @@ async def silence(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
-async def endless(writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while not writer.is_closing():
-        writer.write(b"8000\r\n" + bytes(0x8000) + b"\r\n")
-        await writer.drain()
-
-
 async def endless_headers(writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\n")
     while not writer.is_closing():
@@ -122,8 +115,9 @@ async def receiving(context: ssl.SSLContext | None, *, host: str = "127.0.0.1") 
         receiver.open_now += 1
         receiver.most_open = max(receiver.most_open, receiver.open_now)
         try:
-            receiver.messages.append(await _message(reader, writer, names[-1] if names else None))
-            await (receiver.answers.pop(0) if receiver.answers else status(200))(writer)
+            while True:  # it is for the sender to end a connection
+                receiver.messages.append(await _message(reader, writer, names[-1] if names else None))
+                await (receiver.answers.pop(0) if receiver.answers else status(200))(writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass  # the other side has gone: what it makes of that is what is tested
         finally:

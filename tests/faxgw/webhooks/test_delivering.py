@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import func, select, text, update
+from sqlalchemy import RowMapping, func, select, text, update
 from standardwebhooks.webhooks import Webhook
 
 from faxgw.actor import Actor
@@ -20,10 +20,10 @@ from faxgw.model import EventType
 from faxgw.store.database import Database
 from faxgw.store.tables import deliveries, webhooks
 from faxgw.tasks.worker import Pace, make_app, work
-from faxgw.webhooks import delivering, service, signing
+from faxgw.webhooks import claiming, delivering, service, signing
 from tests.faxgw.databases import add_tenant
 from tests.faxgw.webhooks import receiver
-from tests.faxgw.webhooks.making import Parts, add_fax, add_webhook, courier, parts, person, rows, tell
+from tests.faxgw.webhooks.making import Parts, add_fax, add_webhook, courier, parts, person, put_on_its_way, rows, tell
 from tests.faxgw.webhooks.receiver import NAME, Authority, receiving, status
 
 LIMIT = 8.0
@@ -322,6 +322,41 @@ async def test_what_a_node_held_when_it_died_is_sent_when_its_claim_has_ended(
             await connection.execute(text("DELETE FROM procrastinate_jobs"))  # with nobody left to tell of it
         async with running(database, gateway, authority):
             await states(database, "succeeded")
+
+
+async def test_what_became_of_a_try_counts_only_while_no_later_one_was_begun(
+    database: Database, gateway: Parts, actor: Actor
+) -> None:
+    webhook_id, _ = await add_webhook(database, gateway, actor, "https://hooks.example/")
+    await tell(database, actor, await add_fax(database, actor))
+
+    async def claimed(lease: float) -> RowMapping:
+        async with database.dispatcher() as connection:
+            row = await claiming.claim(connection, webhook_id, lease=lease)
+        assert row is not None
+        return row
+
+    late, present = await claimed(-1.0), await claimed(30.0)
+    async with database.dispatcher() as connection:
+        await claiming.failed(connection, late, 500, "late")
+    await states(database, "waiting")
+    async with database.dispatcher() as connection:
+        await claiming.succeeded(connection, present, 200)
+        await claiming.again(connection, present, 500, "after the end", wait=0.0)
+    (row,) = await rows(database)
+    assert (row["state"], row["status"], row["tries"]) == ("succeeded", 200, 2)
+
+
+async def test_the_dispatcher_who_sees_all_tenants_tells_only_the_faxs_own(
+    database: Database, gateway: Parts, actor: Actor
+) -> None:
+    stranger = await person(database, await add_tenant(database, "other"))
+    await add_webhook(database, gateway, stranger, "https://hooks.example/")
+    own, _ = await add_webhook(database, gateway, actor, "https://hooks.example/")
+    fax = await add_fax(database, actor)
+    async with database.dispatcher() as connection:
+        await put_on_its_way(connection, actor, fax)
+    assert [row["webhook_id"] for row in await rows(database)] == [own]
 
 
 async def test_a_rotated_secret_and_the_one_before_it_both_count_until_the_old_one_ends(
