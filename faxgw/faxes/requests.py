@@ -100,21 +100,27 @@ class Destination(_Asked):
 
     to: Number
     to_name: Short = Field("", description="Whom it is for; on the cover page.")
-    labels: dict[str, Short] = Field(default_factory=dict, max_length=16)
+    labels: dict[str, Short] = Field(
+        default_factory=dict, max_length=16, description="Words of its own, besides those of the batch."
+    )
 
 
 class BatchRequest(Drawing):
     """One document to many numbers."""
 
-    to: list[Number | Destination] = Field(min_length=1, max_length=MOST_DESTINATIONS)
-    name: Short = ""
+    to: list[Number | Destination] = Field(
+        min_length=1, max_length=MOST_DESTINATIONS, description="The numbers; each of them counts once."
+    )
+    name: Short = Field("", description="What its sender calls it.")
     page_set: UUID | None = Field(None, description="Pages as `documents:render` has shown them.")
-    box: UUID | None = None
-    send_at: AwareDatetime | None = None
-    hours: Hours | None = None
+    box: UUID | None = Field(None, description="The box that the faxes lie in; the user's own when left out.")
+    send_at: AwareDatetime | None = Field(None, description="Not before this time.")
+    hours: Hours | None = Field(None, description="Only at these hours; the tenant's hours hold besides.")
     priority: int = Field(60, ge=0, le=100, description="0 goes first.")
-    retry: RetryWish | None = None
-    labels: dict[str, Short] = Field(default_factory=dict, max_length=16)
+    retry: RetryWish | None = Field(None, description="In place of the tenant's retries.")
+    labels: dict[str, Short] = Field(
+        default_factory=dict, max_length=16, description="Your own words, given back with each fax."
+    )
 
     @model_validator(mode="after")
     def _something_to_send(self) -> Self:
