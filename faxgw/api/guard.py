@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
@@ -25,9 +26,22 @@ SILENCE = 30.0
 
 
 class Body(Request):
-    """A request whose body has limits of size and of time."""
+    """A request whose body has limits of size and of time, and is JSON of one model, strictly."""
 
     limit = JSON_LIMIT
+
+    async def read_as(self, model: TypeAdapter[Any]) -> None:
+        """Read the body as JSON of a model, which ``json`` then returns.
+
+        Raises:
+            Problem: ``request.too_large`` or ``.timeout``.
+            RequestValidationError: with every field that is not as described; 1 is no boolean here, "1" no number.
+        """
+        try:
+            self._json = model.validate_json(await self.body(), strict=True)
+        except ValidationError as refused:
+            errors = refused.errors(include_url=False, include_input=False)
+            raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in errors]) from None
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Go through the body as it arrives.
@@ -70,7 +84,9 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
         access = ACCESS[self.name]
         parameters = _query_names(self)
-        has_body = self.body_field is not None
+        model: TypeAdapter[Any] | None = None
+        if self.body_field is not None:
+            model = TypeAdapter[Any](self.body_field.field_info.annotation)  # type: ignore[arg-type]
 
         async def guarded(request: Request) -> Response:
             api: Api = request.app.state.api
@@ -82,8 +98,9 @@ class GuardedRoute(APIRoute):
                     access.check(actor)
                     body.state.call = Call(body, api, actor)
                 _check_query(request, parameters)
-                if has_body:
+                if model is not None:
                     _check_json(request)
+                    await body.read_as(model)
                 if not access.public and not self.upload and request.method == "POST":
                     body.state.call.is_once(await body.body())
                 response = await handle(body)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
+from pydantic import AwareDatetime, BeforeValidator
 from sqlalchemy import Column, Select
 
 from faxgw.api.problems import Problem
@@ -14,10 +15,24 @@ from faxgw.api.problems import Problem
 MOST = 200
 USUAL = 50
 
+
+def _written_out(value: str) -> str:
+    if "T" not in value.upper():
+        raise ValueError("a time is written like 2026-01-31T12:00:00Z")
+    return value
+
+
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many items to give at the most.")]
 Cursor = Annotated[
-    str | None, Query(max_length=64, description="`next` of the page before; without it, the list begins.")
+    str | None,
+    Query(
+        max_length=64,
+        description="`next` of the page before; without it, the list begins.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
+    ),
 ]
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""A time in the address of a request; numbers are none."""
 
 Row = Mapping[Any, Any]
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faxgw.api.access import ACCESS, Access
+from faxgw.api.examples import EXAMPLES
 from faxgw.api.json import dumped
 from faxgw.api.problems import MEDIA_TYPE
 from faxgw.api.shapes import ProblemShape
@@ -160,6 +161,9 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
     operation["security"] = [] if access.public else [{"apiKey": [access.scope] if access.scope else []}]
     if method == "post":
         operation.setdefault("parameters", []).append(_KEY_PARAMETER)
+    if name in EXAMPLES:
+        body = operation["requestBody"]["content"]["application/json"]
+        body["examples"] = {"usual": {"summary": "A usual request", "value": EXAMPLES[name]}}
     responses = operation["responses"]
     responses.pop("422", None)
     if name in _FILES:

@@ -79,14 +79,14 @@ async def create_api_key(call: Caller, asked: ApiKeyRequest) -> Response:
     return await call.once(work)
 
 
-@router.get("/{key_id}", response_model=ApiKeyShape)
+@router.get("/{key_id:uuid}", response_model=ApiKeyShape)
 async def get_api_key(call: Caller, key_id: UUID) -> Response:
     """Say what a key may do."""
     async with call.transaction() as connection:
         return ok(shape(await one(connection, select(api_keys).where(_visible(call), api_keys.c.id == key_id))))
 
 
-@router.delete("/{key_id}", status_code=204, response_class=Response)
+@router.delete("/{key_id:uuid}", status_code=204, response_class=Response)
 async def revoke_api_key(call: Caller, key_id: UUID) -> Response:
     """Revoke a key: it is refused from now on, and opens nothing any more."""
     if key_id == call.actor.api_key_id:

@@ -52,26 +52,26 @@ async def list_batches(call: Caller, limit: Limit = USUAL, cursor: Cursor = None
     return ok(page(rows, lambda row: _shape(row, counts[row["id"]]), limit=limit))
 
 
-@router.get("/{batch_id}", response_model=BatchShape)
+@router.get("/{batch_id:uuid}", response_model=BatchShape)
 async def get_batch(call: Caller, batch_id: UUID) -> Response:
     """Say how far a batch is."""
     async with call.transaction() as connection:
         return ok(await _batch(connection, call, batch_id))
 
 
-@router.post("/{batch_id}:pause", response_model=BatchShape)
+@router.post("/{batch_id:uuid}:pause", response_model=BatchShape)
 async def pause_batch(call: Caller, batch_id: UUID) -> Response:
     """Begin no more calls for a batch; those that are on the line go on."""
     return await _do(call, batch_id, pause)
 
 
-@router.post("/{batch_id}:resume", response_model=BatchShape)
+@router.post("/{batch_id:uuid}:resume", response_model=BatchShape)
 async def resume_batch(call: Caller, batch_id: UUID) -> Response:
     """Go on with a paused batch."""
     return await _do(call, batch_id, resume)
 
 
-@router.post("/{batch_id}:cancel", response_model=BatchShape)
+@router.post("/{batch_id:uuid}:cancel", response_model=BatchShape)
 async def cancel_batch(call: Caller, batch_id: UUID) -> Response:
     """Cancel every fax of a batch that has not ended."""
     return await _do(call, batch_id, cancel)

@@ -56,7 +56,7 @@ async def create_box(call: Caller, asked: BoxRequest) -> Response:
     return await call.once(work)
 
 
-@router.get("/{box_id}", response_model=BoxShape)
+@router.get("/{box_id:uuid}", response_model=BoxShape)
 async def get_box(call: Caller, box_id: UUID) -> Response:
     """Say what a box is."""
     async with call.transaction() as connection:
@@ -64,7 +64,7 @@ async def get_box(call: Caller, box_id: UUID) -> Response:
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
-@router.put("/{box_id}", response_model=BoxShape)
+@router.put("/{box_id:uuid}", response_model=BoxShape)
 async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: IfMatch = None) -> Response:
     """Give a box another name."""
     async with call.transaction() as connection:
@@ -73,7 +73,7 @@ async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: If
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
-@router.delete("/{box_id}", status_code=204, response_class=Response)
+@router.delete("/{box_id:uuid}", status_code=204, response_class=Response)
 async def delete_box(call: Caller, box_id: UUID) -> Response:
     """Delete an empty box of one's own that no number leads to."""
     in_use = dict.fromkeys(("faxes_box_id_fkey", "numbers_box_id_fkey"), _IN_USE)

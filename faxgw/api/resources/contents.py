@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/faxes", route_class=GuardedRoute, tags=["content"
 TRACE = "application/jsonl"
 
 
-@router.get("/{fax_id}/pages", response_model=PagesShape)
+@router.get("/{fax_id:uuid}/pages", response_model=PagesShape)
 async def list_pages(call: Caller, fax_id: UUID) -> Response:
     """List the pages of a fax, and which of them are confirmed; not what is on them."""
     async with call.transaction() as connection:
@@ -44,7 +44,7 @@ async def list_pages(call: Caller, fax_id: UUID) -> Response:
     return ok({"items": [{**page_shape(row, href), **{name: row[name] for name in more}} for row in rows]})
 
 
-@router.get("/{fax_id}/pages/{n}", response_class=PNG)
+@router.get("/{fax_id:uuid}/pages/{n:int}", response_class=PNG)
 async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
     """Show a page."""
     async with call.transaction() as connection:
@@ -60,7 +60,7 @@ async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
     return content(await png(coded), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
 
 
-@router.get("/{fax_id}/content", response_class=Response)
+@router.get("/{fax_id:uuid}/content", response_class=Response)
 async def get_content(
     call: Caller,
     fax_id: UUID,
@@ -82,7 +82,7 @@ async def get_content(
     return content(octets, FORMS[format][1], tag, call.request.headers, name=f"fax-{fax_id}.{format}")
 
 
-@router.get("/{fax_id}/attempts/{n}/trace", response_class=Response)
+@router.get("/{fax_id:uuid}/attempts/{n:int}/trace", response_class=Response)
 async def get_trace(call: Caller, fax_id: UUID, n: AttemptNumber) -> Response:
     """Give the recording of a call: every action and event, for `faxgw trace`."""
     async with call.transaction() as connection:

@@ -61,7 +61,7 @@ async def create_document(call: Caller, name: Name = "") -> Response:
     return await receive(call, name=name)
 
 
-@router.get("/documents/{document_id}", response_model=DocumentShape)
+@router.get("/documents/{document_id:uuid}", response_model=DocumentShape)
 async def get_document(call: Caller, document_id: UUID) -> Response:
     """Say what is known of an upload of one's own."""
     async with call.transaction() as connection:
@@ -90,14 +90,14 @@ async def render_documents(call: Caller, asked: RenderRequest) -> Response:
     return await call.once_around(work)
 
 
-@router.get("/page-sets/{page_set_id}", response_model=PageSetShape)
+@router.get("/page-sets/{page_set_id:uuid}", response_model=PageSetShape)
 async def get_page_set(call: Caller, page_set_id: UUID) -> Response:
     """Say which pages were drawn."""
     async with call.transaction() as connection:
         return ok(await _page_set(connection, call, page_set_id))
 
 
-@router.get("/page-sets/{page_set_id}/pages/{n}", response_class=PNG)
+@router.get("/page-sets/{page_set_id:uuid}/pages/{n:int}", response_class=PNG)
 async def get_page_of_set(call: Caller, page_set_id: UUID, n: PageNumber) -> Response:
     """Show a page that was drawn."""
     async with call.transaction() as connection:

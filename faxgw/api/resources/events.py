@@ -45,7 +45,7 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-@router.get("/faxes/{fax_id}/events", response_model=Page[EventShape])
+@router.get("/faxes/{fax_id:uuid}/events", response_model=Page[EventShape])
 async def follow_fax(
     call: Caller,
     fax_id: UUID,

@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from faxgw.api.answers import Answer, ok
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
-from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
+from faxgw.api.paging import USUAL, Cursor, Limit, Time, newest_first, page
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, own_fax, visible_fax
 from faxgw.api.shapes import AcceptedShape, AttemptShape, AttemptsShape, FaxShape, FaxSummary, Page
@@ -49,8 +48,8 @@ async def list_faxes(
     state: Annotated[list[State] | None, Query(max_length=20, description="Only those in one of these states.")] = None,
     batch: Annotated[UUID | None, Query(description="Only those of this batch.")] = None,
     to: Annotated[str | None, Query(max_length=64, description="Only those to this number, in E.164 form.")] = None,
-    created_after: Annotated[AwareDatetime | None, Query(description="Only those from then on.")] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Only those from before.")] = None,
+    created_after: Annotated[Time | None, Query(description="Only those from then on.")] = None,
+    created_before: Annotated[Time | None, Query(description="Only those from before.")] = None,
     limit: Limit = USUAL,
     cursor: Cursor = None,
 ) -> Response:
@@ -80,7 +79,7 @@ async def list_faxes(
     return ok(page(rows, fax_summary, limit=limit))
 
 
-@router.get("/{fax_id}", response_model=FaxShape)
+@router.get("/{fax_id:uuid}", response_model=FaxShape)
 async def get_fax(call: Caller, fax_id: UUID) -> Response:
     """Say where a fax is in its life."""
     async with call.transaction() as connection:
@@ -89,7 +88,7 @@ async def get_fax(call: Caller, fax_id: UUID) -> Response:
     return ok({**fax_summary(row), "attempts": calls})
 
 
-@router.post("/{fax_id}:cancel", status_code=202, response_model=AcceptedShape)
+@router.post("/{fax_id:uuid}:cancel", status_code=202, response_model=AcceptedShape)
 async def cancel_fax(call: Caller, fax_id: UUID) -> Response:
     """Cancel a fax in whatever state it is. One that is on the line is hung up in a moment; its events tell."""
 
@@ -100,7 +99,7 @@ async def cancel_fax(call: Caller, fax_id: UUID) -> Response:
     return await call.once(work)
 
 
-@router.post("/{fax_id}:resend", status_code=202, response_model=AcceptedShape)
+@router.post("/{fax_id:uuid}:resend", status_code=202, response_model=AcceptedShape)
 async def resend_fax(call: Caller, fax_id: UUID) -> Response:
     """Send a fax that has ended once more, as a new fax. Of one that was sent in part, only what was missing goes."""
 
@@ -112,7 +111,7 @@ async def resend_fax(call: Caller, fax_id: UUID) -> Response:
     return await call.once(work)
 
 
-@router.post("/{fax_id}:release", status_code=202, response_model=AcceptedShape)
+@router.post("/{fax_id:uuid}:release", status_code=202, response_model=AcceptedShape)
 async def release_fax(call: Caller, fax_id: UUID) -> Response:
     """Let a held fax go on: whoever answers at its number is the right one."""
 
@@ -123,7 +122,7 @@ async def release_fax(call: Caller, fax_id: UUID) -> Response:
     return await call.once(work)
 
 
-@router.get("/{fax_id}/attempts", response_model=AttemptsShape)
+@router.get("/{fax_id:uuid}/attempts", response_model=AttemptsShape)
 async def list_attempts(call: Caller, fax_id: UUID) -> Response:
     """List the calls for a fax."""
     async with call.transaction() as connection:
@@ -131,7 +130,7 @@ async def list_attempts(call: Caller, fax_id: UUID) -> Response:
         return ok({"items": await attempts_of(connection, fax_id)})
 
 
-@router.get("/{fax_id}/attempts/{n}", response_model=AttemptShape)
+@router.get("/{fax_id:uuid}/attempts/{n:int}", response_model=AttemptShape)
 async def get_attempt(call: Caller, fax_id: UUID, n: AttemptNumber) -> Response:
     """Say how a call went."""
     async with call.transaction() as connection:

@@ -79,7 +79,7 @@ async def create_number(call: Caller, asked: NumberRequest) -> Response:
     return await call.once(work)
 
 
-@router.get("/numbers/{number_id}", response_model=NumberShape)
+@router.get("/numbers/{number_id:uuid}", response_model=NumberShape)
 async def get_number(call: Caller, number_id: UUID) -> Response:
     """Say where calls lead."""
     async with call.transaction() as connection:
@@ -87,7 +87,7 @@ async def get_number(call: Caller, number_id: UUID) -> Response:
     return ok(_number(row), etag=version_tag(row["version"]))
 
 
-@router.put("/numbers/{number_id}", response_model=NumberShape)
+@router.put("/numbers/{number_id:uuid}", response_model=NumberShape)
 async def change_number(call: Caller, number_id: UUID, asked: NumberRequest, if_match: IfMatch = None) -> Response:
     """Have calls lead elsewhere."""
     async with call.transaction() as connection:
@@ -98,7 +98,7 @@ async def change_number(call: Caller, number_id: UUID, asked: NumberRequest, if_
     return ok(_number(row), etag=version_tag(row["version"]))
 
 
-@router.delete("/numbers/{number_id}", status_code=204, response_class=Response)
+@router.delete("/numbers/{number_id:uuid}", status_code=204, response_class=Response)
 async def delete_number(call: Caller, number_id: UUID) -> Response:
     """Have calls lead nowhere any more."""
     async with call.transaction() as connection:
@@ -125,14 +125,14 @@ async def create_number_rule(call: Caller, asked: NumberRuleRequest) -> Response
     return await call.once(work)
 
 
-@router.get("/number-rules/{rule_id}", response_model=NumberRuleShape)
+@router.get("/number-rules/{rule_id:uuid}", response_model=NumberRuleShape)
 async def get_number_rule(call: Caller, rule_id: UUID) -> Response:
     """Say what holds for some numbers."""
     async with call.transaction() as connection:
         return ok(_rule(await one(connection, select(number_rules).where(_this(call, number_rules, rule_id)))))
 
 
-@router.delete("/number-rules/{rule_id}", status_code=204, response_class=Response)
+@router.delete("/number-rules/{rule_id:uuid}", status_code=204, response_class=Response)
 async def delete_number_rule(call: Caller, rule_id: UUID) -> Response:
     """Let no rule hold for some numbers any more."""
     async with call.transaction() as connection:

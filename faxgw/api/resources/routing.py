@@ -84,7 +84,7 @@ async def simulate_routes(call: Caller, asked: SimulateRequest) -> Response:
     )
 
 
-@router.get("/routes/{route_id}", response_model=RouteShape)
+@router.get("/routes/{route_id:uuid}", response_model=RouteShape)
 async def get_route(call: Caller, route_id: UUID) -> Response:
     """Say which lines some calls take."""
     async with call.transaction() as connection:
@@ -92,7 +92,7 @@ async def get_route(call: Caller, route_id: UUID) -> Response:
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
-@router.put("/routes/{route_id}", response_model=RouteShape)
+@router.put("/routes/{route_id:uuid}", response_model=RouteShape)
 async def change_route(call: Caller, route_id: UUID, asked: RouteRequest, if_match: IfMatch = None) -> Response:
     """Have some calls take other lines."""
     async with call.transaction() as connection:
@@ -103,7 +103,7 @@ async def change_route(call: Caller, route_id: UUID, asked: RouteRequest, if_mat
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
-@router.delete("/routes/{route_id}", status_code=204, response_class=Response)
+@router.delete("/routes/{route_id:uuid}", status_code=204, response_class=Response)
 async def delete_route(call: Caller, route_id: UUID) -> Response:
     """Take a route away."""
     async with call.transaction() as connection:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 from sqlalchemy import Select, Text, cast, func, select
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from faxgw.api.access import sees_all
 from faxgw.api.answers import ok
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
+from faxgw.api.paging import Time
 from faxgw.api.problems import Problem
 from faxgw.api.shapes import UsagesShape
 from faxgw.store.tables import attempts, boxes, faxes
@@ -31,8 +31,8 @@ _FIELD = {"day": "day", "key": "api_key", "box": "box"}
 async def get_usage(
     call: Caller,
     by: Annotated[Literal["day", "key", "box"], Query(description="What to count by.")] = "day",
-    after: Annotated[AwareDatetime | None, Query(description="Calls that ended from then on; 31 days ago.")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="Calls that ended before that; now.")] = None,
+    after: Annotated[Time | None, Query(description="Calls that ended from then on; 31 days ago.")] = None,
+    before: Annotated[Time | None, Query(description="Calls that ended before that; now.")] = None,
 ) -> Response:
     """Count faxes, calls, pages and seconds of one's own boxes; an owner or admin with `admin` gets everybody's."""
     try:

@@ -57,7 +57,7 @@ async def create_webhook(call: Caller, asked: WebhookRequest) -> Response:
     return await call.once(work)
 
 
-@router.get("/{webhook_id}", response_model=WebhookShape)
+@router.get("/{webhook_id:uuid}", response_model=WebhookShape)
 async def get_webhook(call: Caller, webhook_id: UUID) -> Response:
     """Say where events are sent."""
     async with call.transaction() as connection:
@@ -65,7 +65,7 @@ async def get_webhook(call: Caller, webhook_id: UUID) -> Response:
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
-@router.put("/{webhook_id}", response_model=WebhookShape)
+@router.put("/{webhook_id:uuid}", response_model=WebhookShape)
 async def change_webhook(call: Caller, webhook_id: UUID, asked: WebhookRequest, if_match: IfMatch = None) -> Response:
     """Have events sent elsewhere, or others; what is left out has its default again."""
     version = version_of(if_match)
@@ -79,7 +79,7 @@ async def change_webhook(call: Caller, webhook_id: UUID, asked: WebhookRequest, 
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
-@router.delete("/{webhook_id}", status_code=204, response_class=Response)
+@router.delete("/{webhook_id:uuid}", status_code=204, response_class=Response)
 async def delete_webhook(call: Caller, webhook_id: UUID) -> Response:
     """Send nothing there any more; what was to be sent is forgotten."""
     async with call.transaction() as connection:
@@ -88,7 +88,7 @@ async def delete_webhook(call: Caller, webhook_id: UUID) -> Response:
     return nothing()
 
 
-@router.post("/{webhook_id}:rotate", response_model=NewSecret)
+@router.post("/{webhook_id:uuid}:rotate", response_model=NewSecret)
 async def rotate_webhook(call: Caller, webhook_id: UUID, asked: RotateRequest) -> Response:
     """Make a new secret, shown this once; for some hours messages are signed by the old one, too."""
 
@@ -100,7 +100,7 @@ async def rotate_webhook(call: Caller, webhook_id: UUID, asked: RotateRequest) -
     return await call.once(work)
 
 
-@router.post("/{webhook_id}:test", status_code=202, response_model=DeliveryRef)
+@router.post("/{webhook_id:uuid}:test", status_code=202, response_model=DeliveryRef)
 async def test_webhook(call: Caller, webhook_id: UUID) -> Response:
     """Send a message that tells of nothing, once; its delivery says what came of it."""
 
@@ -111,7 +111,7 @@ async def test_webhook(call: Caller, webhook_id: UUID) -> Response:
     return await call.once(work)
 
 
-@router.post("/{webhook_id}:replay", status_code=202, response_model=Replayed)
+@router.post("/{webhook_id:uuid}:replay", status_code=202, response_model=Replayed)
 async def replay_webhook(call: Caller, webhook_id: UUID, asked: ReplayRequest) -> Response:
     """Send everything once more that has failed since a time."""
 
@@ -122,7 +122,7 @@ async def replay_webhook(call: Caller, webhook_id: UUID, asked: ReplayRequest) -
     return await call.once(work)
 
 
-@router.get("/{webhook_id}/deliveries", response_model=Page[DeliveryShape])
+@router.get("/{webhook_id:uuid}/deliveries", response_model=Page[DeliveryShape])
 async def list_deliveries(call: Caller, webhook_id: UUID, limit: Limit = USUAL, cursor: Cursor = None) -> Response:
     """List what was sent, newest first, and what came of it."""
     statement = select(deliveries, events.c.type, events.c.fax_id).join(events, events.c.id == deliveries.c.event_id)
@@ -133,7 +133,7 @@ async def list_deliveries(call: Caller, webhook_id: UUID, limit: Limit = USUAL, 
         return ok(page(rows.mappings().all(), _delivery, limit=limit))
 
 
-@router.post("/{webhook_id}/deliveries/{delivery_id}:replay", status_code=202, response_model=DeliveryRef)
+@router.post("/{webhook_id:uuid}/deliveries/{delivery_id:uuid}:replay", status_code=202, response_model=DeliveryRef)
 async def replay_delivery(call: Caller, webhook_id: UUID, delivery_id: UUID) -> Response:
     """Send something once more that has ended, under the id that it had."""
 
