@@ -95,6 +95,14 @@ METRICS: tuple[MetricWrapperBase, ...] = (
 """All of them, in the order of the documentation."""
 
 
+def table() -> str:
+    """Return the metrics as a table in Markdown."""
+    rows = [
+        f"| `{each.name}` | {each.type} | {each.documentation} |" for metric in METRICS for each in metric.describe()
+    ]
+    return "| metric | kind | what it is |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
 def exposition() -> bytes:
     """Return all metrics in the text format of Prometheus."""
     return generate_latest(REGISTRY)

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from logging import WARNING
 from typing import Any
 
 import typer
@@ -73,8 +74,18 @@ class _Commands(TyperGroup):
             return None
         module, _, attribute = target.partition(":")
         command = get_command(getattr(importlib.import_module(module), attribute))
+        _log_to_standard_error()
         command.name = cmd_name
         return command
+
+
+def _log_to_standard_error() -> None:
+    """Keep what the parts of a command log out of its result; only ``serve`` has a log of its own."""
+    if structlog := sys.modules.get("structlog"):
+        structlog.configure(
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            wrapper_class=structlog.make_filtering_bound_logger(WARNING),
+        )
 
 
 app = typer.Typer(

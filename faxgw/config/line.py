@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-from drivers.registry import LineUrl
+from drivers.registry import DRIVERS, LineUrl
 from t30.capabilities import Station
 from t30.identity import encoded
 from t30.line import LineError
@@ -17,9 +17,12 @@ CODINGS = {"mh": Coding.MH, "mr": Coding.MR, "mmr": Coding.MMR}
 
 def _line_url(text: str) -> str:
     try:
-        LineUrl.parse(text)
+        scheme = LineUrl.parse(text).scheme
     except LineError as fault:
         raise ValueError(str(fault)) from None
+    if scheme not in DRIVERS:
+        known = ", ".join(f"{each}:" for each in sorted(DRIVERS))
+        raise ValueError(f"there is no driver for {scheme}: lines; there is one for {known}")
     return text
 
 

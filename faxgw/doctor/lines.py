@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from drivers.registry import DRIVERS, open_line
+from drivers.registry import open_line
 from faxgw.config import Config, LineSettings
 from faxgw.doctor.finding import Finding, Machine, advice, bad, ok
 from t30.line import LineError
@@ -20,10 +20,7 @@ def ports(config: Config, machine: Machine) -> Iterator[Finding]:
     if not config.lines:
         yield bad("lines", "There is no line.", "Name one in the configuration, such as class1:/dev/ttyACM0.")
     for line in config.lines:
-        if line.scheme not in DRIVERS:
-            known = ", ".join(f"{each}:" for each in sorted(DRIVERS))
-            yield bad("lines", f"Line {line.name}: there is no driver for {line.scheme}: lines.", f"There are {known}.")
-        elif line.scheme == "class1":
+        if line.scheme == "class1":
             yield _port(line, machine)
         else:
             yield ok("lines", f"Line {line.name} is simulated.")

@@ -127,6 +127,11 @@ useful = true
         ('[[lines]]\nname="a"\nurl="sim:1"\ncoding=["mmr"]', "lines.0", "must have mh"),
         ('[[lines]]\nname="a"\nurl="sim:1"\n[[lines]]\nname="a"\nurl="sim:2"', "", "two lines have the same name: a"),
         ('[[lines]]\nname="a"\nurl="sim:1"\n[[lines]]\nname="b"\nurl="SIM:1"', "", "two lines have the same port"),
+        (
+            '[[lines]]\nname="a"\nurl="tape:1"',
+            "lines.0.url",
+            "no driver for tape: lines; there is one for class1:, sim:",
+        ),
         ("data_dir = 7", "data_dir", "path"),
         ("[api\n", "", "is not TOML"),
         ("[storage]\nreserve = '1KiB'", "storage.reserve", "1048576"),

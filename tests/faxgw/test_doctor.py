@@ -263,13 +263,11 @@ def test_a_line_that_cannot_be_is_bad(tmp_path: Path) -> None:
     given = [
         {"name": "gone", "url": f"class1:{tmp_path}/ttyACM0"},
         {"name": "file", "url": f"class1:{tmp_path}/file"},
-        {"name": "tape", "url": "tape:1"},
         {"name": "good", "url": "sim:1"},
     ]
     said = told(lines.ports(config(tmp_path, lines=given), HERE), Level.BAD)
     assert "Line gone: there is no port" in said
     assert f"Line file: {tmp_path}/file is no serial port" in said
-    assert "Line tape: there is no driver for tape: lines" in said
     assert "good" not in said
     assert told(lines.ports(config(tmp_path, lines=[]), HERE), Level.BAD).startswith("There is no line.")
 

@@ -133,6 +133,11 @@ def test_every_metric_is_in_the_table_and_has_no_label_that_names_anybody() -> N
     assert not labels & {"number", "to", "from", "tenant", "user", "key", "address", "fax", "box"}
 
 
+def test_the_documentation_has_every_metric() -> None:
+    page = Path(metrics.__file__).parents[1] / "docs" / "monitoring.md"
+    assert page.read_text().endswith(metrics.table()), "put faxgw.metrics.table() there"
+
+
 def test_every_metric_is_fed_by_something() -> None:
     ours = Path(metrics.__file__).parent
     code = "\n".join(path.read_text() for path in ours.rglob("*.py"))
