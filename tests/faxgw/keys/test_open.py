@@ -60,7 +60,9 @@ def open_with(secret: str, path: Path, out: Path) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("secret", [PASSWORD, CODE.text, CODE.text.lower(), API_KEY.text])
+@pytest.mark.parametrize(
+    "secret", [PASSWORD, CODE.text, CODE.text.lower(), API_KEY.text], ids=["password", "code", "small", "key"]
+)
 def test_each_of_the_owners_secrets_opens(exported: Path, tmp_path: Path, secret: str) -> None:
     out = tmp_path / "letter.pdf"
     assert open_with(secret, exported, out) == f"{out}: document, application/pdf, {len(CONTENT)} octets\n"
@@ -69,7 +71,9 @@ def test_each_of_the_owners_secrets_opens(exported: Path, tmp_path: Path, secret
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "Correct horse", RecoveryCode.generate().text, ApiKey.generate(new_id()).text, API_KEY.text[:-1]]
+    "secret",
+    ["", "Correct horse", RecoveryCode.generate().text, ApiKey.generate(new_id()).text, API_KEY.text[:-1]],
+    ids=["nothing", "password", "code", "key", "cut key"],
 )
 def test_another_secret_opens_nothing(exported: Path, tmp_path: Path, secret: str) -> None:
     with pytest.raises(RequestError, match="it opens with: api key, password, recovery") as refused:

@@ -101,7 +101,7 @@ def test_an_object_cut_anywhere_does_not_open(way: Callable[[bytes], bytes]) -> 
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("more", [b"\0", bytes(16), bytes(17), SEALED[-SEALED_SEGMENT:], SEALED])
+@pytest.mark.parametrize("more", [b"\0", bytes(16), bytes(17), SEALED[-SEALED_SEGMENT:], SEALED], ids=range(5))
 def test_an_object_with_octets_appended_does_not_open(way: Callable[[bytes], bytes], more: bytes) -> None:
     for sealed in (SMALL, SEALED, seal(CONTENT[: 2 * SEGMENT], dek=DEK, label=LABEL)):
         with pytest.raises(SealBroken):

@@ -155,7 +155,9 @@ def test_two_letters_exchanged_in_a_recovery_code_are_noticed(octets: bytes, pla
             read_typed(exchanged)
 
 
-@pytest.mark.parametrize("text", ["", "ABCDE", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 35])
+@pytest.mark.parametrize(
+    "text", ["", "ABCDE", CODE.text[:-1], CODE.text + "0", "U" + CODE.text[1:], "é" * 35], ids=range(6)
+)
 def test_what_is_no_recovery_code_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         RecoveryCode.parse(text)

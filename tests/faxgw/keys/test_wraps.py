@@ -38,6 +38,7 @@ def test_nobody_else_unwraps(suite: Suite) -> None:
         wrap_context(tenant=TENANT, object_id=UUID(int=1), kind="owner"),
         wrap_context(tenant=TENANT, object_id=OBJECT, kind="delegate"),
     ],
+    ids=["tenant", "object", "kind"],
 )
 def test_a_wrap_opens_for_no_other_tenant_object_or_kind(context: bytes) -> None:
     blob = wrap(new_dek(), PAIRS[best_suite()].public, context=CONTEXT)
