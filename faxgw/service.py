@@ -18,7 +18,7 @@ from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
 from faxgw.documents.receiver import Receiver
 from faxgw.documents.renderer import WorkerLimits
-from faxgw.faxes.drawing import run_drawer
+from faxgw.faxes.drawer import run_drawer
 from faxgw.gateway import Gateway
 from faxgw.health import Health, NotReady
 from faxgw.keys.spool import SpoolKeys, SpoolUnavailable
@@ -150,7 +150,7 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
     """
     config.data_dir.mkdir(parents=True, exist_ok=True)
     options = {name: value.get_secret_value() for name, value in config.objects.options.items()}
-    store = open_store(config.objects.url or config.data_dir / "objects", options=options)
+    store = open_store(_location(config), options=options)
     limits = WorkerLimits(seconds=config.rendering.seconds, memory=config.rendering.memory)
     node, call_bell = _node_id(config.data_dir), asyncio.Event()
     gateway = Gateway(
@@ -172,6 +172,14 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         await gateway.database.close()
         await gateway.renderers.close()
         await gateway.call_renderers.close()
+
+
+def _location(config: Config) -> str | Path:
+    """Return where sealed objects lie: a folder, which a URL may name, or a bucket."""
+    url = config.objects.url
+    if url.startswith("file://"):
+        return Path(url.removeprefix("file://"))
+    return url or config.data_dir / "objects"
 
 
 def _node_id(data_dir: Path) -> str:
