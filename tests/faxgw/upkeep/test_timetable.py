@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
+import pytest
+from procrastinate.exceptions import AlreadyEnqueued
 from sqlalchemy import text
 
 from faxgw.gateway import Gateway
@@ -40,6 +42,33 @@ async def test_two_nodes_run_each_task_once_for_each_time(database: Database, te
         with suppress(asyncio.CancelledError):
             await each
     assert set(ran.values()) == {1}
+
+
+async def test_a_task_waits_until_the_one_before_it_has_ended(database: Database, tenant: UUID) -> None:
+    begun, end = 0, asyncio.Event()
+
+    async def hold(_: Gateway, __: datetime) -> None:
+        nonlocal begun
+        begun += 1
+        await end.wait()
+
+    app = make_app(database.urls.dispatcher, {"upkeep": tasks(dict.fromkeys(TIMETABLE, hold))})
+    runs = asyncio.create_task(work(app, context={"gateway": None}, concurrency=20, pace=Pace(poll=0.1)))
+    async with asyncio.timeout(10):
+        while begun < len(TIMETABLE):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await app.configure_task("upkeep:uploads").defer_async(timestamp=0)
+        with pytest.raises(AlreadyEnqueued):  # one that runs and one that waits are enough
+            await app.configure_task("upkeep:uploads").defer_async(timestamp=0)
+        await asyncio.sleep(0.3)  # nothing is to happen in this time
+        assert begun == len(TIMETABLE)
+        end.set()
+        while await jobs(database):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert begun == len(TIMETABLE) + 1
+    runs.cancel()
+    with suppress(asyncio.CancelledError):
+        await runs
 
 
 async def node(database: Database, note: Callable[[str], None]) -> None:

@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
 from faxgw.keys.tokens import SmallSealBroken
 from faxgw.store.database import Database
-from faxgw.store.tables import deliveries, webhooks
+from faxgw.store.tables import deliveries, events, webhooks
 from faxgw.webhooks import service
-from faxgw.webhooks.enqueue import MAX_WEBHOOKS
+from faxgw.webhooks.enqueue import MAX_WEBHOOKS, enqueue_each
 from faxgw.webhooks.patterns import FAMILIES
 from faxgw.webhooks.secrets import opened
 from faxgw.webhooks.service import WebhookRequest
@@ -130,3 +130,20 @@ async def test_a_delivery_that_is_still_on_its_way_is_not_replayed(
     (row,) = await rows(database)
     async with database.tenant(actor.tenant_id) as connection:
         assert not await service.replay(connection, webhook_id, row["id"])
+
+
+async def test_many_events_are_put_on_their_way_as_one_is(database: Database, gateway: Parts, actor: Actor) -> None:
+    asked = {(await add_webhook(database, gateway, actor, URL, events=[each]))[0] for each in ("*", "fax.accepted")}
+    await add_webhook(database, gateway, actor, URL, events=["fax.failed"])
+    fax = await add_fax(database, actor)
+    async with database.tenant(actor.tenant_id) as connection:
+        one = {"tenant_id": actor.tenant_id, "fax_id": fax, "type": "fax.accepted", "data": {}}
+        new = insert(events).values([one] * 500).returning(events.c.id)
+        ids = (await connection.scalars(new)).all()
+        await enqueue_each(connection, tenant_id=actor.tenant_id, event_ids=ids, type="fax.accepted")
+    made = await rows(database)
+    assert {(row["webhook_id"], row["event_id"]) for row in made} == {(hook, each) for hook in asked for each in ids}
+    assert len(made) == 1000
+    assert all(row["next_at"] is not None for row in made)
+    async with database.dispatcher() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 1
