@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Text, bindparam, cast, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, RowMapping, Text, Uuid, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.errors import RequestError
@@ -100,24 +100,39 @@ async def tell(
 
 
 async def tell_each(
-    connection: AsyncConnection, fax_ids: Sequence[UUID], event: EventType, data: Mapping[str, Any] | None = None
+    connection: AsyncConnection,
+    fax_ids: Sequence[UUID],
+    event: EventType,
+    data: Mapping[str, Any] | None = None,
+    **columns: ColumnElement[Any],
 ) -> None:
-    """Write the same event for many faxes, whose rows this transaction has locked; ``data`` beside their state."""
+    """Write the same event for many faxes, whose rows this transaction has locked.
+
+    Args:
+        connection: the transaction.
+        fax_ids: of the faxes.
+        event: what they are told.
+        data: what it says of all of them, beside their state.
+        **columns: what it says of each.
+    """
     if not fax_ids:
         return
-    state = func.jsonb_build_object("state", faxes.c.state).op("||")(bindparam("more", type_=JSONB))
+    said = [item for name, column in {"state": faxes.c.state, **columns}.items() for item in (literal(name), column)]
+    told = func.jsonb_build_object(*said).op("||")(bindparam("more", type_=JSONB))
     rows = (
-        select(faxes.c.tenant_id, faxes.c.id, literal(event.value), state)
-        .where(faxes.c.id.in_(fax_ids))
+        select(faxes.c.tenant_id, faxes.c.id, literal(event.value), told)
+        .where(faxes.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
         .order_by(faxes.c.id)
     )
     new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], rows).returning(events).cte("new")
     notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
     hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
-    statement = select(new.c.id, new.c.tenant_id, func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)), hooked)
-    for event_id, tenant_id, _, wanted in await connection.execute(statement, {"more": dict(data or {})}):
+    notified = func.count(func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)))
+    each = select(new.c.tenant_id, hooked.label("hooked"), notified, func.array_agg(new.c.id)).group_by(new.c.tenant_id)
+    for tenant_id, wanted, _, event_ids in await connection.execute(each, {"more": dict(data or {}), "ids": fax_ids}):
         if wanted:
-            await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+            for event_id in sorted(event_ids):
+                await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
 
 
 async def wake(connection: AsyncConnection, work: str) -> None:

@@ -3,14 +3,14 @@
 The same code ends the calls of a node that died: then nothing is known but what was confirmed before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, delete, func, select, update
+from sqlalchemy import RowMapping, Text, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,13 +22,15 @@ from faxgw.rules.attempt import Adjustments, Attempt
 from faxgw.rules.ladder import Learned, Memory, learn
 from faxgw.rules.retry import GiveUp, RetryAt, RetryWish, next_step
 from faxgw.rules.windows import Hours
-from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, pages, wraps
+from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, page_sets, pages, wraps
+from t30.outcome import Reason
 
 log = structlog.get_logger(__name__)
 
 INTERRUPTED = "call.interrupted"
 CANCELED, CANCELED_TEXT = "call.canceled", "the fax was canceled"
 MISDIRECTED = "policy.misdirect"
+TAKEN = "line.taken"
 STATION_IDS_KEPT = 8
 
 
@@ -45,6 +47,12 @@ class Ending:
     seconds: float | None = None
     connected_at: datetime | None = None
     trace_id: UUID | None = None
+
+
+async def is_live(connection: AsyncConnection, attempt_id: UUID) -> bool:
+    """Tell whether a call is still its holder's, and have it stay so within this transaction."""
+    live = select(attempts.c.id).where(attempts.c.id == attempt_id, attempts.c.state == "live").with_for_update()
+    return (await connection.execute(live)).scalar_one_or_none() is not None
 
 
 async def end_attempt(connection: AsyncConnection, attempt_id: UUID, ending: Ending) -> bool:
@@ -87,11 +95,14 @@ async def _decide(connection: AsyncConnection, tenant: Tenant, fax: RowMapping, 
     history = await history_of(connection, fax["id"])
     memory, station_ids = await known_of(connection, fax["tenant_id"], fax["to_number"])
     if fax["pages"] is not None and fax["pages_done"] >= fax["pages"]:
-        ids = [ending.remote_id, *(each for each in station_ids if each != ending.remote_id)]
+        # Who took the pages: an ending that nobody saw, or a call that had nothing left to send, does not know.
+        ids = [fax["remote_id"], *(each for each in station_ids if each != fax["remote_id"])]
         await _remember(connection, fax, learn(memory, history[-1], tenant.policy.ladder), ids)
         await _finish(connection, fax, State.DELIVERED, EventType.DELIVERED, Ending(""))
     elif fax["cancel_wanted"] or ending.cause == CANCELED:
         await _finish(connection, fax, State.CANCELED, EventType.CANCELED, Ending(CANCELED, CANCELED_TEXT))
+    elif ending.cause == TAKEN:
+        await change(connection, fax["id"], to=State.QUEUED, event=EventType.QUEUED, next_call_at=func.now())
     elif ending.cause == MISDIRECTED:
         reason = {"reason": {"code": ending.cause, "text": ending.text}}
         columns: dict[str, Any] = {"reason_code": ending.cause, "reason_text": ending.text, "next_call_at": None}
@@ -113,9 +124,8 @@ async def _again_or_not(
     policy = tenant.policy.retry
     if own.get("retry"):
         policy = policy.narrowed(RetryWish.model_validate(own["retry"]))
-    hours = [tenant.policy.hours, *([Hours.model_validate(own["hours"])] if own.get("hours") else [])]
     now = datetime.now(UTC)
-    match next_step(policy, history, now=now, seed=str(fax["id"]), hours=hours):
+    match next_step(policy, history, now=now, seed=str(fax["id"]), hours=hours_of(tenant, own)):
         case RetryAt(when, other_line):
             plan = fax["plan"] | {"avoid": await _last_line(connection, fax["id"]) if other_line else ""}
             await change(
@@ -136,26 +146,54 @@ async def _again_or_not(
             await _finish(connection, fax, state, event, Ending(reason.code, reason.text))
 
 
+def hours_of(tenant: Tenant, request: Mapping[str, Any]) -> list[Hours]:
+    """Return the hours within which calls for a fax may begin, all of which must hold."""
+    own = request.get("hours")
+    return [tenant.policy.hours, *([Hours.model_validate(own)] if own else [])]
+
+
+async def fail(connection: AsyncConnection, fax_id: UUID, reason: Reason) -> None:
+    """Let a fax fail before any call for it could be made."""
+    row = await change(
+        connection,
+        fax_id,
+        to=State.FAILED,
+        event=EventType.FAILED,
+        data={"reason": {"code": reason.code, "text": reason.text}},
+        reason_code=reason.code,
+        reason_text=reason.text,
+    )
+    await let_go(connection, row)
+
+
 async def _finish(connection: AsyncConnection, fax: RowMapping, state: State, event: EventType, ending: Ending) -> None:
     data: dict[str, Any] = {"pages": fax["pages"], "pages_done": fax["pages_done"]}
     if ending.cause:
         data["reason"] = {"code": ending.cause, "text": ending.text}
-    columns: dict[str, Any] = {"reason_code": ending.cause, "reason_text": ending.text, "mark": ""}
+    columns: dict[str, Any] = {"reason_code": ending.cause, "reason_text": ending.text}
     await let_go(connection, await change(connection, fax["id"], to=state, event=event, data=data, **columns))
 
 
 async def let_go(connection: AsyncConnection, fax: RowMapping) -> None:
-    """Take away the gateway's own way to an ended fax's pages and documents, unless another fax still needs it."""
-    unneeded = []
+    """Take away the gateway's own way to an ended fax's pages and documents, unless another fax still needs it.
+
+    Whoever accepts a fax holds its documents or pages until it is written: they are waited for, and then looked for.
+    """
     if fax["page_set_id"] is not None:
+        own = page_sets.c.id == fax["page_set_id"]
+        await connection.execute(select(page_sets.c.id).where(own).with_for_update(key_share=True))
         live = select(faxes.c.id).where(faxes.c.page_set_id == fax["page_set_id"], faxes.c.finished_at.is_(None))
-        unneeded.append(select(pages.c.object_id).where(pages.c.page_set_id == fax["page_set_id"], ~live.exists()))
-    for document in fax["request"].get("documents", []):
+        drawn = select(pages.c.object_id).where(pages.c.page_set_id == fax["page_set_id"], ~live.exists())
+        await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, wraps.c.object_id.in_(drawn)))
+    named = [UUID(each) for each in fax["request"].get("documents", [])]
+    if named:
+        held = select(documents.c.id).where(documents.c.id.in_(named)).order_by(documents.c.id)
+        await connection.execute(held.with_for_update(key_share=True))
         undrawn = faxes.c.state.in_([State.ACCEPTED.value, State.CONVERTING.value])
-        waits = select(faxes.c.id).where(undrawn, faxes.c.request["documents"].contains([document]))
-        unneeded.append(select(documents.c.object_id).where(documents.c.id == UUID(document), ~waits.exists()))
-    for objects in unneeded:
-        await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, wraps.c.object_id.in_(objects)))
+        this = func.jsonb_build_array(cast(documents.c.id, Text))
+        waits = select(faxes.c.id).where(undrawn, faxes.c.request["documents"].op("@>")(this))
+        unneeded = select(documents.c.object_id).where(documents.c.id.in_(named), ~waits.exists())
+        await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, wraps.c.object_id.in_(unneeded)))
 
 
 # ---------------------------------------------------------------------------------------------- what was, what is known

@@ -10,11 +10,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.archive.objects import ObjectMissing, StoreUnavailable
 from faxgw.archive.sealed import SealedStore, StoredObject
 from faxgw.errors import RequestError
-from faxgw.keys.sealing import Label
-from faxgw.keys.spool import SpoolKeys, SpoolWrap
-from faxgw.keys.wraps import KeyPair, PublicKey, unwrap, wrap, wrap_context
+from faxgw.keys.sealing import Label, SealBroken
+from faxgw.keys.spool import SpoolKeyGone, SpoolKeys, SpoolUnavailable, SpoolWrap
+from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken, unwrap, wrap, wrap_context
 from faxgw.store.tables import objects, wraps
 
 OWNER, SPOOL = "owner", "spool"
@@ -24,15 +25,22 @@ async def write_down(
     connection: AsyncConnection, stored: Sequence[StoredObject], *, owner: PublicKey | None, spool: SpoolKeys | None
 ) -> None:
     """Write the rows of objects: what they are, and their keys' wraps for the owner and for the gateway's own work."""
+    await write_down_each(connection, [(each, owner) for each in stored], spool=spool)
+
+
+async def write_down_each(
+    connection: AsyncConnection, stored: Sequence[tuple[StoredObject, PublicKey | None]], *, spool: SpoolKeys | None
+) -> None:
+    """Write the rows of objects that have each an owner of its own; otherwise as ``write_down``."""
     if not stored:
         return
     await connection.execute(
         insert(objects),
-        [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each in stored],
+        [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each, _ in stored],
     )
-    rows = [_owner_row(each.label, each.dek, owner) for each in stored] if owner else []
+    rows = [_owner_row(each.label, each.dek, owner) for each, owner in stored if owner]
     if spool:
-        rows += [_spool_row(each.label, each.dek, spool) for each in stored]
+        rows += [_spool_row(each.label, each.dek, spool) for each, _ in stored]
     if rows:
         await connection.execute(insert(wraps), rows)
 
@@ -44,14 +52,40 @@ async def open_spooled(
 
     Raises:
         RequestError: ``document.spent``, if its spool wrap is gone: only its owner can open it now.
+        StoreError: if the store, or the folder of the spool keys, cannot be used now.
     """
     found = select(wraps.c.key_id, wraps.c.blob).where(wraps.c.object_id == object_id, wraps.c.kind == SPOOL)
     row = (await connection.execute(found.limit(1))).one_or_none()
     if row is None:
-        raise RequestError("document.spent", "This was sent before and is sealed to its owner now; upload it again.")
+        raise spent()
+    wrapped = SpoolWrap(row.key_id, row.blob)
+    return await open_by(store, spool, wrapped, tenant_id=tenant_id, object_id=object_id, kind=kind)
+
+
+async def open_by(
+    store: SealedStore, spool: SpoolKeys, wrapped: SpoolWrap, *, tenant_id: UUID, object_id: UUID, kind: str
+) -> bytes:
+    """Open an object by its spool wrap.
+
+    Raises:
+        RequestError: ``document.spent``, if the key of that wrap was destroyed; ``document.damaged``.
+        StoreError: if the store, or the folder of the spool keys, cannot be used now.
+    """
     context = wrap_context(tenant=tenant_id, object_id=object_id, kind=SPOOL)
-    dek = spool.unwrap(SpoolWrap(row.key_id, row.blob), context=context)
-    return await store.open(Label(tenant_id, object_id, kind), dek=dek)
+    try:
+        dek = spool.unwrap(wrapped, context=context)
+        return await store.open(Label(tenant_id, object_id, kind), dek=dek)
+    except SpoolKeyGone as gone:
+        raise spent() from gone
+    except SpoolUnavailable as trouble:
+        raise StoreUnavailable(str(trouble)) from trouble
+    except (WrapBroken, SealBroken, ObjectMissing) as broken:
+        raise RequestError("document.damaged", "What is to be sent is damaged where it is stored.") from broken
+
+
+def spent() -> RequestError:
+    """Say that the gateway cannot open something any more."""
+    return RequestError("document.spent", "This was sent before and is sealed to its owner now; upload it again.")
 
 
 async def open_owned(

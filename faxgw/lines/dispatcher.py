@@ -7,21 +7,31 @@ before its leases end.
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping, delete, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from faxgw.faxes.changes import WORK_CHANNEL, change, tell_each
-from faxgw.faxes.drawing import take_back
-from faxgw.faxes.ending import CANCELED, CANCELED_TEXT, INTERRUPTED, Ending, end_attempt, history_of, known_of
-from faxgw.faxes.policies import tenant_of
+from faxgw.faxes.changes import WORK_CHANNEL, change, tell_each, wake
+from faxgw.faxes.drawer import take_back
+from faxgw.faxes.ending import (
+    CANCELED,
+    CANCELED_TEXT,
+    INTERRUPTED,
+    Ending,
+    end_attempt,
+    fail,
+    history_of,
+    hours_of,
+    known_of,
+)
+from faxgw.faxes.policies import Tenant, tenant_of
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.lines.incoming import end_interrupted
@@ -30,15 +40,21 @@ from faxgw.model import EventType, State
 from faxgw.rules.attempt import Adjustments
 from faxgw.rules.ladder import adjustments
 from faxgw.rules.routing import Candidate, LineState, Route, choose
+from faxgw.rules.windows import next_open
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, batches, faxes, nodes, routes, tenants
+from faxgw.store.tables import attempts, batches, faxes, nodes, routes
+from t30.outcome import Reason
 
 log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = 5.0
 """Seconds between two looks when nobody rings."""
 AHEAD = 200
-"""So many queued faxes are looked at, since the first may all wait for lines that are busy."""
+LOOKS = 20
+"""So many queued faxes are looked at, and so often, since the first may all wait for lines that are busy."""
+FORGOTTEN = timedelta(days=1)
+"""A node that was not seen for so long is forgotten."""
+NEVER = Reason("schedule.never", "there is no time within both the tenant's and the fax's hours")
 PROMOTED = 500
 """So many faxes are queued in one transaction."""
 
@@ -89,83 +105,153 @@ async def _queue_what_is_due(gateway: Gateway) -> bool:
 # ---------------------------------------------------------------------------------------------------------- claiming
 
 
+@dataclass(slots=True)
+class _Choice:
+    """What a look at the queue came to.
+
+    Attributes:
+        lines: this node's, busy as soon as a fax is meant for them.
+        meant: fax -> the line that is to take it.
+        closed: faxes that must wait, since it is not an hour at which they may be called; when it is; None: never.
+    """
+
+    lines: dict[str, LineState]
+    meant: dict[UUID, Candidate]
+    closed: dict[datetime | None, list[UUID]]
+
+    @property
+    def has_idle(self) -> bool:
+        return any(line.idle and line.sends and line.up for line in self.lines.values())
+
+
 async def _claim(gateway: Gateway) -> list[tuple[str, Claim]]:
     """Claim a fax for each idle line, where there is one; the claims are committed when this returns."""
-    lines = {state.name: state for state in gateway.board.states()}
-    if not any(line.idle and line.sends for line in lines.values()):
+    choice = _Choice({state.name: state for state in gateway.board.states()}, {}, {})
+    if not choice.has_idle:
         return []
-    claims: list[tuple[str, Claim]] = []
     lease_ends = time.monotonic() + gateway.config.dispatch.lease
     async with gateway.database.dispatcher() as connection:
-        queued = await _queued(connection)
-        routed = await _routes(connection, {fax["tenant_id"] for fax in queued})
-        for fax in queued:
-            candidate = _line_for(fax, routed.get(fax["tenant_id"], []), list(lines.values()))
-            if candidate is None:
-                continue
-            attempt = await _begin_attempt(connection, gateway, fax, candidate)
-            if attempt is None:
-                continue
-            lines[candidate.line] = _busy(lines[candidate.line])
-            claims.append((candidate.line, Claim(fax, attempt, lease_ends)))
-            if not any(line.idle and line.sends for line in lines.values()):
-                break
-    return claims
+        await _choose(connection, choice)
+        for when, fax_ids in choice.closed.items():
+            await _put_off(connection, fax_ids, when)
+        begun = await _begin(connection, gateway, choice.meant)
+    return [(attempt["line"], Claim(fax, attempt, lease_ends)) for fax, attempt in begun]
 
 
-async def _queued(connection: AsyncConnection) -> Sequence[RowMapping]:
-    """Return queued faxes in their order, none to a number that has a call, one for each number."""
+async def _choose(connection: AsyncConnection, choice: _Choice) -> None:
+    """Go through the queue until every idle line has its fax."""
+    after: tuple[Any, ...] | None = None
+    numbers: set[str] = set()
+    known: dict[UUID, tuple[Tenant, list[Route]]] = {}
+    for _ in range(LOOKS):
+        found = await _queued(connection, after)
+        for fax in found:
+            if fax["tenant_id"] not in known:
+                known[fax["tenant_id"]] = (
+                    await tenant_of(connection, fax["tenant_id"]),
+                    await _routes(connection, fax["tenant_id"]),
+                )
+            tenant, routed = known[fax["tenant_id"]]
+            opens = next_open(hours_of(tenant, fax["request"]), now := datetime.now(UTC))
+            if opens is None or opens > now:
+                choice.closed.setdefault(opens, []).append(fax["id"])
+            elif fax["to_number"] not in numbers:
+                _take_line(choice, fax, tenant, routed, numbers)
+            if not choice.has_idle:
+                return
+        if len(found) < AHEAD:
+            return
+        after = (found[-1]["priority"], found[-1]["next_call_at"], found[-1]["id"])
+
+
+def _take_line(choice: _Choice, fax: RowMapping, tenant: Tenant, routed: Sequence[Route], numbers: set[str]) -> None:
+    candidate = choose(
+        fax["to_number"],
+        routes=routed,
+        lines=list(choice.lines.values()),
+        tenant=tenant.name,
+        now=datetime.now(UTC),
+        avoid=fax["plan"].get("avoid", ""),
+    ).line
+    if candidate is not None:
+        numbers.add(fax["to_number"])
+        choice.meant[fax["id"]] = candidate
+        choice.lines[candidate.line] = replace(choice.lines[candidate.line], idle=False)
+
+
+async def _queued(connection: AsyncConnection, after: tuple[Any, ...] | None) -> Sequence[RowMapping]:
+    """Return queued faxes in their order, ``AHEAD`` of them from behind ``after`` on, none to a number on the line."""
     calling = select(attempts.c.id).where(attempts.c.state == "live", attempts.c.destination == faxes.c.to_number)
     paused = select(batches.c.id).where(batches.c.id == faxes.c.batch_id, batches.c.state != "running")
+    order = (faxes.c.priority, faxes.c.next_call_at, faxes.c.id)
+    columns = (*order, faxes.c.tenant_id, faxes.c.to_number, faxes.c.request, faxes.c.plan)
     statement = (
-        select(faxes, tenants.c.name.label("tenant"))
-        .join(tenants, tenants.c.id == faxes.c.tenant_id)
+        select(*columns)
         .where(
             faxes.c.state == State.QUEUED.value,
             faxes.c.next_call_at <= func.now(),
             ~calling.exists(),
             ~paused.exists(),
         )
-        .order_by(faxes.c.priority, faxes.c.next_call_at, faxes.c.id)
+        .order_by(*order)
         .limit(AHEAD)
-        .with_for_update(of=faxes, skip_locked=True)
     )
-    by_number: dict[str, RowMapping] = {}
-    for fax in (await connection.execute(statement)).mappings():
-        by_number.setdefault(fax["to_number"], fax)
-    return list(by_number.values())
+    if after is not None:
+        statement = statement.where(tuple_(*order) > tuple_(*after))
+    return (await connection.execute(statement)).mappings().all()
 
 
-async def _routes(connection: AsyncConnection, tenant_ids: set[UUID]) -> dict[UUID, list[Route]]:
-    found: dict[UUID, list[Route]] = {}
-    for row in await connection.execute(select(routes).where(routes.c.tenant_id.in_(tenant_ids))):
-        route = Route(prefix=row.prefix, lines=tuple(row.lines), cost=row.cost)
-        found.setdefault(row.tenant_id, []).append(route)
-    return found
+async def _routes(connection: AsyncConnection, tenant_id: UUID) -> list[Route]:
+    rows = await connection.execute(select(routes).where(routes.c.tenant_id == tenant_id))
+    return [Route(prefix=row.prefix, lines=tuple(row.lines), cost=row.cost) for row in rows]
 
 
-def _line_for(fax: RowMapping, routed: Sequence[Route], lines: Sequence[LineState]) -> Candidate | None:
-    choice = choose(
-        fax["to_number"],
-        routes=routed,
-        lines=lines,
-        tenant=fax["tenant"],
-        now=datetime.now(UTC),
-        avoid=fax["plan"].get("avoid", ""),
-    )
-    return choice.line
+async def _put_off(connection: AsyncConnection, fax_ids: Sequence[UUID], when: datetime | None) -> None:
+    """Have queued faxes wait for the next hour at which they may be called; without one they fail."""
+    queued = select(faxes.c.id).where(faxes.c.id.in_(fax_ids), faxes.c.state == State.QUEUED.value)
+    ids = list((await connection.execute(queued.with_for_update(skip_locked=True))).scalars())
+    if when is None:
+        for fax_id in ids:
+            await fail(connection, fax_id, NEVER)
+        return
+    values = {"state": State.SCHEDULED.value, "next_call_at": when, "version": faxes.c.version + 1}
+    await connection.execute(update(faxes).where(faxes.c.id.in_(ids)).values(values))
+    await tell_each(connection, ids, EventType.SCHEDULED, {"at": when.isoformat()})
 
 
-def _busy(line: LineState) -> LineState:
-    return replace(line, idle=False)
+async def _begin(
+    connection: AsyncConnection, gateway: Gateway, meant: Mapping[UUID, Candidate]
+) -> list[tuple[RowMapping, RowMapping]]:
+    """Write attempts down, for those faxes that no other node takes, to whose numbers nobody has a call just now.
+
+    All are written in one statement, in the order of their numbers, so that two nodes never wait for each other.
+    """
+    own = faxes.c.id.in_(list(meant)) & (faxes.c.state == State.QUEUED.value)
+    locked = await connection.execute(select(faxes).where(own).with_for_update(skip_locked=True))
+    chosen = {fax["id"]: fax for fax in sorted(locked.mappings(), key=lambda each: str(each["to_number"]))}
+    if not chosen:
+        return []
+    rows = [await _new_attempt(connection, gateway, fax, meant[fax["id"]]) for fax in chosen.values()]
+    new = upsert(attempts).values(rows).on_conflict_do_nothing().returning(attempts)
+    begun = [(chosen[attempt["fax_id"]], attempt) for attempt in (await connection.execute(new)).mappings()]
+    for fax, attempt in begun:
+        await change(
+            connection,
+            fax["id"],
+            to=State.DIALING,
+            event=EventType.DIALING,
+            data={"attempt": attempt["index"], "line": attempt["line"]},
+            dials=attempt["index"],
+            line=attempt["line"],
+        )
+    return begun
 
 
-async def _begin_attempt(
+async def _new_attempt(
     connection: AsyncConnection, gateway: Gateway, fax: RowMapping, candidate: Candidate
-) -> RowMapping | None:
-    """Write the attempt down; None if another node has a call to that number, or on that line, at this very moment."""
+) -> dict[str, Any]:
     adjusted = await _adjustments(connection, fax)
-    values = {
+    return {
         "id": new_id(),
         "tenant_id": fax["tenant_id"],
         "fax_id": fax["id"],
@@ -173,24 +259,16 @@ async def _begin_attempt(
         "destination": fax["to_number"],
         "node": gateway.node,
         "line": candidate.line,
-        "lease_until": datetime.now(UTC) + timedelta(seconds=gateway.config.dispatch.lease),
+        "lease_until": _lease(gateway),
         "route": {"prefix": candidate.prefix, "cost": candidate.cost},
         "adjustments": adjusted.model_dump(mode="json"),
         "first_page": fax["pages_done"],
     }
-    new = upsert(attempts).values(values).on_conflict_do_nothing().returning(attempts)
-    attempt: RowMapping | None = (await connection.execute(new)).mappings().one_or_none()
-    if attempt is not None:
-        await change(
-            connection,
-            fax["id"],
-            to=State.DIALING,
-            event=EventType.DIALING,
-            data={"attempt": attempt["index"], "line": candidate.line},
-            dials=attempt["index"],
-            line=candidate.line,
-        )
-    return attempt
+
+
+def _lease(gateway: Gateway) -> ColumnElement[datetime]:
+    """Return until when what is written now is ours, by the database's clock, as nodes' clocks differ."""
+    return func.now() + timedelta(seconds=gateway.config.dispatch.lease)
 
 
 async def _adjustments(connection: AsyncConnection, fax: RowMapping) -> Adjustments:
@@ -206,28 +284,49 @@ async def _adjustments(connection: AsyncConnection, fax: RowMapping) -> Adjustme
 
 async def run_leases(gateway: Gateway) -> None:
     """Renew this node's leases, and end the calls of nodes that did not, until cancelled."""
-    renewed = time.monotonic()
+    touch = _Touch()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_renew_for_ever(gateway, touch))
+        group.create_task(_hang_up_in_time(gateway, touch))
+
+
+class _Touch:
+    """When this node last was in touch with the database, by ``time.monotonic``."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+
+async def _renew_for_ever(gateway: Gateway, touch: _Touch) -> None:
     pause = gateway.config.dispatch.renew
     while True:
+        asked = time.monotonic()
         try:
             await _renew(gateway)
-            renewed = time.monotonic()
+            touch.at = asked
             await _end_abandoned(gateway)
-        except DatabaseUnavailable:
-            if time.monotonic() + 2 * pause > renewed + gateway.config.dispatch.lease:
-                for call in list(gateway.calls):
-                    call.hang_up("this node has lost touch with the database")
+        except DatabaseUnavailable as trouble:
+            log.debug("leases were not renewed", error=str(trouble))
         await asyncio.sleep(pause)
+
+
+async def _hang_up_in_time(gateway: Gateway, touch: _Touch) -> None:
+    """End our calls a little before their leases end: after that they may be another node's."""
+    settings = gateway.config.dispatch
+    while True:
+        if time.monotonic() > touch.at + settings.lease - settings.renew:
+            for call in list(gateway.calls):
+                call.hang_up("this node has lost touch with the database")
+        await asyncio.sleep(settings.renew / 4)
 
 
 async def _renew(gateway: Gateway) -> None:
     """Prolong the leases of the calls on our lines; hang up those that are not ours any more, or not wanted."""
-    until = datetime.now(UTC) + timedelta(seconds=gateway.config.dispatch.lease)
     calls = {call.attempt_id: call for call in gateway.calls}
-    async with gateway.database.dispatcher() as connection:
+    async with gateway.database.dispatcher(within=gateway.config.dispatch.renew) as connection:
         await _sign_on(connection, gateway)
         own = attempts.c.id.in_(list(calls)) & (attempts.c.state == "live") & (attempts.c.node == gateway.node)
-        renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=until)
+        renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=_lease(gateway))
         rows = (await connection.execute(renewed.returning(attempts.c.id, faxes.c.cancel_wanted))).all()
     kept = {row.id for row in rows}
     for attempt_id, call in calls.items():
@@ -246,16 +345,21 @@ async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
 
 
 async def _end_abandoned(gateway: Gateway) -> None:
-    """End the calls of nodes that are gone."""
+    """End the calls of nodes that are gone, and let others draw what they were drawing."""
     late = (attempts.c.state == "live") & (attempts.c.lease_until < func.now())
+    silent = nodes.c.seen_at < func.now() - timedelta(seconds=gateway.config.dispatch.lease)
     async with gateway.database.dispatcher() as connection:
         found = await connection.execute(
-            select(attempts.c.id, attempts.c.destination).where(late).with_for_update(skip_locked=True)
+            select(attempts.c.id, attempts.c.destination)
+            .where(late)
+            .order_by(attempts.c.id)
+            .with_for_update(skip_locked=True)
         )
         await _end_dead(connection, found.all())
     async with gateway.database.dispatcher() as connection:
-        gone = func.now() - timedelta(days=1)
-        await connection.execute(delete(nodes).where(nodes.c.seen_at < gone))
+        if await take_back(connection, drawer_in=select(nodes.c.id).where(silent)):
+            await wake(connection, "draw")
+        await connection.execute(delete(nodes).where(nodes.c.seen_at < func.now() - FORGOTTEN))
 
 
 async def recover(gateway: Gateway) -> int:
@@ -265,7 +369,7 @@ async def recover(gateway: Gateway) -> int:
         await _sign_on(connection, gateway)
         found = (await connection.execute(select(attempts.c.id, attempts.c.destination).where(own))).all()
         await _end_dead(connection, found)
-        await take_back(connection, gateway.node)
+        await take_back(connection, drawer_in=[gateway.node])
     return len(found)
 
 

@@ -1,38 +1,43 @@
 """One incoming call: whose it is, whether it is answered, and its pages, each durable before it is confirmed."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.registry import Line
 from faxgw import metrics
 from faxgw.archive.objects import StoreError
+from faxgw.archive.sealed import StoredObject
 from faxgw.calls import run_call
 from faxgw.config import LineSettings
 from faxgw.documents.coded import CodedPage, bitmap_of, page_hash
 from faxgw.documents.receiver import Receiver
+from faxgw.errors import RequestError
 from faxgw.faxes.changes import change, tell
-from faxgw.faxes.ending import INTERRUPTED
+from faxgw.faxes.ending import CANCELED, INTERRUPTED, is_live
 from faxgw.faxes.policies import Lists, lists_for, tenant_of
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolUnavailable
 from faxgw.keys.wraps import PublicKey
-from faxgw.lines.watching import Watcher
+from faxgw.lines.talk import TRY_AGAIN, Talk, written
+from faxgw.lines.watching import Watcher, file_trace
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import Numbering, caller_id
 from faxgw.rules.incoming import Arrival, Assignment, Screening, after_receiving, before_answering, choose_box
 from faxgw.rules.policy import TenantPolicy
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, boxes, faxes, numbers, objects, page_sets, pages, users
+from faxgw.store.tables import attempts, boxes, faxes, numbers, objects, page_sets, pages, tenants, users
 from t30.answering import answering
 from t30.line import AwaitCall, FaxLine, LineAction, LineClock, LineEvent, Ringing
 from t30.outcome import Direction as CallDirection
@@ -43,7 +48,6 @@ log = structlog.get_logger(__name__)
 
 LOOKED_UP_WITHIN = 3.0
 """Seconds to find out whose a call is, before the caller hears nothing for too long."""
-TRY_AGAIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,12 @@ class _Call:
 
 async def answer(gateway: Gateway, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
     """Take a call that rings, or let it ring; return whether the line did its part."""
-    calling = Arrival(settings.name, caller_id(ringing.dialled, _NUMBERING), caller_id(ringing.caller, _NUMBERING))
     if (obstacle := await gateway.not_receiving()) is not None:
         log.warning("a call is not answered", line=settings.name, reason=obstacle)
         return await _let_ring(line)
     try:
         async with asyncio.timeout(LOOKED_UP_WITHIN):
-            call = await _looked_up(gateway, settings, calling)
+            call = await _looked_up(gateway, settings, ringing)
     except (DatabaseUnavailable, TimeoutError) as trouble:
         log.warning("a call is not answered", line=settings.name, reason=f"its box could not be looked up: {trouble}")
         return await _let_ring(line)
@@ -107,37 +110,55 @@ async def _let_ring(line: Line) -> bool:
     return True
 
 
-async def _looked_up(gateway: Gateway, settings: LineSettings, arrival: Arrival) -> _Call | None:
+async def _looked_up(gateway: Gateway, settings: LineSettings, ringing: Ringing) -> _Call | None:
     """Find out whose a call is and write its fax down; None if it is not to be answered."""
-    async with gateway.database.dispatcher() as connection:
-        homes = await _homes(connection, arrival)
-        first = choose_box(arrival, [each for each, _ in homes])
-        if first.assignment is None:
-            log.info("a call is not answered", line=settings.name, reason=first.text)
-            return None
-        home = next(home for each, home in homes if each == first.assignment)
-        tenant = await tenant_of(connection, home.tenant_id)
-        lists = await lists_for(connection, tenant, [arrival.caller], direction="in")
-        now = datetime.now(UTC)
-        entries = lists.entries(arrival.caller)
-        screened = before_answering(arrival, rules=tenant.policy.junk, entries=entries, at=now)
-        if screened.screening is Screening.REJECT:
-            log.info("a call is not answered", line=settings.name, reason="junk", rule=screened.rule)
-            return None
-        same_tenant = [(each, one) for each, one in homes if one.tenant_id == home.tenant_id]
-        call = _Call(settings.name, arrival, same_tenant, tenant.policy, lists, now)
-        await _write_ringing(connection, gateway, call, home)
-    return call
+    arrival = Arrival(settings.name, caller_id(ringing.dialled, _NUMBERING))
+    while True:
+        async with gateway.database.dispatcher() as connection:
+            homes = await _homes(connection, arrival, settings.tenants)
+            first = choose_box(arrival, [each for each, _ in homes])
+            if first.assignment is None:
+                log.info("a call is not answered", line=settings.name, reason=first.text)
+                return None
+            home = next(home for each, home in homes if each == first.assignment)
+            tenant = await tenant_of(connection, home.tenant_id)
+            # Whether it is an inland number is for the tenant to say, whose it is now known to be.
+            arrival = replace(arrival, caller=caller_id(ringing.caller, tenant.numbering))
+            lists = await lists_for(connection, tenant, [arrival.caller], direction="in")
+            now = datetime.now(UTC)
+            entries = lists.entries(arrival.caller)
+            screened = before_answering(arrival, rules=tenant.policy.junk, entries=entries, at=now)
+            if screened.screening is Screening.REJECT:
+                log.info("a call is not answered", line=settings.name, reason="junk", rule=screened.rule)
+                return None
+            same_tenant = [(each, one) for each, one in homes if one.tenant_id == home.tenant_id]
+            call = _Call(settings.name, arrival, same_tenant, tenant.policy, lists, now)
+            if await _write_ringing(connection, gateway, call, home):
+                return call
+        # A claim was made for this line as it began to ring; it is given back in a moment.
+        await asyncio.sleep(0.05)
 
 
-async def _homes(connection: AsyncConnection, arrival: Arrival) -> list[tuple[Assignment, _Home]]:
-    """Return every assignment that may hold for a call on this line to this number."""
-    rows = await connection.execute(
+async def _homes(
+    connection: AsyncConnection, arrival: Arrival, may_use: frozenset[str]
+) -> list[tuple[Assignment, _Home]]:
+    """Return every assignment that may hold for a call on this line to this number.
+
+    Args:
+        connection: a transaction of the dispatcher.
+        arrival: the call.
+        may_use: names of the tenants that the line is for; empty: for all.
+    """
+    number = numbers.c.number
+    statement = (
         select(numbers, users.c.id.label("user_id"), users.c.public_key)
         .join(boxes, boxes.c.id == numbers.c.box_id)
         .join(users, users.c.id == boxes.c.owner_id)
-        .where(numbers.c.line.in_(["", arrival.line]))
+        .join(tenants, tenants.c.id == numbers.c.tenant_id)
+        .where(numbers.c.line.in_(["", arrival.line]), or_(number.in_(["", arrival.dialled]), number.like("%*")))
     )
+    if may_use:
+        statement = statement.where(tenants.c.name.in_(may_use))
     return [
         (
             Assignment(
@@ -145,11 +166,12 @@ async def _homes(connection: AsyncConnection, arrival: Arrival) -> list[tuple[As
             ),
             _Home(row.box_id, row.tenant_id, row.user_id, PublicKey.from_octets(row.public_key)),
         )
-        for row in rows
+        for row in await connection.execute(statement)
     ]
 
 
-async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: _Call, home: _Home) -> None:
+async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: _Call, home: _Home) -> bool:
+    """Write the fax and its only attempt down; false while another call is still written down for the line."""
     values: dict[str, Any] = {
         "id": call.fax_id,
         "tenant_id": home.tenant_id,
@@ -161,20 +183,25 @@ async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: _C
         "to_number": call.arrival.dialled,
         "line": call.line,
     }
+    on_line = (attempts.c.node == gateway.node) & (attempts.c.line == call.line) & (attempts.c.state == "live")
+    if (await connection.execute(select(attempts.c.id).where(on_line))).first() is not None:
+        return False
     await connection.execute(insert(faxes).values(values))
-    await connection.execute(
-        insert(attempts).values(
-            id=call.attempt_id,
-            tenant_id=home.tenant_id,
-            fax_id=call.fax_id,
-            index=1,
-            destination="",
-            node=gateway.node,
-            line=call.line,
-            lease_until=datetime.now(UTC) + timedelta(seconds=gateway.config.dispatch.lease),
-        )
+    new = upsert(attempts).values(
+        id=call.attempt_id,
+        tenant_id=home.tenant_id,
+        fax_id=call.fax_id,
+        index=1,
+        destination="",
+        node=gateway.node,
+        line=call.line,
+        lease_until=func.now() + timedelta(seconds=gateway.config.dispatch.lease),
     )
+    if (await connection.execute(new.on_conflict_do_nothing().returning(attempts.c.id))).first() is None:
+        await connection.execute(delete(faxes).where(faxes.c.id == call.fax_id))
+        return False
     await tell(connection, home.tenant_id, call.fax_id, EventType.RINGING, {"state": State.RINGING.value})
+    return True
 
 
 class IncomingCall:
@@ -185,39 +212,42 @@ class IncomingCall:
         self._gateway = gateway
         self._call = call
         self._watcher: Watcher | None = None
-        self._begun = False
-        self._task: asyncio.Task[Any] | None = None
+        self._settled: _Home | None = None
+        self._talk = Talk()
 
     async def take(self, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
         """Answer, receive, and write down what the call came to; return whether the line did its part."""
-        self._task = asyncio.current_task()
         station = replace(settings.station().limited_to(line.receives), takes_subaddress=True)
         watcher = self._watcher = Watcher(direction=CallDirection.IN, scheme=settings.scheme, station=station)
         receiver = Receiver(self._store)
         calls = self._gateway.calls
         calls.add(self)
-        limit = asyncio.get_running_loop().call_later(
-            line.clock.real(self._gateway.config.dispatch.max_call), self.hang_up, "the call lasted longer than allowed"
-        )
         try:
-            outcome = await run_call(Session(answering(station)), _Rung(line, ringing), receiver, watcher.observers)
-        finally:
-            limit.cancel()
-            calls.discard(self)
+            outcome = await self._talk.run(
+                run_call(Session(answering(station)), _Rung(line, ringing), receiver, watcher.observers),
+                at_most=line.clock.real(self._gateway.config.dispatch.max_call),
+            )
             await receiver.close()
-        watcher.over(outcome)
-        log.info("call ended", fax=str(self._call.fax_id), line=settings.name, cause=outcome.reason.code)
-        await self._end(outcome, watcher)
+            watcher.over(outcome)
+            log.info("call ended", fax=str(self._call.fax_id), line=settings.name, cause=outcome.reason.code)
+            trace = await watcher.sealed(self._gateway, self._home.tenant_id)
+            await written(self._written(outcome, watcher, trace))
+        except Exception:
+            log.exception("a call broke off", fax=str(self._call.fax_id), line=settings.name)
+            await written(self._broken_off())
+            return False
+        finally:
+            calls.discard(self)
         return not outcome.reason.code.startswith("line.") or outcome.reason.code == "line.dropped"
 
     def hang_up(self, text: str) -> None:
         """End the call."""
-        if self._task is not None:
-            self._task.cancel(text)
+        self._talk.hang_up(text)
 
     @property
     def _home(self) -> _Home:
-        return self._call.home(self._watcher.subaddress if self._watcher else "")
+        """Where the fax lies: as the sender says before its first page, whatever it may say later."""
+        return self._settled or self._call.home(self._watcher.subaddress if self._watcher else "")
 
     async def _store(self, index: int, page: CodedPage) -> None:
         """Seal a page to the owner of the box, and make it durable with its rows.
@@ -228,20 +258,23 @@ class IncomingCall:
         try:
             bitmap = await asyncio.to_thread(bitmap_of, page)
             digest = await asyncio.to_thread(page_hash, bitmap, page.resolution)
-            home = self._home
+            home = self._settled = self._home
             stored = await self._gateway.objects.put(page.octets, tenant=home.tenant_id, kind="page")
             async with self._gateway.database.tenant(home.tenant_id) as connection:
-                if not self._begun:
-                    await self._begin(connection, home)
+                await self._begin(connection, home)
                 await write_down(connection, [stored], owner=home.owner, spool=None)
                 await self._file(connection, home, index, page, object_id=stored.id, digest=digest)
-            self._begun = True
             metrics.PAGES.labels("in").inc()
         except (DatabaseUnavailable, StoreError, SpoolUnavailable) as trouble:
             raise OSError(str(trouble)) from trouble
 
     async def _begin(self, connection: AsyncConnection, home: _Home) -> None:
-        """Say that pages come, and for whom, now that the sender has said it."""
+        """With the first page, say that pages come, and for whom, now that the sender has said it."""
+        if not await is_live(connection, self.attempt_id):
+            raise RequestError("fax.state", "the call was given up by this gateway")
+        own = select(faxes.c.state).where(faxes.c.id == self._call.fax_id)
+        if (await connection.execute(own)).scalar_one() != State.RINGING.value:
+            return
         await connection.execute(
             insert(page_sets).values(id=self._call.page_set_id, tenant_id=home.tenant_id, user_id=home.user_id, pages=0)
         )
@@ -293,26 +326,11 @@ class IncomingCall:
         data = {"page": index + 1, "pages": None, "bad_rows": page.bad_rows}
         await tell(connection, home.tenant_id, self._call.fax_id, EventType.PAGE_RECEIVED, data)
 
-    async def _end(self, outcome: Outcome, watcher: Watcher) -> None:
-        """Write down what the call came to, however long the database is away."""
-        home = self._home
-        trace_id = await watcher.filed(self._gateway, tenant_id=home.tenant_id, user_id=home.user_id)
-        while True:
-            try:
-                async with self._gateway.database.tenant(home.tenant_id) as connection:
-                    await self._written(connection, outcome, watcher, trace_id)
-                return
-            except DatabaseUnavailable:
-                await asyncio.sleep(TRY_AGAIN)
-
-    async def _written(
-        self, connection: AsyncConnection, outcome: Outcome, watcher: Watcher, trace_id: UUID | None
-    ) -> None:
-        arrived = replace(self._call.arrival, station=watcher.station_id, subaddress=watcher.subaddress)
-        entries = self._call.lists.entries(arrived.caller)
-        screened = after_receiving(arrived, rules=self._call.policy.junk, entries=entries, at=self._call.began)
-        values = {
-            "cause": outcome.reason.code,
+    async def _written(self, outcome: Outcome, watcher: Watcher, trace: StoredObject | None) -> None:
+        """Write down what the call came to, however long the database is away; once, though it may be written twice."""
+        home, cause = self._home, outcome.reason.code
+        values: dict[str, Any] = {
+            "cause": self._talk.why if cause == CANCELED else cause,
             "cause_text": outcome.reason.text,
             "remote_id": outcome.remote_id,
             "rate": outcome.modulation.bps if outcome.modulation else None,
@@ -320,30 +338,71 @@ class IncomingCall:
             "ecm": outcome.ecm if outcome.modulation else None,
             "seconds": round(outcome.seconds, 3),
             "connected_at": watcher.connected_at,
-            "trace_id": trace_id,
         }
-        mark = f"junk: {screened.rule}" if screened.screening is Screening.MARK else ""
-        await end_incoming(connection, self.attempt_id, whole=outcome.complete, mark=mark, **values)
+        while True:
+            try:
+                async with self._gateway.database.tenant(home.tenant_id) as connection:
+                    if not await is_live(connection, self.attempt_id):
+                        return
+                    values["trace_id"] = await file_trace(connection, trace, user_id=home.user_id)
+                    mark = partial(self._mark, watcher)
+                    await end_incoming(connection, self.attempt_id, whole=outcome.complete, mark=mark, **values)
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(TRY_AGAIN)
+
+    def _mark(self, watcher: Watcher, pages_done: int) -> str:
+        """Return the mark that a fax of so many pages gets."""
+        arrived = replace(
+            self._call.arrival, station=watcher.station_id, subaddress=watcher.subaddress, pages=pages_done
+        )
+        entries = self._call.lists.entries(arrived.caller)
+        screened = after_receiving(arrived, rules=self._call.policy.junk, entries=entries, at=self._call.began)
+        return f"junk: {screened.rule}" if screened.screening is Screening.MARK else ""
+
+    async def _broken_off(self) -> None:
+        """Write down that a fault of ours has ended the call; what was received before is kept."""
+        text = "a fault in the gateway ended the call"
+        while True:
+            try:
+                async with self._gateway.database.tenant(self._home.tenant_id) as connection:
+                    await end_incoming(connection, self.attempt_id, whole=False, cause="fax.internal", cause_text=text)
+                return
+            except DatabaseUnavailable:
+                await asyncio.sleep(TRY_AGAIN)
+
+
+def _no_mark(_pages_done: int) -> str:
+    return ""
 
 
 async def end_incoming(
-    connection: AsyncConnection, attempt_id: UUID, *, whole: bool, mark: str = "", **values: Any
+    connection: AsyncConnection,
+    attempt_id: UUID,
+    *,
+    whole: bool,
+    mark: Callable[[int], str] = _no_mark,
+    **values: Any,
 ) -> None:
-    """End the attempt of an incoming call, if it is still live, and its fax with it."""
+    """End the attempt of an incoming call, if it is still live, and its fax with it.
+
+    ``mark`` says by the number of its pages what the fax is marked with.
+    """
     live = (attempts.c.id == attempt_id) & (attempts.c.state == "live")
-    ended = update(attempts).where(live).values(state="ended", lease_until=None, ended_at=datetime.now(UTC), **values)
+    ended = update(attempts).where(live).values(state="ended", lease_until=None, ended_at=func.now(), **values)
     attempt = (await connection.execute(ended.returning(attempts))).mappings().one_or_none()
     if attempt is None:
         return
     locked = select(faxes).where(faxes.c.id == attempt["fax_id"]).with_for_update()
     fax = (await connection.execute(locked)).mappings().one()
-    cause, text = attempt["cause"], attempt["cause_text"]
-    state, event = _verdict(fax["pages_done"], whole=whole)
-    data: dict[str, Any] = {"pages": fax["pages_done"]} | ({"mark": mark} if mark else {})
+    done, cause, text = fax["pages_done"], attempt["cause"], attempt["cause_text"]
+    state, event = _verdict(done, whole=whole)
+    marked = mark(done) if done else ""
+    data: dict[str, Any] = {"pages": done} | ({"mark": marked} if marked else {})
     if cause:
         data["reason"] = {"code": cause, "text": text}
-    columns = {"pages": fax["pages_done"], "reason_code": cause, "reason_text": text, "mark": mark}
-    await connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(pages=fax["pages_done"]))
+    columns = {"pages": done, "reason_code": cause, "reason_text": text, "mark": marked}
+    await connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(pages=done))
     await change(connection, fax["id"], to=state, event=event, data=data, **columns)
 
 

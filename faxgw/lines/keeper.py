@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from drivers.registry import Line, open_line
 from faxgw.config import LineSettings
+from faxgw.lines.talk import leaving
 from faxgw.rules.routing import Health, LineState
 from t30.line import AwaitCall, LineError, Ringing
 
@@ -83,28 +84,23 @@ class Keeper:
                 line = await open_line(self._url)
             except LineError as fault:
                 self._set("down", str(fault))
-                await asyncio.sleep(REOPENED_AFTER[min(failures, len(REOPENED_AFTER) - 1)])
-                failures += 1
-                continue
-            try:
-                failures = 0 if await self._serve(line, answer) else failures
-            finally:
-                await line.close()
+            else:
+                try:
+                    if await self._serve(line, answer):
+                        failures = 0
+                finally:
+                    await line.close()
+            await asyncio.sleep(REOPENED_AFTER[min(failures, len(REOPENED_AFTER) - 1)])
+            failures += 1
 
     async def _serve(self, line: Line, answer: Answer) -> bool:
         """Work on an open line until it dies; return whether it worked at all."""
         worked = False
         try:
             while True:
-                job, ringing = await self._next(line)
-                self._set("busy")
-                if ringing is not None:
-                    if job is not None:
-                        await job.give_back()
-                    good = await answer(line, self.settings, ringing)
-                else:
-                    assert job is not None
-                    good = await job.make(line, self.settings)
+                good = await self._work(line, answer)
+                if leaving():
+                    raise asyncio.CancelledError
                 now = datetime.now(UTC)
                 self.health = self.health.succeeded(now) if good else self.health.failed(now)
                 worked = worked or good
@@ -115,19 +111,39 @@ class Keeper:
             self._set("down", str(fault))
         return worked
 
-    async def _next(self, line: Line) -> tuple[Job | None, Ringing | None]:
-        """Wait for a call to make or one that rings; both at once are possible."""
-        job_given = self._job = asyncio.get_running_loop().create_future()
+    async def _work(self, line: Line, answer: Answer) -> bool:
+        """Wait for one call, to make or to take, and have it; return whether the line did its part.
+
+        Raises:
+            LineError: if the line died while nobody called.
+        """
+        job: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        try:
+            ringing = await self._next(line, job)
+        except BaseException:
+            if job.done():
+                await job.result().give_back()
+            raise
+        self._set("busy")
+        if ringing is None:
+            return await job.result().make(line, self.settings)
+        if job.done():  # both at once: whoever rings cannot wait
+            await job.result().give_back()
+        return await answer(line, self.settings, ringing)
+
+    async def _next(self, line: Line, job: "asyncio.Future[Job]") -> Ringing | None:
+        """Wait until a job is given or the line rings, or both."""
+        self._job = job
         ring = asyncio.ensure_future(self._ringing(line))
+        either: list[asyncio.Future[Any]] = [job, ring]
         self._set("idle")
         try:
-            await asyncio.wait([job_given, ring], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._job = None
             ring.cancel()
             await asyncio.wait([ring])
-        job = job_given.result() if job_given.done() else None
-        return job, None if ring.cancelled() else ring.result()
+        return None if ring.cancelled() else ring.result()
 
     async def _ringing(self, line: Line) -> Ringing:
         """Wait for a call that is to be answered. A line for sending is waited on, too: so it is seen to die."""

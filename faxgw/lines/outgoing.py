@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from drivers.registry import Line
 from faxgw import metrics
 from faxgw.archive.objects import StoreError
+from faxgw.archive.sealed import StoredObject
 from faxgw.calls import run_call
 from faxgw.config import LineSettings
 from faxgw.documents.coded import CodedPage
@@ -23,11 +24,23 @@ from faxgw.documents.stored import StoredPages
 from faxgw.errors import RequestError
 from faxgw.faxes.changes import change, tell
 from faxgw.faxes.content import as_coded
-from faxgw.faxes.ending import CANCELED, INTERRUPTED, MISDIRECTED, Ending, end_attempt, known_of, unconfirmed
+from faxgw.faxes.ending import (
+    CANCELED,
+    CANCELED_TEXT,
+    INTERRUPTED,
+    MISDIRECTED,
+    TAKEN,
+    Ending,
+    end_attempt,
+    is_live,
+    known_of,
+    unconfirmed,
+)
 from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.sealed import open_spooled
 from faxgw.gateway import Gateway
-from faxgw.lines.watching import Watcher
+from faxgw.lines.talk import TRY_AGAIN, Talk, written
+from faxgw.lines.watching import Watcher, file_trace
 from faxgw.model import EventType, State
 from faxgw.rules.attempt import Adjustments
 from faxgw.rules.misdirect import suspicious
@@ -42,7 +55,6 @@ log = structlog.get_logger(__name__)
 
 NOTED_WITHIN = 4.0
 """Seconds to write a confirmation down: the receiver waits 6 s (T2) for what follows it."""
-TRY_AGAIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,71 +78,80 @@ class OutgoingCall:
         self.claim = claim
         self.attempt_id: UUID = claim.attempt["id"]
         self._gateway = gateway
-        self._task: asyncio.Task[Any] | None = None
-        self._why = INTERRUPTED
-        self._text = ""
+        self._talk = Talk()
 
     async def make(self, line: Line, settings: LineSettings) -> bool:
         """Make the call on this line; return whether the line did its part."""
-        self._task = asyncio.current_task()
         log_ = log.bind(fax=str(self.claim.fax["id"]), line=settings.name)
         log_.info("call begins")
         self._gateway.calls.add(self)
         try:
-            ending = await self._ending(line, settings)
+            ending, trace = await self._made(line, settings)
             log_.info("call ended", cause=ending.cause, rate=ending.rate, seconds=ending.seconds)
             metrics.ATTEMPTS.labels(ending.cause or "none").inc()
-            await self._end(ending)
+            await written(self._written(ending, trace))
         finally:
             self._gateway.calls.discard(self)
         return not ending.cause.startswith("line.") or ending.cause == "line.dropped"
 
     async def give_back(self) -> None:
         """Have it made by somebody else: this line rings, or is gone."""
-        await self._end(Ending("line.taken", "the line was taken by an incoming call"))
+        await written(self._written(Ending(TAKEN, "the line was taken before the call began"), None))
 
     def hang_up(self, text: str, *, why: str = INTERRUPTED) -> None:
         """End the call: ``why`` is what its attempt ends with."""
-        if self._task is not None and not self._text:
-            self._why, self._text = why, text
-            self._task.cancel(text)
+        self._talk.hang_up(text, why)
 
-    async def _ending(self, line: Line, settings: LineSettings) -> Ending:
-        """Run the call and say what it came to."""
-        fax = self.claim.fax
-        if time.monotonic() > self.claim.lease_ends:
-            return Ending(INTERRUPTED, "the lease had run out before the call began")
+    async def _made(self, line: Line, settings: LineSettings) -> tuple[Ending, StoredObject | None]:
+        """Run the call and say what it came to; a fault of ours costs this call only."""
         try:
-            source = await self._source()
-            await source.prepare()
+            return await self._ending(line, settings)
         except RequestError as mistake:
-            return Ending(mistake.code, mistake.reason)
+            return Ending(mistake.code, mistake.reason), None
         except (DatabaseUnavailable, StoreError) as trouble:
-            return Ending("storage.failed", f"the pages could not be read: {trouble}")
-        request = fax["request"]
-        adjusted = Adjustments.model_validate(self.claim.attempt["adjustments"]).adjusted(settings.station())
-        station = replace(
-            adjusted.limited_to(line.sends),
-            ident=fax["from_number"] or settings.ident,
-            subaddress=request.get("subaddress", ""),
-            password=request.get("password", ""),
-        )
-        watcher = Watcher(direction=Direction.OUT, scheme=settings.scheme, station=station)
-        limit = asyncio.get_running_loop().call_later(
-            line.clock.real(self._gateway.config.dispatch.max_call),
-            partial(self.hang_up, "the call lasted longer than a call may", why="call.timeout"),
-        )
+            return Ending("storage.failed", f"the pages could not be read: {trouble}"), None
+        except Exception:
+            log.exception("a call broke off", fax=str(self.claim.fax["id"]), line=settings.name)
+            return Ending("fax.internal", "a fault in the gateway ended the call"), None
+
+    async def _ending(self, line: Line, settings: LineSettings) -> tuple[Ending, StoredObject | None]:
+        fax, request = self.claim.fax, self.claim.fax["request"]
+        if time.monotonic() > self.claim.lease_ends:
+            return Ending(INTERRUPTED, "the lease had run out before the call began"), None
+        source = await self._source()
         try:
-            outcome = await run_call(Session(calling(station, fax["to_number"])), line, source, watcher.observers)
+            await source.prepare()
+            if self._talk.text:
+                return Ending(self._talk.why, self._talk.text), None
+            adjusted = Adjustments.model_validate(self.claim.attempt["adjustments"]).adjusted(settings.station())
+            station = replace(
+                adjusted.limited_to(line.sends),
+                ident=fax["from_number"] or settings.ident,
+                subaddress=request.get("subaddress", ""),
+                password=request.get("password", ""),
+            )
+            watcher = Watcher(direction=Direction.OUT, scheme=settings.scheme, station=station)
+            outcome = await self._talk.run(
+                run_call(
+                    Session(calling(station, settings.dialled(fax["to_number"]))), line, source, watcher.observers
+                ),
+                at_most=line.clock.real(self._gateway.config.dispatch.max_call),
+            )
         finally:
-            limit.cancel()
             await source.close()
         watcher.over(outcome)
-        return await self._as_ending(outcome, watcher)
+        return self._as_ending(outcome, watcher), await watcher.sealed(self._gateway, fax["tenant_id"])
 
     async def _source(self) -> "OutgoingPages":
+        """Find out what is left to be sent.
+
+        Raises:
+            RequestError: ``call.canceled``, if nothing is wanted any more.
+        """
         gateway, fax = self._gateway, self.claim.fax
         async with gateway.database.tenant(fax["tenant_id"]) as connection:
+            if (await connection.execute(select(faxes.c.cancel_wanted).where(faxes.c.id == fax["id"]))).scalar_one():
+                raise RequestError(CANCELED, CANCELED_TEXT)
             indexes = await unconfirmed(connection, fax)
             rows = await connection.execute(
                 select(pages).where(pages.c.page_set_id == fax["page_set_id"]).order_by(pages.c.index)
@@ -138,45 +159,30 @@ class OutgoingCall:
             known = list(rows.mappings())
         return OutgoingPages(gateway, self.claim, known, indexes)
 
-    async def _as_ending(self, outcome: Outcome, watcher: Watcher) -> Ending:
+    def _as_ending(self, outcome: Outcome, watcher: Watcher) -> Ending:
         reason = outcome.reason
-        cause, text = reason.code, reason.text
-        if cause == CANCELED:
-            cause = self._why
         return Ending(
-            cause=cause,
-            text=text,
+            cause=self._talk.why if reason.code == CANCELED else reason.code,
+            text=reason.text,
             remote_id=outcome.remote_id,
             rate=outcome.modulation.bps if outcome.modulation else None,
             modulation=outcome.modulation.family.value if outcome.modulation else None,
             ecm=outcome.ecm if outcome.modulation else None,
             seconds=round(outcome.seconds, 3),
             connected_at=watcher.connected_at,
-            trace_id=await watcher.filed(
-                self._gateway, tenant_id=self.claim.fax["tenant_id"], user_id=self.claim.fax["user_id"]
-            ),
         )
 
-    async def _end(self, ending: Ending) -> None:
-        """Write down what the call came to, however long the database is away."""
-        ended = asyncio.ensure_future(self._written(ending))
-        while not ended.done():
-            try:
-                await asyncio.shield(ended)
-            except asyncio.CancelledError:
-                if ended.cancelled():
-                    raise
-                # The service is ending: the outcome is still written, unless the database is away for long.
-                await asyncio.wait([ended], timeout=5.0)
-                ended.cancel()
-                raise
-
-    async def _written(self, ending: Ending) -> None:
+    async def _written(self, ending: Ending, trace: StoredObject | None) -> None:
+        """Write down what the call came to, however long the database is away; once, though it may be written twice."""
+        fax = self.claim.fax
         while True:
             try:
-                async with self._gateway.database.tenant(self.claim.fax["tenant_id"]) as connection:
-                    if not await end_attempt(connection, self.attempt_id, ending):
+                async with self._gateway.database.tenant(fax["tenant_id"]) as connection:
+                    if not await is_live(connection, self.attempt_id):
                         log.warning("an attempt was ended by another node", attempt=str(self.attempt_id))
+                        return
+                    trace_id = await file_trace(connection, trace, user_id=fax["user_id"])
+                    await end_attempt(connection, self.attempt_id, replace(ending, trace_id=trace_id))
                 return
             except DatabaseUnavailable:
                 await asyncio.sleep(TRY_AGAIN)
@@ -214,7 +220,7 @@ class OutgoingPages:
 
     async def _page(self, index: int) -> CodedPage:
         row = self._known[index]
-        async with self._gateway.database.tenant(row["tenant_id"]) as connection:
+        async with _stored_or_not(), self._gateway.database.tenant(row["tenant_id"]) as connection:
             octets = await open_spooled(
                 connection,
                 self._gateway.objects,
@@ -226,25 +232,28 @@ class OutgoingPages:
         return as_coded(row, octets)
 
     async def _admit(self, receiver: str) -> None:
-        """Give pages to a machine that has answered at this number before, or to any where policy does not mind."""
+        """Give pages to a machine that has answered at this number before, or to any where policy does not mind.
+
+        Raises:
+            RequestError: ``policy.misdirect``; ``fax.state``, if this call is not the fax's any more.
+        """
         fax = self._claim.fax
-        async with self._gateway.database.tenant(fax["tenant_id"]) as connection:
+        async with _stored_or_not(), self._gateway.database.tenant(fax["tenant_id"]) as connection:
             policy = (await tenant_of(connection, fax["tenant_id"])).policy
+            mark = ""
             if policy.misdirect != "off" and not fax["plan"].get("trusted"):
                 _, known = await known_of(connection, fax["tenant_id"], fax["to_number"])
                 if suspicious(known, receiver, dialled=fax["to_number"]):
-                    await self._suspect(connection, receiver, hold=policy.misdirect == "hold")
-            await self._sending(connection, receiver)
+                    mark = f"{receiver or 'a machine without a name'} answered, which never did at this number before"
+            if mark and policy.misdirect == "hold":
+                raise RequestError(MISDIRECTED, mark)
+            await self._sending(connection, receiver, mark)
 
-    async def _suspect(self, connection: AsyncConnection, receiver: str, *, hold: bool) -> None:
-        text = f"{receiver or 'a machine without a name'} answered, which never did at this number before"
-        if hold:
-            raise RequestError(MISDIRECTED, text)
-        marked = update(faxes).where(faxes.c.id == self._claim.fax["id"]).values(mark=text)
-        await connection.execute(marked)
-
-    async def _sending(self, connection: AsyncConnection, receiver: str) -> None:
+    async def _sending(self, connection: AsyncConnection, receiver: str, mark: str) -> None:
+        if not await is_live(connection, self._claim.attempt["id"]):
+            raise RequestError("fax.state", "the call was given up by this gateway before its first page")
         data = {"remote_id": receiver, "page": self._indexes[0] + 1, "pages": len(self._known)}
+        data |= {"mark": mark} if mark else {}
         await change(
             connection,
             self._claim.fax["id"],
@@ -252,6 +261,7 @@ class OutgoingPages:
             event=EventType.SENDING,
             data=data,
             remote_id=receiver,
+            mark=mark,
         )
 
     async def _confirmed(self, index: int, note: NoteConfirmed, sha256: bytes) -> None:
@@ -294,13 +304,34 @@ class OutgoingPages:
 
 
 async def _note_down(connection: AsyncConnection, claim: Claim, row: dict[str, Any], page_count: int) -> None:
-    """Write a confirmation once; if the database went away in the middle of it, it may be there already."""
+    """Write a confirmation once: it may be there already, if the database went away in the middle of it.
+
+    It is written even if the call was given up by then, since the page has arrived; but nothing is told of a fax that
+    has ended.
+    """
+    own = (attempts.c.id == claim.attempt["id"]) & (attempts.c.token == claim.attempt["token"])
+    # Attempts are locked before faxes everywhere, so that nobody waits in a circle.
+    await connection.execute(select(attempts.c.id).where(own).with_for_update())
     new = upsert(confirmations).values(row).on_conflict_do_nothing().returning(confirmations.c.index)
     if (await connection.execute(new)).scalar_one_or_none() is None:
         return
-    own = (attempts.c.id == claim.attempt["id"]) & (attempts.c.token == claim.attempt["token"])
     await connection.execute(update(attempts).where(own).values(pages=attempts.c.pages + 1))
     done = update(faxes).where(faxes.c.id == claim.fax["id"]).values(pages_done=faxes.c.pages_done + 1)
-    count = (await connection.execute(done.returning(faxes.c.pages_done))).scalar_one()
-    data = {"page": row["index"] + 1, "pages": page_count, "pages_done": count, "seconds": round(row["seconds"], 1)}
-    await tell(connection, claim.fax["tenant_id"], claim.fax["id"], EventType.PAGE_SENT, data)
+    fax = (await connection.execute(done.returning(faxes.c.pages_done, faxes.c.finished_at))).one()
+    if fax.finished_at is None:
+        data = {"page": row["index"] + 1, "pages": page_count, "pages_done": fax.pages_done}
+        data["seconds"] = round(row["seconds"], 1)
+        await tell(connection, claim.fax["tenant_id"], claim.fax["id"], EventType.PAGE_SENT, data)
+
+
+@asynccontextmanager
+async def _stored_or_not() -> AsyncIterator[None]:
+    """Let trouble with what we store end the call as such.
+
+    Raises:
+        RequestError: ``storage.failed``.
+    """
+    try:
+        yield
+    except (DatabaseUnavailable, StoreError) as trouble:
+        raise RequestError("storage.failed", f"the gateway's own store cannot be used: {trouble}") from trouble

@@ -7,14 +7,15 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw import metrics
 from faxgw.archive.objects import StoreError
+from faxgw.archive.sealed import StoredObject
 from faxgw.calls import Observer
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.keys.wraps import PublicKey
-from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import users
 from faxgw.trace.record import Recorder
 from t30.capabilities import Station
@@ -68,17 +69,13 @@ class Watcher:
         metrics.CALLS.labels(outcome.direction.value, outcome.verdict).inc()
         metrics.CALL_SECONDS.labels(outcome.direction.value).observe(outcome.seconds)
 
-    async def filed(self, gateway: Gateway, *, tenant_id: UUID, user_id: UUID) -> UUID | None:
-        """Seal the trace to the fax's owner and return its object; None if it cannot be stored now."""
+    async def sealed(self, gateway: Gateway, tenant_id: UUID) -> StoredObject | None:
+        """Put the trace into the store; None if it cannot be stored now."""
         try:
-            stored = await gateway.objects.put(self._text.getvalue().encode(), tenant=tenant_id, kind="trace")
-            async with gateway.database.tenant(tenant_id) as connection:
-                key = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).scalar_one()
-                await write_down(connection, [stored], owner=PublicKey.from_octets(key), spool=None)
-        except (DatabaseUnavailable, StoreError) as trouble:
+            return await gateway.objects.put(self._text.getvalue().encode(), tenant=tenant_id, kind="trace")
+        except StoreError as trouble:
             log.warning("a trace could not be kept", error=str(trouble))
             return None
-        return stored.id
 
     def _heard(self, octets: bytes) -> None:
         frame = Frame.parse(octets)
@@ -86,3 +83,12 @@ class Watcher:
             self.subaddress = decoded(frame.fif)
         elif frame is not None and frame.fcf is Fcf.TSI:
             self.station_id = decoded(frame.fif)
+
+
+async def file_trace(connection: AsyncConnection, trace: StoredObject | None, *, user_id: UUID) -> UUID | None:
+    """Seal a trace to the fax's owner, in the transaction that ends the call; return its object."""
+    if trace is None:
+        return None
+    key = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).scalar_one()
+    await write_down(connection, [trace], owner=PublicKey.from_octets(key), spool=None)
+    return trace.id
