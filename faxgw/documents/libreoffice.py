@@ -7,13 +7,14 @@ and links are switched off besides.
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from faxgw.documents.office import Kind, told_encoding
+from faxgw.documents.office import Kind
 from faxgw.documents.parts import LARGEST
 from faxgw.errors import RequestError
 
@@ -67,7 +68,7 @@ class Conversion:
     """One office file on its way to a PDF; ``end`` may be called from another thread."""
 
     def __init__(self, octets: bytes, kind: Kind, name: str) -> None:
-        self._octets = told_encoding(octets, kind)
+        self._octets = octets
         self._kind = kind
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,17 +99,18 @@ class Conversion:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
+                    start_new_session=True,
                 )
             )
             watch = threading.Timer(seconds, self._give_up)
             undo.callback(watch.cancel)
             watch.start()
             if self._ended.is_set():
-                process.kill()
+                _kill(process)
             assert process.stdout is not None
             pdf = process.stdout.read(LARGEST + 1)
             if len(pdf) > LARGEST:
-                process.kill()
+                _kill(process)
             _, said = process.communicate()
         return self._checked(pdf, said, process.returncode, seconds=seconds)
 
@@ -116,7 +118,7 @@ class Conversion:
         """End the conversion, which then raises."""
         self._ended.set()
         if self._process is not None:
-            self._process.kill()
+            _kill(self._process)
 
     def _give_up(self) -> None:
         self._overdue.set()
@@ -155,6 +157,13 @@ class Conversion:
             reason = f"{self._name} begins like {self._kind.label}, but LibreOffice cannot read it."
             raise RequestError("document.damaged", reason)
         return pdf
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the sandbox and all in it; its group too, for the moment before its first child is bound to die with it."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _in_memory(octets: bytes) -> BinaryIO:

@@ -23,7 +23,6 @@ MEMBER = b"PK\x01\x02"
 HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S
 )
-CHARSET = re.compile(rb"charset\s*=", re.I)
 HEAD = 4096
 
 
@@ -59,17 +58,6 @@ def kind_of(octets: bytes, name: str) -> Kind | None:
             f"{name} is an encrypted office file or one of before 2007; send it as a PDF or as a plain DOCX.",
         )
     return HTML if HTML_START.match(octets[:HEAD]) else None
-
-
-def told_encoding(octets: bytes, kind: Kind) -> bytes:
-    """Mark HTML in UTF-8 that does not tell its encoding as such; LibreOffice would take it for Windows-1252."""
-    if kind is not HTML or octets.startswith(b"\xef\xbb\xbf") or CHARSET.search(octets[:HEAD]):
-        return octets
-    try:
-        octets.decode()
-    except UnicodeDecodeError:
-        return octets
-    return b"\xef\xbb\xbf" + octets
 
 
 def _kind_of_zip(octets: bytes, name: str) -> Kind:

@@ -176,7 +176,7 @@ class Renderer:
 
     def _started(self, what: str) -> subprocess.Popen[bytes]:
         self._check_open(what)
-        if self._abandoned or (self._process is not None and not _is_ready(self._process, ending=self._ending)):
+        if self._abandoned or (self._process is not None and self._ending and not _has_ended(self._process)):
             self._kill()
             self._end()
         self._ending = False
@@ -242,10 +242,8 @@ class Renderer:
         self.close()
 
 
-def _is_ready(process: subprocess.Popen[bytes], *, ending: bool) -> bool:
-    """Return whether a worker lives and, if a document's end was asked for, has seen it through."""
-    if not ending:
-        return process.poll() is None
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a worker has seen the end of a document through; false if it hangs or is gone itself."""
     assert process.stdout is not None
     word = select.poll()
     word.register(process.stdout, select.POLLIN)

@@ -120,7 +120,6 @@ def tiff_octets(pages: Iterable[CodedPage]) -> bytes:
     out = bytearray(HEADER.pack(b"II", 42, 0))
     pointer = FIRST_POINTER
     for number, page in enumerate(pages):
-        out += bytes(len(out) % 2)
         octets, filed = _laid_out(page, start=len(out), number=number, following=0)
         out += octets
         POINTER.pack_into(out, pointer, filed.directory)

@@ -117,6 +117,12 @@ async def test_too_many_octets_pages_and_seconds_are_refused(
     assert too_slow.code == "document.timeout"
 
 
+async def test_the_seconds_are_those_of_all_pages_together(pool: RendererPool, tmp_path: Path) -> None:
+    path = endless(tmp_path / "slow.pdf", times=60, pages=100)
+    refused = await refusal(pool, Upload("slow.pdf", path.read_bytes()), limits=DocumentLimits(seconds=1.5))
+    assert (refused.code, "The document takes longer than 1.5 s" in refused.reason) == ("document.timeout", True)
+
+
 def test_the_time_that_the_pages_take_elsewhere_does_not_count(sample_upload: Upload) -> None:
     async def dawdling() -> int:
         pool = RendererPool(1)
