@@ -30,7 +30,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         app.include_router(router)
     for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
-    app.add_middleware(Hardening)
+    app.add_middleware(Hardening, allowed=gateway.config.api.allowed)
     describe(app)
     return app
 

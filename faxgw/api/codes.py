@@ -27,6 +27,7 @@ _LIST = "Ask for the list of what there is."
 CODES: dict[str, Code] = {
     # Requests as such
     "request.invalid": Code(400, "The request is not as the API describes it", "Correct the fields named in `errors`."),
+    "request.http": Code(400, "That is no HTTP", "Send nothing after a body but another request."),
     "request.cursor": Code(400, "The cursor is none of this list", "Begin again without a cursor."),
     "request.not_found": Code(404, "There is no such thing, or none that you may see", _LIST),
     "request.method": Code(405, "The address does not know this method", "Use one of the methods in Allow."),
@@ -107,6 +108,7 @@ CODES: dict[str, Code] = {
     "sandbox.none": Code(404, "There is no simulated line", "Configure a `sim:` line."),
     "sandbox.no_line": Code(409, "No simulated line awaits a call", _TRY_LATER, retryable=True),
     # Our side
+    "service.busy": Code(503, "Too many requests are under way", _TRY_LATER, retryable=True),
     "service.unavailable": Code(503, "The service cannot do this at the moment", _TRY_LATER, retryable=True),
     "storage.full": Code(507, "There is no room for more", "Free space on the gateway's disk.", retryable=True),
     "storage.failed": Code(503, "The archive cannot be reached", _TRY_LATER, retryable=True),

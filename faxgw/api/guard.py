@@ -4,7 +4,6 @@ In this order, so that nobody without a key has anything read.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from faxgw.api.access import ACCESS
+from faxgw.api.addresses import address_of
 from faxgw.api.call import Api, Call
 from faxgw.api.problems import Problem, answer_of
 
@@ -93,7 +93,7 @@ class GuardedRoute(APIRoute):
             body = Body(request.scope, lambda: _receive_in_time(request.receive))
             try:
                 if not access.public:
-                    actor = await api.credentials.actor(request.headers.get("authorization"), address_of(request))
+                    actor = await api.credentials.actor(request.headers.get("authorization"), address_of(request.scope))
                     _take(api, request, actor.api_key_id)
                     access.check(actor)
                     body.state.call = Call(body, api, actor)
@@ -115,19 +115,6 @@ class UploadRoute(GuardedRoute):
     """A route whose body is content: larger, not JSON, and read by the operation as it arrives."""
 
     upload = True
-
-
-def address_of(request: Request) -> str:
-    """Return where a request comes from; of an IPv6 address the network, which one caller has to itself."""
-    host = request.client.host if request.client else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped) if mapped else str(ipaddress.ip_network((address, 64), strict=False))
-    return host
 
 
 def _take(api: Api, request: Request, caller: object) -> None:

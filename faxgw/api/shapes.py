@@ -14,16 +14,17 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, i
 class Shape(BaseModel):
     """An answer; every field is always there."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
-class Page(Shape, Generic[Item]):
+class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
-    items: list[Item]
-    """What is in it."""
-    next: str | None
-    """The cursor of the next page; null: this is the last one."""
+    # Docstrings of attributes would be looked for anew, slowly, for every kind of item.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    items: list[Item] = Field(description="What is in it.")
+    next: str | None = Field(description="The cursor of the next page; null: this is the last one.")
 
 
 class FieldError(Shape):

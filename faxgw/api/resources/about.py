@@ -1,6 +1,8 @@
 """What runs here, who asks, and what problems mean."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from sqlalchemy import select
 from starlette.responses import Response
 
@@ -15,6 +17,8 @@ from faxgw.api.shapes import CodeShape, CodesShape, SelfShape, VersionShape
 from faxgw.store.tables import api_keys, users
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["service"])
+
+Name = Annotated[str, Path(description="A code.", examples=["number.invalid"])]
 
 
 @router.get("/version", response_model=VersionShape)
@@ -46,7 +50,7 @@ async def list_problems() -> Response:
 
 
 @router.get("/problems/{code}", response_model=CodeShape)
-async def get_problem(code: str) -> Response:
+async def get_problem(code: Name) -> Response:
     """Say what a problem code means; the `type` of a problem leads here."""
     if code not in CODES:
         raise Problem("request.not_found", "There is no such code.")

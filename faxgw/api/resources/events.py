@@ -10,10 +10,11 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 
+from faxgw.api.addresses import address_of
 from faxgw.api.answers import ok
 from faxgw.api.call import Call, Caller
 from faxgw.api.following import Follower
-from faxgw.api.guard import GuardedRoute, address_of
+from faxgw.api.guard import GuardedRoute
 from faxgw.api.json import dumped
 from faxgw.api.paging import MOST, USUAL, Limit
 from faxgw.api.problems import Problem
@@ -151,7 +152,7 @@ async def _until_news(call: Call, follower: Follower) -> AsyncIterator[bytes]:
     while not follower.ended and not await follower.wait(HEARTBEAT):
         yield b": still here\n\n"
         try:
-            await call.api.credentials.actor(call.request.headers["authorization"], address_of(call.request))
+            await call.api.credentials.actor(call.request.headers["authorization"], address_of(call.request.scope))
         except Problem:
             follower.end()
         except DatabaseUnavailable:
