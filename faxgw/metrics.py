@@ -55,7 +55,7 @@ QUEUE = Gauge(
 )
 REQUEST_SECONDS = Histogram(
     "faxgw_request_seconds",
-    "From a request to the first octet of its answer; route: its pattern, such as /v1/faxes/{id}.",
+    "From a request to the end of its answer; route: its pattern, such as /v1/faxes/{id}.",
     ("method", "route", "status"),
     registry=REGISTRY,
     buckets=_WAITS,
@@ -97,9 +97,8 @@ METRICS: tuple[MetricWrapperBase, ...] = (
 
 def table() -> str:
     """Return the metrics as a table in Markdown."""
-    rows = [
-        f"| `{each.name}` | {each.type} | {each.documentation} |" for metric in METRICS for each in metric.describe()
-    ]
+    families = [(each, "_total" if each.type == "counter" else "") for metric in METRICS for each in metric.describe()]
+    rows = [f"| `{each.name}{end}` | {each.type} | {each.documentation} |" for each, end in families]
     return "| metric | kind | what it is |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 

@@ -21,6 +21,8 @@ from faxgw.metrics import exposition
 log = structlog.get_logger(__name__)
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+GRACE = 1
+"""Seconds that a request has when the service stops."""
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -55,7 +57,13 @@ async def private_listener(settings: PrivateSettings, health: Health) -> AsyncIt
     with bound(settings.host, settings.port, "private") as listening:
         port: int = listening.getsockname()[1]
         config = uvicorn.Config(
-            private_app(health), log_config=None, access_log=False, lifespan="off", server_header=False, ws="none"
+            private_app(health),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE,
         )
         server = _Server(config)
         log.info("listening", what="health and metrics", host=settings.host, port=port)

@@ -160,6 +160,16 @@ async def test_a_loop_that_is_held_up_shows_in_the_metrics() -> None:
     sampler.cancel()
 
 
+async def test_a_request_that_hangs_does_not_keep_the_service_from_stopping(health: Health) -> None:
+    health.register("silent", silent, within=3600)
+    async with asyncio.timeout(10), private_listener(PrivateSettings(port=0), health) as port:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with httpx.AsyncClient() as client:
+            await client.get(f"http://127.0.0.1:{port}/health/live")
+    writer.close()
+
+
 async def test_a_port_that_is_taken_is_said_so_with_the_way_out(health: Health) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

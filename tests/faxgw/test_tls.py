@@ -6,6 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from faxgw.config.model import ApiSettings
 from faxgw.errors import RequestError
@@ -162,6 +168,15 @@ def test_a_given_certificate_is_used_taken_up_when_it_changes_and_kept_while_the
     (tmp_path / "next.key").replace(key)
     assert tls.refresh()
     handshake(client(certificate, at_least=V1_3, at_most=V1_3), tls.context)
+
+
+def test_a_given_key_with_a_password_is_said_so_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "given.pem", tmp_path / "given.key"
+    make_certificate(certificate, key)
+    clear = load_pem_private_key(key.read_bytes(), None)
+    key.write_bytes(clear.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+    with pytest.raises(RequestError, match="the key is encrypted"):
+        ServerTls(ApiSettings(certificate=certificate, certificate_key=key), tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
