@@ -93,18 +93,17 @@ def png_header(across: int, down: int) -> bytes:
     )
 
 
-def endless(path: Path, *, times: int = 50_000, pages: int = 1) -> Path:
-    """Write pages that are painted over, half transparent, fifty thousand times: minutes of work in little memory."""
+def endless(path: Path) -> Path:
+    """Write a page that is painted over, half transparent, fifty thousand times: minutes of work in little memory."""
     pdf = pikepdf.new()
     state = pikepdf.Dictionary(BM=pikepdf.Name.Multiply, ca=0.5)
     page = pikepdf.Dictionary(
         Type=pikepdf.Name.Page,
         MediaBox=[0, 0, 595, 842],
-        Contents=pdf.make_stream(b"/H gs " + b"0 0 595 842 re f " * times),
+        Contents=pdf.make_stream(b"/H gs " + b"0 0 595 842 re f " * 50_000),
         Resources=pikepdf.Dictionary(ExtGState=pikepdf.Dictionary(H=state)),
     )
-    for _ in range(pages):
-        pdf.pages.append(pikepdf.Page(page))
+    pdf.pages.append(pikepdf.Page(page))
     pdf.save(path)
     return path
 
