@@ -45,10 +45,10 @@ class State(Enum):
 FOLLOWS: dict[State, frozenset[State]] = {
     State.ACCEPTED: frozenset({State.CONVERTING, State.READY, State.FAILED, State.CANCELED}),
     State.CONVERTING: frozenset({State.ACCEPTED, State.READY, State.FAILED, State.CANCELED}),
-    State.READY: frozenset({State.SCHEDULED, State.QUEUED, State.HELD, State.FAILED, State.CANCELED}),
-    State.HELD: frozenset({State.SCHEDULED, State.QUEUED, State.WAITING_RETRY, State.CANCELED}),
-    State.SCHEDULED: frozenset({State.QUEUED, State.HELD, State.CANCELED}),
-    State.QUEUED: frozenset({State.DIALING, State.HELD, State.SCHEDULED, State.FAILED, State.CANCELED}),
+    State.READY: frozenset({State.SCHEDULED, State.QUEUED}),
+    State.HELD: frozenset({State.SCHEDULED, State.QUEUED, State.CANCELED}),
+    State.SCHEDULED: frozenset({State.QUEUED, State.CANCELED}),
+    State.QUEUED: frozenset({State.DIALING, State.SCHEDULED, State.FAILED, State.CANCELED}),
     State.DIALING: frozenset(
         {
             State.SENDING,
@@ -62,9 +62,9 @@ FOLLOWS: dict[State, frozenset[State]] = {
         }
     ),
     State.SENDING: frozenset(
-        {State.HELD, State.WAITING_RETRY, State.DELIVERED, State.PARTIALLY_SENT, State.FAILED, State.CANCELED}
+        {State.WAITING_RETRY, State.DELIVERED, State.PARTIALLY_SENT, State.FAILED, State.CANCELED}
     ),
-    State.WAITING_RETRY: frozenset({State.QUEUED, State.HELD, State.FAILED, State.PARTIALLY_SENT, State.CANCELED}),
+    State.WAITING_RETRY: frozenset({State.QUEUED, State.CANCELED}),
     State.RINGING: frozenset({State.RECEIVING, State.FAILED}),
     State.RECEIVING: frozenset({State.RECEIVED, State.PARTIALLY_RECEIVED, State.FAILED}),
     State.DELIVERED: frozenset(),

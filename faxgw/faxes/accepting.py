@@ -10,25 +10,29 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Text, Uuid, and_, bindparam, column, func, insert, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
-from faxgw.faxes.changes import tell, tell_each, wake
+from faxgw.faxes.changes import tell_each, tell_new, wake
 from faxgw.faxes.content import unlock
+from faxgw.faxes.counting import count
+from faxgw.faxes.ending import hours_of
 from faxgw.faxes.policies import Lists, Tenant, lists_for, tenant_of
 from faxgw.faxes.requests import Accepted, BatchRequest, Destination, Drawing, FaxRequest
-from faxgw.faxes.sealed import SPOOL, spool_again
+from faxgw.faxes.sealed import OWNER, SPOOL, spent, spool_again
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import normalised, split_subaddress
 from faxgw.rules.admission import admit_number, admit_size
-from faxgw.rules.quotas import Period, Quota, Used, check, period
-from faxgw.rules.windows import Hours, start
-from faxgw.store.tables import batches, boxes, counters, documents, faxes, page_sets, pages, wraps
+from faxgw.rules.windows import start
+from faxgw.store.tables import batches, boxes, documents, faxes, page_sets, pages, wraps
+
+AT_ONCE = 1000
+"""So many faxes of a batch are written in one statement: more would hold up the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,12 @@ async def accept(connection: AsyncConnection, gateway: Gateway, actor: Actor, re
     now = datetime.now(UTC)
     tenant = await tenant_of(connection, actor.tenant_id)
     number, subaddress = _number(request.to, tenant)
-    lists = await lists_for(connection, tenant, [number], direction="out")
-    _admit_all([number], lists, tenant)
-    start(request.send_at, now=now, hours=_hours(tenant, request), days=tenant.policy.schedule_days)
+    await admit(connection, tenant, [number])
+    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={"to", "labels", "priority", "box"})
+    start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     what = await _pages(connection, gateway, actor, request, request.page_set)
     admit_size(tenant.policy.limits, pages=what.count, destinations=1)
-    await _count(connection, actor, tenant, pages=what.count, calls=1, now=now)
-    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={"to", "labels", "priority", "box"})
+    await count(connection, actor, tenant, pages=what.count, calls=1, now=now)
     fax_id = new_id()
     values = {
         "id": fax_id,
@@ -63,9 +66,7 @@ async def accept(connection: AsyncConnection, gateway: Gateway, actor: Actor, re
         "request": asked | ({"subaddress": subaddress} if subaddress else {}),
         **await _common(connection, actor, request, what),
     }
-    await connection.execute(insert(faxes), values)
-    await tell(connection, actor.tenant_id, fax_id, EventType.ACCEPTED, {"state": State.ACCEPTED.value})
-    await wake(connection, "draw")
+    await tell_new(connection, values, EventType.ACCEPTED, {"state": State.ACCEPTED.value}, work="draw")
     return Accepted(id=fax_id, state=State.ACCEPTED.value)
 
 
@@ -78,12 +79,13 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     now = datetime.now(UTC)
     tenant = await tenant_of(connection, actor.tenant_id)
     wanted = await asyncio.to_thread(_distinct, request.to, tenant)
-    lists = await lists_for(connection, tenant, wanted, direction="out")
-    await asyncio.to_thread(_admit_all, list(wanted), lists, tenant)
-    start(request.send_at, now=now, hours=_hours(tenant, request), days=tenant.policy.schedule_days)
+    await admit(connection, tenant, list({number for number, _ in wanted}))
+    left_out = {"to", "labels", "priority", "box", "name"}
+    asked = request.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+    start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     what = await _pages(connection, gateway, actor, request, request.page_set)
     admit_size(tenant.policy.limits, pages=what.count, destinations=len(wanted))
-    await _count(connection, actor, tenant, pages=what.count * len(wanted), calls=len(wanted), now=now)
+    await count(connection, actor, tenant, pages=what.count * len(wanted), calls=len(wanted), now=now)
     batch_id = new_id()
     await connection.execute(
         insert(batches).values(
@@ -91,31 +93,62 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
         )
     )
     common = await _common(connection, actor, request, what) | {"batch_id": batch_id}
-    left_out = {"to", "labels", "priority", "box", "name"}
-    asked = request.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
-    rows = [
-        {
-            "id": new_id(),
-            "to_number": number,
-            "labels": request.labels | destination.labels,
-            "request": _with_name(asked, destination),
-            "drawn_with": None,
-            **common,
-        }
-        for number, destination in wanted.items()
-    ]
-    if request.cover is None and what.page_set_id is None:
-        for row in rows[1:]:
-            row["drawn_with"] = rows[0]["id"]
-    await connection.execute(insert(faxes), rows)
-    await tell_each(connection, [row["id"] for row in rows], EventType.ACCEPTED)
+    leader = new_id()
+    destinations = list(wanted.items())
+    shared = request.cover is None and what.page_set_id is None
+    await _write(connection, destinations[:1], common, asked, labels=request.labels, ids=[leader])
+    common["drawn_with"] = leader if shared else None
+    for first in range(1, len(destinations), AT_ONCE):
+        some = destinations[first : first + AT_ONCE]
+        await _write(connection, some, common, asked, labels=request.labels, ids=[new_id() for _ in some])
     await wake(connection, "draw")
     return Accepted(id=batch_id, state="running")
+
+
+async def _write(
+    connection: AsyncConnection,
+    some: Sequence[tuple[tuple[str, str], Destination]],
+    common: Mapping[str, Any],
+    asked: dict[str, Any],
+    *,
+    labels: dict[str, str],
+    ids: list[UUID],
+) -> None:
+    """Write some faxes of a batch, which differ in the number and in what was said of it, and tell of them."""
+    each = func.unnest(
+        bindparam("ids", ids, type_=ARRAY(Uuid)),
+        bindparam("to_numbers", [number for (number, _), _ in some], type_=ARRAY(Text)),
+        bindparam("requests", [_request(asked, to, subaddress) for (_, subaddress), to in some], type_=ARRAY(JSONB)),
+        bindparam("own_labels", [labels | to.labels for _, to in some], type_=ARRAY(JSONB)),
+    )
+    names = {"id": Uuid, "to_number": Text, "request": JSONB, "labels": JSONB}
+    row = each.table_valued(*(column(name, kind) for name, kind in names.items())).render_derived(name="row")
+    alike = [literal(value, faxes.c[name].type) for name, value in common.items()]
+    await connection.execute(insert(faxes).from_select([*names, *common], select(*row.c, *alike)))
+    await tell_each(connection, ids, EventType.ACCEPTED)
+
+
+def _request(asked: dict[str, Any], to: Destination, subaddress: str) -> dict[str, Any]:
+    named = {"cover": asked["cover"] | {"to_name": to.to_name}} if to.to_name and "cover" in asked else {}
+    return asked | named | ({"subaddress": subaddress} if subaddress else {})
 
 
 def _number(text: str, tenant: Tenant) -> tuple[str, str]:
     plain, subaddress = split_subaddress(text)
     return normalised(plain, tenant.numbering), subaddress
+
+
+async def admit(connection: AsyncConnection, tenant: Tenant, numbers: Sequence[str]) -> None:
+    """Let faxes go to numbers, or not.
+
+    Raises:
+        RequestError: ``number.denied_by_policy``, for the first that may not be called.
+    """
+    lists = await lists_for(connection, tenant, numbers, direction="out")
+    if len(numbers) == 1:
+        _admit_all(numbers, lists, tenant)
+    else:
+        await asyncio.to_thread(_admit_all, numbers, lists, tenant)
 
 
 def _admit_all(wanted: Sequence[str], lists: Lists, tenant: Tenant) -> None:
@@ -124,24 +157,13 @@ def _admit_all(wanted: Sequence[str], lists: Lists, tenant: Tenant) -> None:
         admit_number(number, numbering=numbering, opened=opened, entries=lists.entries(number))
 
 
-def _distinct(given: Sequence[str | Destination], tenant: Tenant) -> Mapping[str, Destination]:
-    """Return each number once, with what was said of it first."""
-    wanted: dict[str, Destination] = {}
+def _distinct(given: Sequence[str | Destination], tenant: Tenant) -> Mapping[tuple[str, str], Destination]:
+    """Return each number and subaddress once, with what was said of it first."""
+    wanted: dict[tuple[str, str], Destination] = {}
     for each in given:
         destination = each if isinstance(each, Destination) else Destination(to=each, to_name="")
-        number, _ = _number(destination.to, tenant)
-        wanted.setdefault(number, destination)
+        wanted.setdefault(_number(destination.to, tenant), destination)
     return wanted
-
-
-def _with_name(asked: dict[str, Any], destination: Destination) -> dict[str, Any]:
-    if not destination.to_name or "cover" not in asked:
-        return asked
-    return asked | {"cover": asked["cover"] | {"to_name": destination.to_name}}
-
-
-def _hours(tenant: Tenant, request: FaxRequest | BatchRequest) -> list[Hours]:
-    return [tenant.policy.hours, *([request.hours] if request.hours else [])]
 
 
 async def _common(
@@ -172,96 +194,63 @@ async def _box(connection: AsyncConnection, actor: Actor, asked: UUID | None) ->
     return found
 
 
+# --------------------------------------------------------------------------------------------------------------- pages
+
+
 async def _pages(
     connection: AsyncConnection, gateway: Gateway, actor: Actor, asked: Drawing, page_set: UUID | None
 ) -> _Pages:
-    """Count the pages of what is to be sent, and see to it that the gateway can open them.
+    """Count the pages of what is to be sent, hold it, and see to it that the gateway can open it.
 
     Raises:
-        RequestError: ``document.unknown``, if something of it is not there, or is somebody else's; ``key.locked``.
+        RequestError: ``document.unknown``, if something of it is not there, or is somebody else's; ``document.spent``;
+            ``key.locked``.
     """
     if page_set is not None:
         own = (page_sets.c.id == page_set) & (page_sets.c.user_id == actor.user_id)
-        count = (await connection.execute(select(page_sets.c.pages).where(own))).scalar_one_or_none()
-        if not count:
+        found = await connection.execute(select(page_sets.c.pages).where(own))
+        if not (pages_there := found.scalar_one_or_none()):
             raise RequestError("document.unknown", f"There is no page set {page_set} of yours; draw it anew.")
-        drawn = await connection.execute(select(pages.c.object_id).where(pages.c.page_set_id == page_set))
-        await spooled(connection, gateway, actor, list(drawn.scalars()))
-        return _Pages(count, page_set)
-    own_documents = await connection.execute(
-        select(documents.c.id, documents.c.pages, documents.c.object_id)
-        .where(documents.c.id.in_(asked.documents), documents.c.user_id == actor.user_id)
-        .where((documents.c.expires_at > func.now()) | documents.c.expires_at.is_(None))
-        .with_for_update(read=True)
-    )
-    found = {row.id: row for row in own_documents}
-    for each in asked.documents:
-        if each not in found:
-            raise RequestError("document.unknown", f"There is no document {each} of yours; upload it again.")
-    await spooled(connection, gateway, actor, [row.object_id for row in found.values()])
-    return _Pages(sum(found[each].pages for each in asked.documents) + (asked.cover is not None), None)
-
-
-async def spooled(connection: AsyncConnection, gateway: Gateway, actor: Actor, object_ids: Sequence[UUID]) -> None:
-    """See to it that the gateway can open these objects of the actor, who may have to give the key for it.
-
-    Raises:
-        RequestError: ``key.locked``, if they were sent before and this API key cannot open them.
-    """
+        await spooled(connection, gateway, actor, page_set)
+        return _Pages(pages_there, page_set)
+    usable = or_(documents.c.expires_at > func.now(), documents.c.expires_at.is_(None))
+    spool = and_(wraps.c.object_id == documents.c.object_id, wraps.c.kind == SPOOL)
     rows = await connection.execute(
-        select(wraps.c.object_id).where(wraps.c.kind == SPOOL, wraps.c.object_id.in_(object_ids))
+        select(documents.c.id, documents.c.pages, documents.c.object_id, select(spool).exists().label("open"))
+        .where(documents.c.id.in_(asked.documents), documents.c.user_id == actor.user_id, usable)
+        .order_by(documents.c.id)
+        .with_for_update(read=True, of=documents)
     )
-    open_now = set(rows.scalars())
-    closed = [each for each in object_ids if each not in open_now]
-    if closed:
-        key = await unlock(connection, actor)
-        await spool_again(connection, gateway.spool, key, tenant_id=actor.tenant_id, object_ids=closed)
+    there = {row.id: row for row in rows}
+    for each in asked.documents:
+        if each not in there:
+            raise RequestError("document.unknown", f"There is no document {each} of yours; upload it again.")
+    await _opened(connection, gateway, actor, [row.object_id for row in there.values() if not row.open])
+    return _Pages(sum(there[each].pages for each in asked.documents) + (asked.cover is not None), None)
 
 
-# --------------------------------------------------------------------------------------------------------------- quotas
-
-
-async def _count(
-    connection: AsyncConnection, actor: Actor, tenant: Tenant, *, pages: int, calls: int, now: datetime
-) -> None:
-    """Count pages and calls where there is a quota.
+async def spooled(connection: AsyncConnection, gateway: Gateway, actor: Actor, page_set_id: UUID) -> None:
+    """Hold a page set, and see to it that the gateway can open it: the actor may have to give the key for it.
 
     Raises:
-        RequestError: ``quota.*``.
+        RequestError: ``key.locked``, if it was sent before and this API key cannot open it.
     """
-    quotas = tenant.policy.quotas
-    scopes: list[tuple[str, Quota, str]] = [("tenant", quotas.tenant, tenant.name)]
-    if actor.api_key_id:
-        scopes.append((f"key:{actor.api_key_id}", quotas.key, "this API key"))
-    for scope, quota, whose in scopes:
-        if any(limit is not None for limit in quota.model_dump().values()):
-            used = await _used(connection, actor.tenant_id, scope, period(now))
-            check(quota, used, pages=pages, calls=calls, whose=whose)
-            await _add(connection, actor.tenant_id, scope, pages=pages, calls=calls, now=now)
+    await connection.execute(select(page_sets.c.id).where(page_sets.c.id == page_set_id).with_for_update(read=True))
+    spool = and_(wraps.c.object_id == pages.c.object_id, wraps.c.kind == SPOOL)
+    closed = select(pages.c.object_id).where(pages.c.page_set_id == page_set_id, ~select(spool).exists())
+    await _opened(connection, gateway, actor, list((await connection.execute(closed)).scalars()))
 
 
-async def _used(connection: AsyncConnection, tenant_id: UUID, scope: str, period: Period) -> Used:
-    """Return what was used so far; the rows stay locked, so that two requests do not both take the last page."""
-    rows = (
-        await connection.execute(
-            select(counters)
-            .where(counters.c.tenant_id == tenant_id, counters.c.scope == scope, counters.c.hour >= period.day)
-            .with_for_update()
-        )
-    ).all()
-    recent = [row for row in rows if row.hour >= period.hour]
-    return Used(
-        pages_hour=sum(row.pages for row in recent),
-        pages_day=sum(row.pages for row in rows),
-        calls_hour=sum(row.calls for row in recent),
-        calls_day=sum(row.calls for row in rows),
-    )
+async def _opened(connection: AsyncConnection, gateway: Gateway, actor: Actor, closed: Sequence[UUID]) -> None:
+    """Have the gateway open objects of the actor again.
 
-
-async def _add(
-    connection: AsyncConnection, tenant_id: UUID, scope: str, *, pages: int, calls: int, now: datetime
-) -> None:
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    row = upsert(counters).values(tenant_id=tenant_id, scope=scope, hour=hour, pages=pages, calls=calls)
-    more = {"pages": counters.c.pages + row.excluded.pages, "calls": counters.c.calls + row.excluded.calls}
-    await connection.execute(row.on_conflict_do_update(index_elements=["tenant_id", "scope", "hour"], set_=more))
+    Raises:
+        RequestError: ``document.spent``, if nobody can open them any more; ``key.locked``.
+    """
+    if not closed:
+        return
+    owned = select(func.count()).where(wraps.c.kind == OWNER, wraps.c.object_id.in_(closed))
+    if (await connection.execute(owned)).scalar_one() < len(closed):
+        raise spent()
+    key = await unlock(connection, actor)
+    await spool_again(connection, gateway.spool, key, tenant_id=actor.tenant_id, object_ids=closed)

@@ -1,5 +1,6 @@
 """What a user does to faxes that were accepted: cancel, send once more, let go on; and to a whole batch."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,14 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
-from faxgw.faxes.accepting import spooled
-from faxgw.faxes.changes import WrongState, change, tell, tell_each, wake
-from faxgw.faxes.ending import CANCELED, CANCELED_TEXT, MISDIRECTED, let_go
+from faxgw.faxes.accepting import AT_ONCE, admit, spooled
+from faxgw.faxes.changes import WrongState, change, tell_each, tell_new, wake
+from faxgw.faxes.counting import count
+from faxgw.faxes.ending import CANCELED, CANCELED_TEXT, hours_of, let_go
+from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.requests import Accepted
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.model import ON_LINE, Direction, EventType, State
-from faxgw.store.tables import batches, confirmations, faxes, pages
+from faxgw.rules.windows import start
+from faxgw.store.tables import batches, confirmations, faxes
 
 NOT_ON_LINE = frozenset(State) - ON_LINE
 AGAIN = frozenset({State.FAILED, State.CANCELED, State.PARTIALLY_SENT, State.DELIVERED})
@@ -40,16 +44,16 @@ async def cancel(connection: AsyncConnection, fax_id: UUID) -> State:
 
 
 async def _canceled(connection: AsyncConnection, fax: RowMapping) -> None:
-    reason = {"reason": {"code": CANCELED, "text": "the fax was canceled"}}
-    columns = {"reason_code": CANCELED, "reason_text": "the fax was canceled", "drawn_with": None}
     row = await change(
         connection,
         fax["id"],
         to=State.CANCELED,
         event=EventType.CANCELED,
-        data=reason,
+        data={"reason": {"code": CANCELED, "text": CANCELED_TEXT}},
         came_from=NOT_ON_LINE,
-        **columns,
+        reason_code=CANCELED,
+        reason_text=CANCELED_TEXT,
+        drawn_with=None,
     )
     await _appoint(connection, fax["id"])
     await let_go(connection, row)
@@ -66,42 +70,50 @@ async def _appoint(connection: AsyncConnection, fax_id: UUID) -> None:
 
 
 async def release(connection: AsyncConnection, fax_id: UUID) -> State:
-    """Let a held fax go on: whoever answers at its number is the right one.
+    """Let a held fax go on, at its hours: whoever answers at its number is the right one.
 
     Raises:
-        RequestError: ``fax.unknown``; ``fax.state`` if it is not held.
+        RequestError: ``fax.unknown``; ``fax.state`` if it is not held; ``schedule.never``.
     """
     fax = await _locked(connection, fax_id)
     if fax["state"] != State.HELD.value:
         raise WrongState(fax_id, "released")
-    plan = fax["plan"] | ({"trusted": True} if fax["reason_code"] == MISDIRECTED else {})
-    columns = {"plan": plan, "mark": "", "reason_code": "", "reason_text": "", "next_call_at": func.now()}
-    await change(connection, fax_id, to=State.QUEUED, event=EventType.RELEASED, **columns)
+    tenant = await tenant_of(connection, fax["tenant_id"])
+    now = datetime.now(UTC)
+    at = start(None, now=now, hours=hours_of(tenant, fax["request"]), days=0)
+    plan = fax["plan"] | {"trusted": True}
+    columns = {"plan": plan, "mark": "", "reason_code": "", "reason_text": "", "next_call_at": at}
+    state = State.SCHEDULED if at > now else State.QUEUED
+    await change(connection, fax_id, to=state, event=EventType.RELEASED, data={"at": at.isoformat()}, **columns)
     await wake(connection, "call")
-    return State.QUEUED
+    return state
 
 
 async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fax_id: UUID) -> Accepted:
     """Send a fax that has ended once more, as a fax of its own: of one that was sent in part, only what was missing.
 
     Raises:
-        RequestError: ``fax.unknown``; ``fax.state`` if it has not ended; ``key.locked`` if this API key cannot open it.
+        RequestError: ``fax.unknown``; ``fax.state`` if it has not ended, or had no pages; ``key.locked`` if this API
+            key cannot open them; ``number.*`` and ``quota.*`` as for a new one.
     """
     fax = await _locked(connection, fax_id)
     if State(fax["state"]) not in AGAIN or fax["page_set_id"] is None or fax["direction"] == Direction.IN.value:
         raise WrongState(fax_id, "sent again")
-    drawn = await connection.execute(select(pages.c.object_id).where(pages.c.page_set_id == fax["page_set_id"]))
-    await spooled(connection, gateway, actor, list(drawn.scalars()))
+    partial = fax["state"] == State.PARTIALLY_SENT.value
+    tenant = await tenant_of(connection, fax["tenant_id"])
+    await admit(connection, tenant, [fax["to_number"]])
+    left = fax["pages"] - (fax["pages_done"] if partial else 0)
+    await count(connection, actor, tenant, pages=left, calls=1, now=datetime.now(UTC))
+    await spooled(connection, gateway, actor, fax["page_set_id"])
     taken_over = ("tenant_id", "direction", "box_id", "page_set_id", "from_number", "to_number", "pages", "priority")
     new = {name: fax[name] for name in (*taken_over, "labels")}
-    again = {name: value for name, value in fax["request"].items() if name not in ("send_at",)}
+    again = {name: value for name, value in fax["request"].items() if name != "send_at"}
     new |= {"id": new_id(), "state": State.ACCEPTED.value, "request": again}
-    new |= {"user_id": actor.user_id, "api_key_id": actor.api_key_id}
-    await connection.execute(insert(faxes).values(new))
-    if fax["state"] == State.PARTIALLY_SENT.value:
+    new |= {"user_id": fax["user_id"], "api_key_id": actor.api_key_id}
+    told = {"state": State.ACCEPTED.value, "again": str(fax_id)}
+    await tell_new(connection, new, EventType.ACCEPTED, told, work="draw")
+    if partial:
         await _take_over(connection, fax, new["id"])
-    await tell(connection, fax["tenant_id"], new["id"], EventType.ACCEPTED, {"state": "accepted", "again": str(fax_id)})
-    await wake(connection, "draw")
     return Accepted(id=new["id"], state=State.ACCEPTED.value)
 
 
@@ -143,23 +155,32 @@ async def cancel_batch(connection: AsyncConnection, batch_id: UUID) -> str:
         RequestError: ``batch.unknown``; ``batch.state`` if it was canceled before.
     """
     state = await _set_batch(connection, batch_id, "canceled")
-    live = (faxes.c.batch_id == batch_id) & faxes.c.finished_at.is_(None)
+    own = select(faxes.c.id).where(faxes.c.batch_id == batch_id, faxes.c.finished_at.is_(None)).order_by(faxes.c.id)
+    ids = list((await connection.execute(own.with_for_update())).scalars())
+    live = faxes.c.batch_id == batch_id, faxes.c.finished_at.is_(None)
     on_line = faxes.c.state.in_([each.value for each in ON_LINE])
+    calling = update(faxes).where(*live, on_line).values(cancel_wanted=True).returning(faxes.c.id)
+    on_lines = set((await connection.execute(calling)).scalars())
     columns: dict[str, Any] = {
         "state": State.CANCELED.value,
         "finished_at": func.now(),
         "next_call_at": None,
         "drawn_with": None,
+        "cancel_wanted": True,
+        "version": faxes.c.version + 1,
+        "reason_code": CANCELED,
+        "reason_text": CANCELED_TEXT,
     }
-    columns |= {"version": faxes.c.version + 1, "reason_code": CANCELED, "reason_text": CANCELED_TEXT}
-    canceled = update(faxes).where(live, ~on_line).values(columns).returning(faxes)
-    rows = list((await connection.execute(canceled)).mappings())
+    await connection.execute(update(faxes).where(*live, ~on_line).values(columns))
     reason = {"reason": {"code": CANCELED, "text": CANCELED_TEXT}}
-    await tell_each(connection, [row["id"] for row in rows], EventType.CANCELED, reason)
-    for row in {row["page_set_id"]: row for row in rows}.values():
+    canceled = [fax_id for fax_id in ids if fax_id not in on_lines]
+    for first in range(0, len(canceled), AT_ONCE):
+        await tell_each(connection, canceled[first : first + AT_ONCE], EventType.CANCELED, reason)
+    ended = faxes.c.batch_id == batch_id, faxes.c.state == State.CANCELED.value
+    one_of_each = select(faxes).where(*ended).distinct(faxes.c.page_set_id).order_by(faxes.c.page_set_id)
+    for row in (await connection.execute(one_of_each)).mappings().all():
         await let_go(connection, row)
-    calling = update(faxes).where(live, on_line).values(cancel_wanted=True).returning(faxes.c.id)
-    for fax_id in (await connection.execute(calling)).scalars():
+    for fax_id in on_lines:
         await wake(connection, f"cancel {fax_id}")
     return state
 

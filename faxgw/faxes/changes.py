@@ -99,6 +99,30 @@ async def tell(
     return int(event_id)
 
 
+async def tell_new(
+    connection: AsyncConnection, fax: Mapping[str, Any], event: EventType, data: Mapping[str, Any], *, work: str
+) -> None:
+    """Write a new fax and its first event, and have the nodes look for ``work``: all in one statement."""
+    row = insert(faxes).values(**{name: bindparam(f"fax_{name}", type_=faxes.c[name].type) for name in fax})
+    written = row.returning(faxes.c.id, faxes.c.tenant_id).cte("written")
+    told = select(written.c.tenant_id, written.c.id, literal(event.value), bindparam("data", type_=JSONB))
+    new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], told).returning(events).cte("new")
+    notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
+    hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
+    statement = select(
+        new.c.id,
+        new.c.tenant_id,
+        hooked,
+        func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)),
+        func.pg_notify(literal(WORK_CHANNEL), literal(work)),
+    )
+    values = {f"fax_{name}": value for name, value in fax.items()}
+    result = await connection.execute(statement, {"data": dict(data), **values})
+    event_id, tenant_id, wanted, *_ = result.one()
+    if wanted:
+        await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+
+
 async def tell_each(
     connection: AsyncConnection,
     fax_ids: Sequence[UUID],

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import Text, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.numbers import Numbering
@@ -69,7 +70,7 @@ async def lists_for(
         select(pattern, number_rules.c.action).where(
             number_rules.c.tenant_id == tenant.id,
             number_rules.c.direction == direction,
-            or_(pattern.in_(numbers), pattern.like("%*")),
+            or_(pattern == func.any(literal(list(numbers), ARRAY(Text))), pattern.like("%*")),
         )
     )
     whole: dict[str, tuple[ListEntry, ...]] = {}

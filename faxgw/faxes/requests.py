@@ -31,9 +31,10 @@ class _Asked(BaseModel):
 class Cover(_Asked):
     """A cover page before the documents."""
 
-    template: Short = Field("standard", description="The built-in `standard`, or a template's own text.")
-    kind: Literal["standard", "text", "html"] = Field("standard", description="What `source` is written in.")
-    source: str = Field("", max_length=65536, description="A Jinja2 template, for kinds `text` and `html`.")
+    kind: Literal["standard", "text", "html"] = Field(
+        "standard", description="The built-in page, or a template of your own, written in text or HTML."
+    )
+    source: str = Field("", max_length=65536, description="The Jinja template, for kinds `text` and `html`.")
     to_name: Short = Field("", description="Whom the fax is for.")
     from_name: Short = Field("", description="Whom it is from.")
     company: Short = Field("", description="The sender's organisation.")
