@@ -23,6 +23,9 @@ SCRIPTS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
 CONNECT_LIMIT = 5
 
+LOCK = 0x666178677700
+"""Number of the advisory lock under which a node migrates: ``faxgw`` in ASCII."""
+
 _ONE_AT_A_TIME = threading.Lock()
 
 _ROLES = {APP: (False, False), DISPATCHER: (False, True)}

@@ -3,11 +3,8 @@
 from alembic import context
 from sqlalchemy import Connection, text
 
-from faxgw.store.migrating import ours
+from faxgw.store.migrating import LOCK, ours
 from faxgw.store.tables import metadata
-
-_LOCK = 0x666178677700
-"""Number of the advisory lock: ``faxgw`` in ASCII."""
 
 
 def _run(connection: Connection) -> None:
@@ -19,7 +16,7 @@ def _run(connection: Connection) -> None:
         compare_server_default=True,
     )
     with context.begin_transaction():
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         context.run_migrations()
 
 

@@ -143,7 +143,7 @@ async def test_a_frozen_server_is_told_within_the_limit_and_heals(mortal: Databa
     frozen = [int(backend or 0), int(server.pid or 0)]
     try:
         with pytest.raises(DatabaseUnavailable, match=r"0\.2 s"):
-            async with mortal.tenant(TENANT, within=0.2) as connection:
+            async with asyncio.timeout(10), mortal.tenant(TENANT, within=0.2) as connection:
                 for pid in frozen:
                     os.kill(pid, signal.SIGSTOP)
                 began = time.monotonic()
@@ -159,7 +159,7 @@ async def test_a_frozen_server_is_told_within_the_limit_and_heals(mortal: Databa
 
 async def test_a_transaction_that_takes_too_long_is_cut_and_undone(database: Database, tenant: UUID) -> None:
     with pytest.raises(DatabaseUnavailable, match=r"0\.1 s"):
-        async with database.tenant(tenant, within=0.1) as connection:
+        async with asyncio.timeout(10), database.tenant(tenant, within=0.1) as connection:
             await connection.execute(insert(users).values(_user(tenant)))
             await connection.execute(text("SELECT pg_sleep(20)"))
     async with database.tenant(tenant) as connection:
@@ -167,7 +167,7 @@ async def test_a_transaction_that_takes_too_long_is_cut_and_undone(database: Dat
 
 
 async def test_a_listener_hears_what_is_committed_and_that_it_was_away(mortal: Database, server: PrivateServer) -> None:
-    async with mortal.listen("work", "events") as notices:
+    async with asyncio.timeout(20), mortal.listen("work", "events") as notices:
         assert await anext(notices) == Notice(missed=True)
         with pytest.raises(Undone):
             async with mortal.tenant(TENANT) as connection:

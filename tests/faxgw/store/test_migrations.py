@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sys
 import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -19,7 +18,7 @@ from sqlalchemy import create_engine, make_url
 
 from faxgw.errors import RequestError
 from faxgw.store.database import Database
-from faxgw.store.migrating import SCRIPTS, head, migrate, ours, refuse_old, upgrade
+from faxgw.store.migrating import LOCK, SCRIPTS, head, migrate, ours, refuse_old, upgrade
 from faxgw.store.migrations.writing import write
 from faxgw.store.roles import APP, DISPATCHER, protection
 from faxgw.store.tables import metadata
@@ -90,13 +89,22 @@ def _schema(url: str) -> set[tuple[str, ...]]:
     return {row for row in rows if not row[0].startswith(("procrastinate", "alembic"))}
 
 
-async def test_two_nodes_migrate_at_once(empty: str) -> None:
-    code = f"import asyncio; from faxgw.store.migrating import migrate; asyncio.run(migrate({empty!r}))"
-    nodes = [await asyncio.create_subprocess_exec(sys.executable, "-c", code) for _ in range(2)]
-    await asyncio.gather(migrate(empty), migrate(empty), *(node.wait() for node in nodes))
-    assert [node.returncode for node in nodes] == [0, 0]
-    with psycopg.connect(empty) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(head(),)]
+async def test_a_node_waits_for_another_that_migrates(empty: str) -> None:
+    with psycopg.connect(empty) as other_node, psycopg.connect(empty, autocommit=True) as watcher:
+        other_node.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
+        ours = [asyncio.create_task(migrate(empty)) for _ in range(2)]
+        async with asyncio.timeout(20):
+            await _until_one_waits(watcher)
+        assert watcher.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchall() == []
+        other_node.rollback()
+        await asyncio.gather(*ours)
+        assert watcher.execute("SELECT version_num FROM alembic_version").fetchall() == [(head(),)]
+
+
+async def _until_one_waits(watcher: psycopg.Connection) -> None:
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    while not watcher.execute(waiting).fetchall():  # noqa: ASYNC110  nothing tells of it
+        await asyncio.sleep(0.01)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:

@@ -157,6 +157,14 @@ async def test_a_gateway_killed_while_it_makes_the_database_leaves_nothing_in_th
     assert not (folder / "data.new").exists()
 
 
+async def test_an_unfinished_database_is_made_anew(place: Path) -> None:
+    (place / "postgres" / "data.new" / "rubbish").mkdir(parents=True)
+    (place / "postgres").chmod(0o710)
+    async with PrivateServer(place / "postgres") as server:
+        assert server.fault is None
+        assert not (place / "postgres" / "data" / "rubbish").exists()
+
+
 async def test_a_start_that_is_given_up_leaves_the_folder_free(folder: Path) -> None:
     server = PrivateServer(folder)
     for seconds in (0.0, 0.01, 0.03):
