@@ -155,12 +155,12 @@ async def test_a_living_worker_is_not_robbed(database: Database, tenant: UUID) -
         await end.wait()
 
     notes.then = hold
-    async with working(database, notes):
+    async with working(database, notes, silence=2.0):
         async with database.tenant(tenant) as connection:
             await defer(connection, "test:note", what="held")
         await notes.are("held")
-        async with working(database, other):
-            await asyncio.sleep(FAST.silence * 2)  # nothing is to happen in this time
+        async with working(database, other, silence=2.0):
+            await asyncio.sleep(2.5)  # nothing is to happen in this time
             end.set()
             await until(database)
     assert (notes.taken, other.taken) == (["held"], [])
