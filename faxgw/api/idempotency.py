@@ -40,7 +40,7 @@ class Once:
         Raises:
             Problem: ``idempotency.key``.
         """
-        if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        if not (0 < len(key) <= 255 and all("!" <= letter <= "~" for letter in key)):
             raise Problem("idempotency.key", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
         assert actor.api_key_id is not None
         digest = hashlib.sha256("\0".join(parts).encode() + b"\0" + body).digest()

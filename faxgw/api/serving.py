@@ -28,7 +28,7 @@ KEEP_ALIVE = 75
 class _Protocol(HttpToolsProtocol):
     """HTTP, whose own refusals are problems, too."""
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """Refuse what is no HTTP, and close the connection; ``msg`` tells no more than that."""
         refused = response(Problem("request.http", headers={"connection": "close"}))
         head = [f"{name}: {value}" for name, value in {**HEADERS, **refused.headers}.items()]

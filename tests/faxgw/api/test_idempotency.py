@@ -103,7 +103,7 @@ async def test_a_secret_is_neither_kept_nor_given_again(gateway: Gateway, client
     assert first.json()["key"].encode() not in bytes(kept)
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a space"])
 async def test_a_key_that_is_none_is_refused(client: Client, key: str) -> None:
     answer = await client.post("/v1/boxes", json={"name": "x"}, headers={"idempotency-key": key})
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency.key")
