@@ -1,9 +1,10 @@
 """How those who wait on a line are woken: by the event loop's timers, or on a timeline of the line's own.
 
-A ``Timeline`` makes a fast line honest. Its clock runs ``speed`` times faster only while everybody on the line waits;
-as soon as one of them has work to do, it runs in real time, until all of them wait again. So a page that takes 10 ms to
-decode takes 10 ms on the line, as it would on a slow one, and not 10 s. Who is woken late, since the machine is busy,
-is woken at the right moment of the timeline all the same.
+A ``Timeline`` makes a fast line honest. Its clock runs ``speed`` times faster only while everybody on the line waits.
+As soon as one of them has work to do it stands still, and after ``GRACE`` it goes on in real time, until all of them
+wait again. So a page that takes 10 ms to decode takes no time on the line, and not 10 s; but who takes half a minute to
+store it takes that long, and the other side loses patience. Who is woken late, since the machine is busy, is woken at
+the right moment of the timeline all the same.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 from t30.line import LineClock
 
+GRACE = 1.0
+"""Seconds of real time that work may take without taking time on a timeline; none on one that is not fast."""
 GRAIN = 0.001
 """Seconds by which an event loop's timer may be early: uvloop counts in milliseconds."""
 MOST_BEHIND = 0.1
@@ -89,6 +92,7 @@ class Timeline(Pace):
     def __init__(self, speed: float) -> None:
         super().__init__(LineClock(lambda: self.now() / speed, speed))
         self._speed = speed
+        self._grace = GRACE if speed > 1.0 else 0.0
         self._loop = asyncio.get_running_loop()
         self._working = 1
         self._at = 0.0
@@ -100,7 +104,11 @@ class Timeline(Pace):
 
     def now(self) -> float:
         """Seconds of the line since it was made. It is never later than the first thing that is still to be done."""
-        now = self._at + (self._loop.time() - self._since) * self._rate
+        passed = self._loop.time() - self._since
+        if self._working > 0:
+            now = self._at + max(0.0, passed - self._grace) * min(1.0, self._speed)
+        else:
+            now = self._at + passed * self._speed
         return min(now, self._timers[0].at) if self._next() else now
 
     def later(self, seconds: float, do: Callable[[], object]) -> Timer:
@@ -124,12 +132,8 @@ class Timeline(Pace):
         self._count(-1)
 
     def work(self) -> None:
-        """Hold the time back to real time."""
+        """Hold the time."""
         self._count(1)
-
-    @property
-    def _rate(self) -> float:
-        return min(1.0, self._speed) if self._working > 0 else self._speed
 
     def _count(self, change: int) -> None:
         turns = (self._working > 0) is not (self._working + change > 0)
@@ -147,8 +151,10 @@ class Timeline(Pace):
 
     def _due(self) -> float:
         """Return when the first thing is to be done, on the event loop's clock."""
-        due = self._since + (self._timers[0].at - self._at) / self._rate
-        return due if self._working > 0 else due - self._behind
+        left = self._timers[0].at - self._at
+        if self._working > 0:
+            return self._since + (self._grace + left / min(1.0, self._speed) if left > 0 else 0.0)
+        return self._since + left / self._speed - self._behind
 
     def _arm(self) -> None:
         if self._alarm:

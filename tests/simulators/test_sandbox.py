@@ -18,7 +18,19 @@ from simulators.sandbox import SPEED, sandbox
 from simulators.specimen import specimen
 from simulators.tray import Sheet, Tray
 from t30.capabilities import Station
-from t30.line import Answer, AwaitCall, Cause, Connected, Dial, HangUp, NotConnected, Ringing
+from t30.line import (
+    Answer,
+    AwaitCall,
+    Cause,
+    Connected,
+    Dial,
+    HangUp,
+    LineAction,
+    LineEvent,
+    NotConnected,
+    Ringing,
+    SendFrames,
+)
 from t30.outcome import Outcome
 from t30.rates import Family
 from t30.timers import T0
@@ -179,6 +191,10 @@ def test_a_call_reaches_any_line_that_waits_and_the_line_hears_what_was_dialled(
 
 def test_a_call_waits_for_a_line_but_not_for_ever() -> None:
     async def body(line: Line) -> None:
+        waiting = asyncio.create_task(line.perform(AwaitCall()))
+        assert await sandbox().one_waits(1.0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
         assert await called("+15550199", within=5.0) is None
         assert asyncio.get_running_loop().time() == pytest.approx(5.0)
         calling = asyncio.create_task(called("+15550199"))
@@ -232,6 +248,19 @@ def test_a_line_that_is_closed_drops_its_call_and_is_called_no_more() -> None:
     with_lines(body)
 
 
+def test_a_caller_whose_line_is_closed_as_it_rings_tries_another() -> None:
+    async def body(first: Line, second: Line) -> None:
+        calling = asyncio.create_task(called("+15550199"))
+        assert isinstance(await first.perform(AwaitCall()), Ringing)
+        await first.close()
+        began = asyncio.get_running_loop().time()
+        outcome = await Machine(OURS, second, Tray()).receive()
+        assert (outcome.verdict, (await calling).verdict) == ("received", "delivered")  # type: ignore[union-attr]
+        assert asyncio.get_running_loop().time() - began < outcome.seconds + 5.0
+
+    with_lines(body, "sim:15550199", "sim:15550198")
+
+
 def test_a_line_that_is_to_ring_rings_once() -> None:
     async def body(line: Line) -> None:
         outcome = await Machine(OURS, line, Tray()).receive()
@@ -259,6 +288,52 @@ def test_a_line_is_as_fast_as_its_url_says_or_else_the_environment(monkeypatch: 
     with_lines(body, URL, f"{URL}?speed=200")
 
 
+class ListensLate:
+    """A line whose program is busy for a while after each signal that it has sent."""
+
+    def __init__(self, line: Line, seconds: float = 0.3) -> None:
+        self._line = line
+        self._seconds = seconds
+        self.clock = line.clock
+
+    async def perform(self, action: LineAction) -> LineEvent:
+        event = await self._line.perform(action)
+        if isinstance(action, SendFrames):
+            await asyncio.sleep(self._seconds)
+        return event
+
+
+def test_a_program_that_is_late_as_on_a_busy_machine_still_hears_what_is_sent() -> None:
+    async def body(line: Line) -> None:
+        receiving = asyncio.create_task(Machine(OURS, ListensLate(line), Tray()).receive())
+        assert (await called("+15550199")).verdict == "delivered"  # type: ignore[union-attr]
+        outcome = await receiving
+        assert (outcome.verdict, str(outcome.modulation)) == ("received", "V.17 14400")
+
+    with_lines(body, URL)
+
+
+def test_a_program_that_takes_its_time_takes_none_on_a_fast_line() -> None:
+    async def body(line: Line) -> None:
+        receiving = asyncio.create_task(Machine(OURS, ListensLate(line, 0.9), Tray()).receive())
+        assert (await called("+15550199")).verdict == "delivered"  # type: ignore[union-attr]
+        slow = await receiving
+        receiving = asyncio.create_task(Machine(OURS, line, Tray()).receive())
+        assert (await called("+15550199")).verdict == "delivered"  # type: ignore[union-attr]
+        assert slow.seconds == pytest.approx((await receiving).seconds)
+
+    with_lines(body, f"{URL}?speed=20")
+
+
+def test_a_program_that_takes_too_long_loses_the_call_on_a_fast_line_too() -> None:
+    async def body(line: Line) -> None:
+        receiving = asyncio.create_task(Machine(OURS, ListensLate(line, 60.0), Tray()).receive())
+        assert (await called("+15550199")).reason.code == "fax.no_response"  # type: ignore[union-attr]
+        receiving.cancel()
+
+    with_lines(body, f"{URL}?speed=20")
+
+
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
     """Keep every processor busy, and one more."""
@@ -282,4 +357,4 @@ def test_calls_go_through_at_any_speed_on_a_busy_machine(speed: int) -> None:
 
     outcomes = asyncio.run(call_all())
     assert Counter(f"{outcome.verdict} {outcome.modulation}" for outcome in outcomes) == {"delivered V.17 14400": 30}
-    assert max(outcome.seconds for outcome in outcomes) < min(outcome.seconds for outcome in outcomes) + 3.0
+    assert max(outcome.seconds for outcome in outcomes) < min(outcome.seconds for outcome in outcomes) + 1.0
