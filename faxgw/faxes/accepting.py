@@ -216,7 +216,12 @@ async def _pages(
     usable = or_(documents.c.expires_at > func.now(), documents.c.expires_at.is_(None))
     spool = and_(wraps.c.object_id == documents.c.object_id, wraps.c.kind == SPOOL)
     rows = await connection.execute(
-        select(documents.c.id, documents.c.pages, documents.c.object_id, select(spool).exists().label("open"))
+        select(
+            documents.c.id,
+            documents.c.pages,
+            documents.c.object_id,
+            select(wraps.c.object_id).where(spool).exists().label("open"),
+        )
         .where(documents.c.id.in_(asked.documents), documents.c.user_id == actor.user_id, usable)
         .order_by(documents.c.id)
         .with_for_update(read=True, of=documents)
@@ -237,7 +242,9 @@ async def spooled(connection: AsyncConnection, gateway: Gateway, actor: Actor, p
     """
     await connection.execute(select(page_sets.c.id).where(page_sets.c.id == page_set_id).with_for_update(read=True))
     spool = and_(wraps.c.object_id == pages.c.object_id, wraps.c.kind == SPOOL)
-    closed = select(pages.c.object_id).where(pages.c.page_set_id == page_set_id, ~select(spool).exists())
+    closed = select(pages.c.object_id).where(
+        pages.c.page_set_id == page_set_id, ~select(wraps.c.object_id).where(spool).exists()
+    )
     await _opened(connection, gateway, actor, list((await connection.execute(closed)).scalars()))
 
 
