@@ -1,6 +1,7 @@
 """One request, as the resources see it: who asks, a transaction of their tenant, and answers that are given once."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -31,6 +32,8 @@ class Api:
         self.hub = Hub()
         self.long_uploads = asyncio.Semaphore(gateway.config.rendering.workers)
         """So many long uploads are held in memory at once."""
+        self.room_seen = -math.inf
+        """When there was room on the disk, by the loop's clock."""
 
 
 class Call:
@@ -106,7 +109,8 @@ class Call:
         return faxes.c.box_id.in_(select(boxes.c.id).where(boxes.c.owner_id == self.actor.user_id))
 
 
-def _call_of(request: Request) -> Call:
+async def _call_of(request: Request) -> Call:
+    # Not waiting for anything; but what is no coroutine FastAPI runs in a thread.
     call: Call = request.state.call
     return call
 

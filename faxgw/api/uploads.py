@@ -32,6 +32,8 @@ from faxgw.store.tables import documents
 KIND = "document"
 SMALL = 256 * 1024
 """Octets that are held in memory until the document is read."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the room on the disk."""
 KEPT = timedelta(hours=24)
 """How long an upload is kept that no fax uses."""
 MEDIA_TYPES = (
@@ -66,7 +68,7 @@ async def receive(call: Call, *, name: str) -> Response:
         Problem, RequestError: ``request.*``, ``document.*``, ``storage.full``.
     """
     media_type = _media_type(call.request.headers.get("content-type", ""))
-    await check_room(call.gateway)
+    await check_room(call)
     received = await _received(call, name)
     stored = received.stored
     kept = False
@@ -94,15 +96,20 @@ async def receive(call: Call, *, name: str) -> Response:
     return response
 
 
-async def check_room(gateway: Gateway) -> None:
-    """Refuse what is new where the disk is nearly full.
+async def check_room(call: Call) -> None:
+    """Refuse what is new where the disk is nearly full; it is looked at once a second.
 
     Raises:
         Problem: ``storage.full``.
     """
+    now = asyncio.get_running_loop().time()
+    if now - call.api.room_seen < LOOK_EVERY:
+        return
+    gateway = call.gateway
     space = await gateway.objects.objects.free_space()
     if space is not None and space.free < gateway.config.storage.keep_free(space.total):
         raise Problem("storage.full", "The gateway's disk is nearly full; nothing new is taken until there is room.")
+    call.api.room_seen = now
 
 
 def _media_type(given: str) -> str:

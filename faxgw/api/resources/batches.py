@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/batches", route_class=GuardedRoute, tags=["batche
 @router.post("", status_code=202, response_model=BatchAccepted)
 async def create_batch(call: Caller, asked: BatchRequest) -> Response:
     """Send documents to many numbers, a fax each. One number that is refused has the whole batch refused."""
-    await check_room(call.gateway)
+    await check_room(call)
 
     async def work(connection: AsyncConnection) -> Answer:
         accepted = await accept_batch(connection, call.gateway, call.actor, asked)

@@ -30,7 +30,7 @@ AttemptNumber = Annotated[int, Path(ge=1, le=100_000, description="Which call, f
 @router.post("", status_code=202, response_model=AcceptedShape)
 async def create_fax(call: Caller, asked: FaxRequest) -> Response:
     """Send documents to one number. With 202 it is committed: it will not be forgotten."""
-    await check_room(call.gateway)
+    await check_room(call)
 
     async def work(connection: AsyncConnection) -> Answer:
         accepted = await accept(connection, call.gateway, call.actor, asked)
