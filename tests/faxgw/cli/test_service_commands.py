@@ -18,6 +18,8 @@ from faxgw.errors import RequestError
 from faxgw.tls import make_certificate
 from tests.faxgw.serving import FAXGW, PASSWORD, Service, reachable_folder
 
+INIT = ("admin", "init", "--tenant", "acme", "--owner", "me@example.com", "--password-env", "PW", "--json")
+
 
 @dataclass
 class Result:
@@ -65,9 +67,13 @@ def owner() -> Iterator[Client]:
         Service(folder, environment={"FAXGW_SANDBOX_SPEED": "200"}) as service,
     ):
         service.start()
-        made = service.set_up()
-        assert {*made} == {"tenant", "user", "box", "api_key", "recovery_code"}
-        yield Client(service, made["api_key"])
+        client = Client(service)
+        made = client.run(*INIT, PW=PASSWORD)
+        assert made.code == 0, made.err
+        said = json.loads(made.out)
+        assert {*said} == {"tenant", "user", "box", "api_key", "recovery_code"}
+        client.key = said["api_key"]
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +143,7 @@ def test_a_second_service_with_the_same_folder_is_refused(owner: Client) -> None
 
 
 def test_a_second_tenant_of_the_same_name_is_refused(owner: Client) -> None:
-    again = owner.run("admin", "init", "--tenant", "acme", "--owner", "a@b", "--password-env", "PW", PW=PASSWORD)
+    again = owner.run(*INIT, PW=PASSWORD)
     assert (again.code, again.out) == (2, "")
     assert "acme" in again.err
 
