@@ -13,6 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from faxgw.documents.ahead import EVERYTHING
+from faxgw.documents.coded import page_hash
+from faxgw.documents.document import open_document
+from t30.pages import Resolution
+
 FAXGW = Path(sys.executable).with_name("faxgw")
 SPEED = 10
 
@@ -78,6 +83,12 @@ def pels(path: Path) -> list[Any]:
         (["modem", "--lie", "always"], "not always"),
         (["exchange", "--modem", "a"], "PATH=NUMBER"),
         (["exchange", "--modem", "a=1", "--modem", "b=1"], "taken"),
+        (["exchange", "--modem", "a=1", "--machine", "1=."], "taken"),
+        (["exchange", "--modem", "a=1", "--machine", "2"], "NUMBER=FOLDER"),
+        (["exchange", "--modem", "a=1", "--machine", "office=."], "digits only"),
+        (["exchange", "--modem", "a=1", "--machine", "2=nowhere"], "no folder"),
+        (["exchange", "--modem", "a=1", "--answer-with", "2=sulks"], "drops-after-K, not sulks"),
+        (["exchange", "--modem", "a=1", "--answer-with", "2=drops-after-0"], "not drops-after-0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words: list[str], reason: str, tmp_path: Path) -> None:
@@ -144,3 +155,83 @@ def test_two_modems_on_an_exchange_call_each_other(start: Start, tmp_path: Path)
     exchange.send_signal(signal.SIGINT)
     assert len(ended(exchange).splitlines()) == 2
     assert pels(tmp_path / "in" / "fax.tif") == pels(sent)
+
+
+# ------------------------------------------------------------------------------------------------- machines that answer
+
+
+class Exchange:
+    """An exchange with two modems, and what its machines say."""
+
+    def __init__(self, start: Start, folder: Path, *options: object) -> None:
+        self.kept = folder / "kept"
+        self.kept.mkdir()
+        self.plugs = (folder / "a", folder / "b")
+        plugs = [f"--modem={plug}={number}" for plug, number in zip(self.plugs, (100, 200), strict=True)]
+        machine = f"--machine=15550100={self.kept}"
+        self._start = start
+        self._log = self.kept / "calls.jsonl"
+        start("simulate", "exchange", *plugs, machine, "--speed", SPEED, *options, links=self.plugs)
+
+    def send(self, document: Path, *, by: int = 0, to: str = "15550100") -> subprocess.Popen[str]:
+        return self._start("send", f"--line=class1:{self.plugs[by]}?speed={SPEED}", "--to", to, "--json", document)
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [fact for fact in map(json.loads, lines) if fact["event"] == event]
+
+    def wait_for(self, event: str, count: int) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + 60
+        while len(facts := self.told(event)) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return facts
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+    told, errors = process.communicate(timeout=60)
+    print(told, errors)
+    result: dict[str, Any] = json.loads(told)
+    return result
+
+
+def test_machines_answer_several_calls_at_once_and_tell_of_each_page(start: Start, tmp_path: Path) -> None:
+    sent = document(tmp_path / "sent.tif")
+    exchange = Exchange(start, tmp_path)
+    for sending in [exchange.send(sent, by=by) for by in (0, 1)]:
+        assert said(sending)["outcome"] == "delivered"
+    calls = exchange.wait_for("call", 2)
+    assert {call["caller"] for call in calls} == {"100", "200"}
+    with open_document([sent]) as pages:
+        bitmaps = [pages.bitmap(index, pages.layout(index, EVERYTHING)) for index in range(2)]
+    hashes = [page_hash(bitmap, Resolution.FINE).hex() for bitmap in bitmaps]
+    for call in calls:
+        assert (call["outcome"], [page["sha256"] for page in call["pages"]]) == ("received", hashes)
+        assert pels(Path(call["file"])) == pels(sent)
+        told = [(page["index"], page["sha256"]) for page in exchange.told("page") if page["call"] == call["call"]]
+        assert told == list(enumerate(hashes))
+
+
+def test_numbers_may_be_busy_or_drop_calls(start: Start, tmp_path: Path) -> None:
+    sent = document(tmp_path / "sent.tif")
+    exchange = Exchange(start, tmp_path, "--answer-with=15550100=drops-after-1", "--answer-with=300=busy", "--lines=1")
+    sending = exchange.send(sent)
+    assert said(exchange.send(sent, by=1, to="300"))["reason"]["code"] == "call.busy"
+    assert said(sending)["outcome"] == "partial"
+    (call,) = exchange.wait_for("call", 1)
+    assert [page["confirmed"] for page in call["pages"]] == [True]
+    assert len(pels(Path(call["file"]))) == 1
+
+
+def test_a_call_ends_when_its_program_is_killed_and_the_modem_serves_the_next(start: Start, tmp_path: Path) -> None:
+    sent = document(tmp_path / "sent.tif", pages=3)
+    exchange = Exchange(start, tmp_path)
+    for kills in (1, 2):
+        sending = exchange.send(sent)
+        exchange.wait_for("page", kills)
+        sending.kill()
+        assert exchange.wait_for("call", kills)[-1]["reason"]["code"] == "line.dropped"
+    assert said(exchange.send(sent))["outcome"] == "delivered"
+    *killed, last = exchange.wait_for("call", 3)
+    assert [[page["confirmed"] for page in call["pages"]][:1] for call in killed] == [[True]] * 2
+    assert pels(Path(last["file"])) == pels(sent)

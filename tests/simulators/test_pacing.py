@@ -96,6 +96,17 @@ def test_what_is_due_is_done_in_order_and_what_was_canceled_is_not() -> None:
     on_timeline(body)
 
 
+def test_what_is_due_together_is_done_together_though_the_first_of_it_gives_work() -> None:
+    async def body(timeline: Timeline) -> None:
+        done = Waiting(timeline)
+        timeline.later(1.0, timeline.work)
+        timeline.later(1.0, done.wake)
+        await done.woken()
+        assert asyncio.get_running_loop().time() == pytest.approx(0.01)
+
+    on_timeline(body)
+
+
 def test_who_no_longer_waits_works_though_the_wait_was_canceled() -> None:
     async def given_up() -> None:
         timeline = Timeline(SPEED)

@@ -89,6 +89,39 @@ def test_a_port_is_busy_until_it_hangs_up_itself() -> None:
     on_switch(body)
 
 
+def test_a_number_with_two_lines_takes_two_calls_at_once_and_another_when_one_is_free() -> None:
+    async def body(switch: Switch) -> None:
+        answered: list[tuple[End, str]] = []
+        switch.serve("200", lambda end, caller: answered.append((end, caller)), lines=2)
+        alice, bob, carol = (switch.attach(number) for number in ("100", "101", "102"))
+        ends = [await alice.dial("200"), await bob.dial("200")]
+        assert [(end.opposite, caller) for end, caller in answered] == list(zip(ends, ("100", "101"), strict=True))
+        assert await carol.dial("200") is Cause.BUSY
+        answered[0][0].hang_up()
+        assert isinstance(await carol.dial("200"), End)
+        with pytest.raises(ValueError, match="200"):
+            switch.attach("200")
+
+    on_switch(body)
+
+
+def test_a_port_with_two_numbers_hears_which_was_dialled() -> None:
+    async def body(switch: Switch) -> None:
+        alice, bob = switch.attach("100"), switch.attach("200")
+        switch.forward("+200", bob)
+        switch.forward("+200", bob)
+        with pytest.raises(ValueError, match="100"):
+            switch.forward("100", bob)
+        dialling = asyncio.create_task(alice.dial("+200"))
+        assert await bob.ringing() == Ring("100", "+200")
+        switch.detach(bob)
+        assert await dialling is Cause.NO_ANSWER
+        assert switch.clock.now() == pytest.approx(SETUP)
+        assert await alice.dial("+200") is Cause.REJECTED
+
+    on_switch(body)
+
+
 def test_a_caller_that_gives_up_stops_the_ringing() -> None:
     async def body(switch: Switch) -> None:
         alice, bob = switch.attach("100"), switch.attach("200")
