@@ -302,6 +302,7 @@ faxes = Table(
     CheckConstraint("direction in ('out', 'in')", name="direction"),
     CheckConstraint(f"state in ({_states(frozenset(State))})", name="state"),
     Index("faxes_list", "tenant_id", "id"),
+    Index("faxes_state", "tenant_id", "state", "id"),
     Index("faxes_box", "box_id", "direction", "id"),
     Index("faxes_batch", "batch_id", "id", postgresql_where=text("batch_id is not null")),
     Index("faxes_page_set", "page_set_id"),
