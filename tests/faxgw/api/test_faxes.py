@@ -179,12 +179,20 @@ async def test_a_page_of_a_long_list_takes_20_ms(gateway: Gateway, owner: Person
         await connection.execute(text(sql))
     async with gateway.database.dispatcher() as connection:
         await connection.execute(text("select 1"))
-    for params in ({}, {"direction": "in", "box": str(owner.box_id)}, {"state": "failed"}, {"to": "+15550000007"}):
+    box = str(owner.box_id)
+    asked: tuple[dict[str, str], ...] = (
+        {},
+        {"direction": "in", "box": box},
+        {"state": "failed"},
+        {"state": "held"},
+        {"to": "+15550000007"},
+    )
+    for params in asked:
         took = []
-        for _ in range(12):
+        for _ in range(30):
             began = time.perf_counter()
             answer = await client.get("/v1/faxes", params=params)
             took.append(time.perf_counter() - began)
             assert answer.status_code == 200
-        print(f"{size} faxes, {params}: {sorted(took)[6] * 1000:.1f} ms")
-        assert sorted(took)[6] < 0.02 or not soak
+        print(f"{size} faxes, {params}: {sorted(took)[15] * 1000:.1f} ms")
+        assert sorted(took)[15] < 0.02 or not soak

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -79,3 +80,9 @@ async def test_the_examples_are_taken(app: FastAPI, gateway: Gateway, client: Cl
             expected = 404 if which == "call_in" else int(next(iter(operation["responses"])))
             assert answer.status_code == expected, (which, answer.text)
     assert with_body == set(EXAMPLES)
+
+
+def test_the_documentation_has_every_scope_in_the_words_of_the_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+    for scope, text in SCOPES.items():
+        assert f"| `{scope}` | {text} |" in page
