@@ -28,11 +28,11 @@ def test_the_commands_that_readme_shows_send_a_pdf_and_follow_it_to_delivered(se
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     write_sample(tmp_path / "letter.pdf")
-    (shown,) = re.findall(r"```sh\n(export FAXGW_KEY=.*?)```", README.read_text(), re.DOTALL)
+    (shown,) = re.findall(r"```sh\n(export FAXGW_API_KEY=.*?)```", README.read_text(), re.DOTALL)
     script = (
         shown.replace("https://localhost:8443", service.url)
         .replace("faxgw-data/tls/cert.pem", shlex.quote(str(service.certificate)))
-        .replace("export FAXGW_KEY=fgw_...", f"export FAXGW_KEY={service.account['api_key']}")
+        .replace("export FAXGW_API_KEY=fgw_...", f"export FAXGW_API_KEY={service.account['api_key']}")
     )
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
