@@ -1,9 +1,15 @@
-"""Objects in a bucket (S3 and what speaks like it, Google, Azure), by obstore."""
+"""Objects in a bucket (S3 and what speaks like it, Google, Azure), by obstore.
+
+Its blocking calls, in threads: what it does for asyncio lets a cancelled iterator hang, and now and then aborts the process
+at its end, when a thread of its own calls back into an interpreter that is gone (both seen with 0.12).
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,44 +24,47 @@ SCHEMES = ("s3", "gs", "az")
 PART = 5 * 1024 * 1024
 """Octets that are held back before an upload in parts begins; S3 takes no smaller parts."""
 
+THREADS = 16
+
 _CLIENT: dict[str, Any] = {"connect_timeout": "5s", "timeout": "30s"}
 _PATIENCE: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 _OF_THE_CLIENT = {"allow_http", "allow_invalid_certificates", "proxy_url"}
 
 
 class BucketStore:
-    """An ``ObjectStore`` over a store of obstore. What a put that failed half way left behind, ``list`` shows."""
+    """An ``ObjectStore`` over a store of obstore.
+
+    A request that was cancelled or got no answer may still have been carried out: ``list`` shows what it left.
+    """
 
     def __init__(self, bucket: Any) -> None:
         self._bucket = bucket
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bucket")
 
     async def put(self, object_id: UUID, content: Octets | AsyncIterator[bytes]) -> int:
         """Store an object; see ``ObjectStore``."""
-        source = _Counted(content)
-        try:
-            with _explained():
-                await obstore.put_async(self._bucket, name_of(object_id), source.content, chunk_size=PART)
-        except StoreUnavailable:
-            if source.failure:
-                raise source.failure from None
-            raise
-        except asyncio.CancelledError:
-            await self.delete([object_id])
-            raise
-        return source.octets
+        name = name_of(object_id)
+        if isinstance(content, bytes | bytearray | memoryview):
+            await self._run(obstore.put, self._bucket, name, content)
+            return len(content)
+        size = 0
+        writer = await self._run(partial(obstore.open_writer, buffer_size=PART), self._bucket, name)
+        # A writer that is let go without being closed gives its upload up.
+        async for octets in content:
+            await self._run(writer.write, octets)
+            size += len(octets)
+        await self._run(writer.close)
+        return size
 
     async def get(self, object_id: UUID) -> bytes:
         """Return a whole object; see ``ObjectStore``."""
-        with _explained(object_id):
-            result = await obstore.get_async(self._bucket, name_of(object_id))
-            return bytes(await result.bytes_async())
+        return bytes(await self._run(self._read, name_of(object_id), of=object_id))
 
     async def get_range(self, object_id: UUID, *, start: int, length: int) -> bytes:
         """Return a part of an object; see ``ObjectStore``."""
+        read = partial(obstore.get_range, start=start, length=length)
         try:
-            with _explained(object_id):
-                name = name_of(object_id)
-                return bytes(await obstore.get_range_async(self._bucket, name, start=start, length=length))
+            return bytes(await self._run(read, self._bucket, name_of(object_id), of=object_id))
         except StoreUnavailable:
             if await self.size(object_id) <= start:
                 raise ObjectMissing(object_id) from None
@@ -63,8 +72,8 @@ class BucketStore:
 
     async def size(self, object_id: UUID) -> int:
         """Return an object's octets; see ``ObjectStore``."""
-        with _explained(object_id):
-            return int((await obstore.head_async(self._bucket, name_of(object_id)))["size"])
+        found = await self._run(obstore.head, self._bucket, name_of(object_id), of=object_id)
+        return int(found["size"])
 
     async def exists(self, object_id: UUID) -> bool:
         """Tell whether there is such an object."""
@@ -76,51 +85,45 @@ class BucketStore:
 
     async def delete(self, object_ids: Iterable[UUID]) -> None:
         """Remove objects; see ``ObjectStore``."""
-        names = [name_of(object_id) for object_id in object_ids]
-        with _explained():
-            try:
-                await obstore.delete_async(self._bucket, names)
-            except FileNotFoundError:
-                # S3 passes over what is not there; elsewhere one such name stops the rest.
-                for name in names:
-                    with suppress(FileNotFoundError):
-                        await obstore.delete_async(self._bucket, name)
+        await self._run(self._remove, [name_of(object_id) for object_id in object_ids])
 
     async def list(self) -> AsyncIterator[UUID]:
         """Go through the ids of all objects."""
-        with _explained():
-            async for entries in obstore.list(self._bucket, chunk_size=1000):
-                for object_id in (id_of(entry["path"]) for entry in entries):
-                    if object_id:
-                        yield object_id
+        batches = await self._run(partial(obstore.list, chunk_size=1000), self._bucket)
+        while batch := await self._run(next, batches, None):
+            for object_id in (id_of(entry["path"]) for entry in batch):
+                if object_id:
+                    yield object_id
 
     async def free_space(self) -> None:
         """Return None: a bucket does not say."""
 
     async def close(self) -> None:
-        """Do nothing: obstore holds nothing that would need it."""
+        """Wait for what is on its way, and end the threads."""
+        await asyncio.to_thread(self._threads.shutdown)
 
+    def _read(self, name: str) -> obstore.Bytes:
+        return obstore.get(self._bucket, name).bytes()
 
-class _Counted:
-    """Content whose octets are counted as they go by, and whose own failure is told from the bucket's."""
-
-    def __init__(self, content: Octets | AsyncIterator[bytes]) -> None:
-        self.octets = 0
-        self.failure: Exception | None = None
-        self.content: Octets | AsyncIterator[bytes]
-        if isinstance(content, bytes | bytearray | memoryview):
-            self.content, self.octets = content, len(content)
-        else:
-            self.content = self._counting(content)
-
-    async def _counting(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def _remove(self, names: Sequence[str]) -> None:
         try:
-            async for octets in content:
-                self.octets += len(octets)
-                yield octets
-        except Exception as failure:
-            self.failure = failure
-            raise
+            obstore.delete(self._bucket, names)
+        except FileNotFoundError:
+            # S3 passes over what is not there; elsewhere one such name stops the rest.
+            for name in names:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._bucket, name)
+
+    async def _run(self, work: Callable[..., Any], *arguments: object, of: UUID | None = None) -> Any:
+        """Do ``work`` in a thread; turn obstore's errors into the store's."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        except FileNotFoundError as error:
+            if of:
+                raise ObjectMissing(of) from None
+            raise _unavailable(error) from error
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
 
 
 def open_bucket(url: str, *, options: Mapping[str, str]) -> BucketStore:
@@ -142,17 +145,8 @@ def open_bucket(url: str, *, options: Mapping[str, str]) -> BucketStore:
     return BucketStore(bucket)
 
 
-@contextmanager
-def _explained(object_id: UUID | None = None) -> Iterator[None]:
-    """Turn obstore's errors into the store's."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if object_id:
-            raise ObjectMissing(object_id) from None
-        raise StoreUnavailable(f"the archive's bucket cannot be used: {_first_line(error)}") from error
-    except (BaseError, OSError) as error:
-        raise StoreUnavailable(f"the archive's bucket cannot be used: {_first_line(error)}") from error
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the archive's bucket cannot be used: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
