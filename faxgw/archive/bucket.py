@@ -1,7 +1,7 @@
 """Objects in a bucket (S3 and what speaks like it, Google, Azure), by obstore.
 
-Its blocking calls, in threads: what it does for asyncio lets a cancelled iterator hang, and now and then aborts the process
-at its end, when a thread of its own calls back into an interpreter that is gone (both seen with 0.12).
+Its blocking calls, in threads: what it does for asyncio lets a cancelled iterator hang, and now and then aborts the
+process at its end, when a thread of its own calls back into an interpreter that is gone (both seen with 0.12).
 """
 
 import asyncio
