@@ -78,3 +78,9 @@ assert "simulate" in CliRunner().invoke(faxgw.cli.app, ["--help"]).stdout
 print([m for m in {heavy} if m in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_file_that_the_security_page_names_is_there() -> None:
+    named = re.findall(r"`((?:tests|faxgw|docs)/[\w/.]+)`", (ROOT / "docs" / "security.md").read_text())
+    assert named
+    assert [each for each in named if not (ROOT / each).exists()] == []
