@@ -165,17 +165,22 @@ class Timeline(Pace):
         """Do the first thing, if it is time, and no more: those whom it wakes come first."""
         self._alarm = None
         if self._next() and self._due() <= self._loop.time() + GRAIN:
-            late = self._loop.time() - self._due()
             if self._working <= 0:
-                self._behind = min(late, MOST_BEHIND)
+                self._behind = min(self._loop.time() - self._due(), MOST_BEHIND)
             timer = heapq.heappop(self._timers)
-            self._at, self._since = timer.at, self._loop.time()
+            self._go_to(timer.at)
             self._working += 1  # no time passes while it is done, however fast the line
             try:
                 timer.do()
             finally:
                 self._working -= 1
         self._arm()
+
+    def _go_to(self, at: float) -> None:
+        if self._working <= 0:
+            self._at, self._since = at, self._loop.time()
+        elif at > self._at:
+            self._at, self._since = at, self._loop.time() - self._grace  # which is used up
 
 
 class _Timer:

@@ -58,6 +58,18 @@ def test_a_line_where_one_works_stands_still_for_a_moment_and_then_runs_in_real_
     on_timeline(body)
 
 
+def test_work_that_goes_on_has_no_second_moment() -> None:
+    async def body(timeline: Timeline) -> None:
+        done: list[float] = []
+        for at in (1.0, 2.0, 3.0):
+            timeline.later(at, lambda: done.append(asyncio.get_running_loop().time()))
+        await asyncio.sleep(GRACE + 4.0)
+        assert done == [pytest.approx(GRACE + at) for at in (1.0, 2.0, 3.0)]
+        assert timeline.now() == pytest.approx(4.0)
+
+    on_timeline(body)
+
+
 def test_who_has_left_the_line_holds_nobody_up() -> None:
     async def body(timeline: Timeline) -> None:
         await timeline.aboard(asyncio.sleep(0))

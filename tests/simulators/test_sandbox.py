@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from drivers.registry import Line, open_line
 from simulators.clock import run
 from simulators.machine import Machine
+from simulators.numbers import SANDBOX
 from simulators.sandbox import SPEED, sandbox
 from simulators.specimen import specimen
 from simulators.tray import Sheet, Tray
@@ -41,6 +44,11 @@ URL = "sim:15550199"
 
 def sheets(pages: int = 1) -> Sequence[Sheet]:
     return specimen()[:pages]
+
+
+def test_the_manual_has_every_number() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    assert re.findall(r"^\| \+(\d+)", manual, re.MULTILINE) == list(SANDBOX)
 
 
 def with_lines(body: Callable[..., Coroutine[Any, Any, None]], *urls: str) -> None:
@@ -344,17 +352,22 @@ def busy_machine() -> Iterator[None]:
         yield
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("speed", [1000, 100_000])
 @pytest.mark.usefixtures("busy_machine")
-def test_calls_go_through_at_any_speed_on_a_busy_machine(speed: int) -> None:
+def test_calls_go_through_at_any_speed_on_a_busy_machine(speed: int, soak: bool) -> None:
+    each = 100 if soak else 2
+
     async def call_all() -> list[Outcome]:
         lines = [await open_line(f"sim:155501{n}?speed={speed}") for n in range(50, 60)]
 
         async def calls(line: Line) -> list[Outcome]:
-            return [await send(line, "+15550100") for _ in range(3)]
+            return [await send(line, "+15550100") for _ in range(each)]
 
         return [outcome for outcomes in await asyncio.gather(*map(calls, lines)) for outcome in outcomes]
 
     outcomes = asyncio.run(call_all())
-    assert Counter(f"{outcome.verdict} {outcome.modulation}" for outcome in outcomes) == {"delivered V.17 14400": 30}
+    assert Counter(f"{outcome.verdict} {outcome.modulation}" for outcome in outcomes) == {
+        "delivered V.17 14400": 10 * each
+    }
     assert max(outcome.seconds for outcome in outcomes) < min(outcome.seconds for outcome in outcomes) + 1.0
