@@ -1,7 +1,7 @@
 """Which API key a request carries, and whose it is. A key that is revoked is refused from the next request on.
 
 What was found is remembered for a few seconds. A change of a key is told to all nodes by a notification; a node that
-hears none at the moment remembers nothing.
+does not listen remembers nothing.
 """
 
 import time

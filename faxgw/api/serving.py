@@ -74,16 +74,19 @@ async def serve(
     with bound(settings.host, settings.port, "api") as listener:
         hearing = asyncio.create_task(listen(api), name="notifications for the API")
         serving = asyncio.create_task(server.serve([listener]), name="the API")
+        ready = asyncio.create_task(server.ready.wait())
         try:
-            await server.ready.wait()
-            log.info("listening", what="API", host=settings.host, port=listener.getsockname()[1])
-            if started is not None:
-                started(listener.getsockname()[1])
+            await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
+            if server.ready.is_set():
+                log.info("listening", what="API", host=settings.host, port=listener.getsockname()[1])
+                if started is not None:
+                    started(listener.getsockname()[1])
             await asyncio.wait({hearing, serving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             api.hub.stop()
             server.should_exit = True
             hearing.cancel()
+            ready.cancel()
             await asyncio.shield(asyncio.gather(serving, hearing, return_exceptions=True))
     for each in (hearing, serving):
         if not each.cancelled() and (fault := each.exception()):
