@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check interop soak clean
+.PHONY: demo test check interop soak bench clean
 
 demo: .venv/installed
 	$(BIN)/faxgw demo --out demo
@@ -22,6 +22,9 @@ interop: .venv/installed-test
 
 soak: .venv/installed-test
 	FAXGW_SOAK=1 $(BIN)/pytest -m soak -s -rs --durations=0
+
+bench: .venv/installed
+	$(BIN)/faxgw bench api
 
 clean:
 	rm -rf .venv demo

@@ -31,6 +31,7 @@ COMMANDS = {
     "cancel": "faxgw.cli.cancel:app",
     "config": "faxgw.cli.config:app",
     "doctor": "faxgw.cli.doctor:app",
+    "bench": "faxgw.cli.bench:app",
 }
 """Command name to the Typer application that is it."""
 
@@ -51,6 +52,7 @@ SUMMARIES = {
     "cancel": "Cancel faxes of a running gateway.",
     "config": "Check the configuration of the service, or print a sample.",
     "doctor": "Say what on this machine is missing, unsafe or slow.",
+    "bench": "Measure what the gateway can do on this machine.",
 }
 """What the list of commands says of each; asking the commands themselves would load all that they need."""
 
