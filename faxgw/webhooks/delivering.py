@@ -143,6 +143,8 @@ class Courier:
                     return
         except DatabaseUnavailable as fault:
             log.warning("webhooks wait for the database", reason=fault.reason)
+        except Exception:  # of one message; the others, and the calls, have nothing to do with it
+            log.exception("a message to a webhook broke off", webhook=webhook_id)
         finally:
             lane.busy -= 1
             if not lane.busy:

@@ -81,6 +81,7 @@ def checked_url(text: str, allowed: Sequence[Network]) -> str:
     try:
         url = httpx.URL(text)
         host = url.raw_host.decode()
+        host.encode("idna")
     except (httpx.InvalidURL, ValueError) as error:
         raise RequestError("webhook.url", f"This is not a URL: {error}.") from error
     if len(text) > MAX_URL or not host or url.userinfo or url.fragment or not 0 < (url.port or 443) < 65536:

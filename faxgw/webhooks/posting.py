@@ -29,7 +29,10 @@ class NotAnswered(Exception):
 
 async def by_system(host: str, port: int) -> Sequence[Address]:
     """Ask the system for the addresses of a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1, proto=6)  # stream, TCP
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1, proto=6)  # stream, TCP
+    except UnicodeError as error:  # what a name may not be, such as one with an empty part
+        raise OSError(f"{host[:80]} is no name of a host") from error
     return list(dict.fromkeys(ip_address(str(entry[4][0]).split("%")[0]) for entry in found))
 
 

@@ -50,6 +50,8 @@ def test_an_allowed_network_is_admitted_in_every_disguise_and_its_neighbour_is_n
         ("https://example.com:99999/", "webhook.url"),
         ("https://example.com/" + "x" * 2000, "webhook.url"),
         ("no url at all", "webhook.url"),
+        ("https://x..example.com/", "webhook.url"),
+        (f"https://{'x' * 64}.example.com/", "webhook.url"),
         ("https://127.0.0.1/", "webhook.address"),
         ("https://[::1]/", "webhook.address"),
         ("https://localhost/", "webhook.address"),

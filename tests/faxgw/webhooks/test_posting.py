@@ -168,3 +168,11 @@ async def test_a_name_that_does_not_exist_is_told() -> None:
     with pytest.raises(NotAnswered, match=r"gaierror|ConnectError"):
         await poster.post("https://nobody.invalid/", headers={}, body=b"{}")
     await poster.close()
+
+
+@pytest.mark.parametrize("host", ["nobody..invalid", f"{'x' * 64}.invalid"])
+async def test_a_name_that_cannot_be_is_told(host: str) -> None:
+    poster = Poster()
+    with pytest.raises(NotAnswered, match="no name of a host"):
+        await poster.post(f"https://{host}/", headers={}, body=b"{}")
+    await poster.close()
