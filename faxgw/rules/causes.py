@@ -95,6 +95,8 @@ TREATMENTS: dict[str, Treatment] = {
     "document.closed": _ours("the gateway stopped while it drew the pages"),
     "document.crashed": _ours("the program that draws the pages crashed", tries=2),
     "document.timeout": _ours("drawing the pages took too long", tries=2),
+    # The gateway's own way to it was moved to the next hour's key while it was being opened: the new one is found then.
+    "document.spent": _ours("the gateway could not open what is to be sent", tries=2),
     "document.characters": _never("the document has characters that cannot be drawn"),
     "document.damaged": _never("the document is damaged"),
     "document.empty": _never("the document is empty"),
