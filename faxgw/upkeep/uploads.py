@@ -1,7 +1,7 @@
 """Documents and page sets whose time is up, and that no fax needs any more: their rows, then what lies in the store."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 """Documents, or page sets, that go in one transaction."""
+
+GRACE = timedelta(minutes=5)
+"""After its time is up; nobody can have begun to use it before that and not be seen now."""
 
 UNDRAWN = (State.ACCEPTED.value, State.CONVERTING.value)
 """States in which a fax still needs its documents; later it has its pages."""
@@ -55,7 +58,7 @@ async def _documents(connection: AsyncConnection, now: datetime) -> tuple[int, S
         .where(faxes.c.state.in_(UNDRAWN), faxes.c.tenant_id == documents.c.tenant_id)
         .where(faxes.c.request["documents"].contains(func.to_jsonb(cast(documents.c.id, Text))))
     )
-    over = select(documents.c.id).where(documents.c.expires_at <= now, ~needed.exists())
+    over = select(documents.c.id).where(documents.c.expires_at <= now - GRACE, ~needed.exists())
     batch = over.limit(BATCH).with_for_update(skip_locked=True)
     statement = delete(documents).where(documents.c.id.in_(batch)).returning(documents.c.object_id)
     gone = (await connection.scalars(statement)).all()
@@ -65,7 +68,7 @@ async def _documents(connection: AsyncConnection, now: datetime) -> tuple[int, S
 
 async def _page_sets(connection: AsyncConnection, now: datetime) -> tuple[int, Sequence[UUID]]:
     used = select(faxes.c.id).where(faxes.c.page_set_id == page_sets.c.id)
-    over = select(page_sets.c.id).where(page_sets.c.expires_at <= now, ~used.exists())
+    over = select(page_sets.c.id).where(page_sets.c.expires_at <= now - GRACE, ~used.exists())
     batch = (await connection.scalars(over.limit(BATCH).with_for_update(skip_locked=True))).all()
     held = (await connection.scalars(select(pages.c.object_id).where(pages.c.page_set_id.in_(batch)))).all()
     await connection.execute(delete(page_sets).where(page_sets.c.id.in_(batch)))

@@ -114,7 +114,7 @@ async def place(database: Database, tenant: UUID, tmp_path: Path) -> AsyncGenera
 
 async def test_an_upload_whose_time_is_up_is_gone_with_its_object_and_every_wrap(place: Place) -> None:
     await place.add_document()
-    _, young = await place.add_document(expires=NOW + timedelta(minutes=1))
+    _, young = await place.add_document(expires=NOW - timedelta(minutes=1))
     assert await delete_expired_uploads(place.database, place.store, now=NOW) == 1
     assert (await place.count(documents), await place.count(objects), await place.count(wraps)) == (1, 1, 2)
     assert await place.stored() == {young}
