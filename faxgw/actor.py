@@ -25,7 +25,7 @@ class Actor:
     """The person, and the API key, that a request comes from.
 
     Attributes:
-        secret: the API key's secret; with the ``content`` scope it opens a slot to the user's private key.
+        secret: the API key, whole; with the ``content`` scope it opens a slot to the user's private key.
     """
 
     tenant_id: UUID
@@ -35,3 +35,5 @@ class Actor:
     api_key_id: UUID | None
     scopes: frozenset[str]
     secret: str = field(default="", repr=False)
+    public_key: bytes = field(default=b"", repr=False)
+    """What seals things to this person."""

@@ -6,7 +6,7 @@ does not listen remembers nothing.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -78,10 +78,7 @@ class Credentials:
         genuine = self._gateway.server_keys.matches(key.secret, known.row["mac"] if known else _NOBODY)
         if known is None or not genuine or not _valid(known.row):
             raise self._refused(address)
-        actor = known.actor
-        return Actor(
-            actor.tenant_id, actor.tenant, actor.user_id, actor.role, actor.api_key_id, actor.scopes, text.strip()
-        )
+        return replace(known.actor, secret=text.strip())
 
     def forget(self, key_id: UUID | None = None) -> None:
         """Read a key anew when it comes next; None: all."""
@@ -121,7 +118,15 @@ def _valid(row: Mapping[Any, Any]) -> bool:
 
 
 def _actor(row: Mapping[Any, Any]) -> Actor:
-    return Actor(row["tenant_id"], row["tenant"], row["user_id"], row["role"], row["id"], frozenset(row["scopes"]))
+    return Actor(
+        tenant_id=row["tenant_id"],
+        tenant=row["tenant"],
+        user_id=row["user_id"],
+        role=row["role"],
+        api_key_id=row["id"],
+        scopes=frozenset(row["scopes"]),
+        public_key=row["public_key"],
+    )
 
 
 _FIND = (
@@ -134,6 +139,7 @@ _FIND = (
         api_keys.c.expires_at,
         api_keys.c.revoked_at,
         users.c.role,
+        users.c.public_key,
         tenants.c.name.label("tenant"),
     )
     .join(users, users.c.id == api_keys.c.user_id)

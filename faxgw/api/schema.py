@@ -48,12 +48,14 @@ _WITH_KEY = {401: "auth.invalid_key", 403: "access.scope"}
 _MORE: dict[str, tuple[int, ...]] = {
     "create_document": (422, 507),
     "render_documents": (422, 507),
-    "create_fax": (404, 422, 507),
+    "create_fax": (404, 422, 423, 507),
+    "send_document": (404, 422, 507),
     "create_batch": (404, 422, 507),
     "resend_fax": (410, 422, 423),
     "get_page_of_set": (304, 410, 423),
     "get_page": (206, 304, 410, 416, 423),
     "get_content": (206, 304, 410, 416, 423),
+    "export_page": (410,),
     "get_trace": (206, 304, 410, 416, 423),
     "list_faxes": (404,),
     "follow_fax": (204,),
@@ -100,6 +102,7 @@ _FILES = {
     "get_page_of_set": ("image/png",),
     "get_content": ("application/pdf", "image/tiff"),
     "get_trace": ("application/jsonl",),
+    "export_page": ("application/zip",),
 }
 
 

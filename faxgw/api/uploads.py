@@ -6,10 +6,11 @@ memory only while a worker reads it, of which there are few.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +27,7 @@ from faxgw.documents.prepare import DocumentLimits, prepare
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
+from faxgw.keys.wraps import PublicKey
 from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import documents
 
@@ -49,6 +51,14 @@ MEDIA_TYPES = (
     "application/octet-stream",
 )
 """What OpenAPI names; what a document is, its content says."""
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The document itself, whole; not a form.",
+        "content": {each: {"schema": {"type": "string", "format": "binary"}} for each in MEDIA_TYPES},
+    }
+}
+"""What OpenAPI says of an upload."""
 _NEVER = ("multipart/", "application/json", "application/x-www-form-urlencoded")
 """What programs send when they mean a form."""
 
@@ -61,8 +71,12 @@ class Received:
     pages: int
 
 
-async def receive(call: Call, *, name: str) -> Response:
-    """Take the body of a request as a document, and answer with what it is.
+Then = Callable[[AsyncConnection, UUID], Awaitable[Answer]]
+"""What is done with a document, by its id, in the transaction that keeps it."""
+
+
+async def receive(call: Call, *, name: str, then: Then | None = None) -> Response:
+    """Take the body of a request as a document, and answer with what it is, or with what became of it.
 
     Raises:
         Problem, RequestError: ``request.*``, ``document.*``, ``storage.full``.
@@ -76,9 +90,12 @@ async def receive(call: Call, *, name: str) -> Response:
     async def write(connection: AsyncConnection) -> Answer:
         nonlocal kept
         row = _row(call, received, name=name, media_type=media_type)
-        await write_down(connection, [stored], owner=None, spool=call.gateway.spool)
+        owner = PublicKey.from_octets(call.actor.public_key)
+        await write_down(connection, [stored], owner=owner, spool=call.gateway.spool)
         await connection.execute(insert(documents).values(row))
         kept = True
+        if then:
+            return await then(connection, row["id"])
         body = {key: value for key, value in row.items() if key not in ("tenant_id", "user_id", "object_id")}
         return Answer(201, body, {"location": f"/v1/documents/{row['id']}"})
 

@@ -1,6 +1,7 @@
 """A page in the form in which it is filed: coded octets, first bit most significant, as TIFF and PDF take them."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,3 +77,30 @@ def packed(bitmap: Bitmap) -> NDArray[np.uint8]:
     """Return the rows as in a PBM file: shape (rows, ceil(width / 8)), first pel most significant, black = 1."""
     octets = bitmap.words.view(np.uint8)[:, : -(-bitmap.width // 8)]
     return MIRRORED[octets]
+
+
+# --------------------------------------------------------------------------------------------------- a page by itself
+
+_ALONE = "image/g4; width={}; resolution={}; rows={}; bad-rows={}; longest-bad-run={}"
+_ALONE_PATTERN = re.compile(_ALONE.format(r"(\w+)", r"(\w+)", r"(\d+)", r"(\d+)", r"(\d+)"))
+
+
+def media_type(page: CodedPage) -> str:
+    """Say what the octets of a page in MMR are, so that it can be read from them alone.
+
+    >>> media_type(CodedPage(Width.A4, Resolution.FINE, 2287, Coding.MMR, b""))
+    'image/g4; width=A4; resolution=fine; rows=2287; bad-rows=0; longest-bad-run=0'
+    """
+    said = (page.width.name, page.resolution.label, page.rows, page.bad_rows, page.longest_bad_run)
+    return _ALONE.format(*said)
+
+
+def page_of(said: str, octets: bytes) -> CodedPage | None:
+    """Return the page that octets of this media type are; None if it says that they are something else."""
+    found = _ALONE_PATTERN.fullmatch(said)
+    if found is None:
+        return None
+    width, resolution, *counts = found.groups()
+    rows, bad_rows, longest = map(int, counts)
+    resolutions = {each.label: each for each in Resolution}
+    return CodedPage(Width[width], resolutions[resolution], rows, Coding.MMR, octets, bad_rows, longest)

@@ -1,17 +1,22 @@
 """Opening pages for the people they belong to: with the key of whoever asks, never with one of the gateway's own."""
 
+from uuid import UUID
+
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
+from faxgw.archive.sealed import SealedStore
 from faxgw.documents.coded import CodedPage
 from faxgw.errors import RequestError
-from faxgw.faxes.sealed import open_owned
+from faxgw.faxes.sealed import OWNER, open_owned
 from faxgw.gateway import Gateway
+from faxgw.keys.export import Export
+from faxgw.keys.sealing import Label
 from faxgw.keys.slots import ApiSecret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import ApiKey
 from faxgw.keys.wraps import KeyPair, PublicKey
-from faxgw.store.tables import key_slots, users
+from faxgw.store.tables import key_slots, users, wraps
 from t30.pages import Coding, Resolution, Width
 
 
@@ -36,6 +41,25 @@ async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
         return await open_slot(slot, secret, public_key=PublicKey.from_octets(row.public_key))
     except WrongSecret:
         raise _locked() from None
+
+
+async def exported_object(
+    connection: AsyncConnection, store: SealedStore, label: Label, *, user_id: UUID, media_type: str
+) -> Export:
+    """Return an object as it lies in the archive, with its owner's wrap and slots: it is not opened here.
+
+    Raises:
+        RequestError: ``content.gone``, if it is not sealed to that user.
+    """
+    user = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).one()
+    public_key = PublicKey.from_octets(user.public_key)
+    own = (wraps.c.object_id == label.object) & (wraps.c.kind == OWNER) & (wraps.c.key_id == public_key.key_id)
+    wrapped = (await connection.execute(select(wraps.c.blob).where(own))).scalar_one_or_none()
+    if wrapped is None:
+        raise RequestError("content.gone", "There is nothing to export: it is not sealed to its owner.")
+    rows = await connection.execute(select(key_slots).where(key_slots.c.user_id == user_id))
+    slots = tuple(Slot(row.kind, row.parameters, row.blob) for row in rows)
+    return Export(label, media_type, public_key, wrapped, slots, await store.objects.get(label.object))
 
 
 def _locked() -> RequestError:

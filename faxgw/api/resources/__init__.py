@@ -22,6 +22,7 @@ from faxgw.api.resources import (
 ROUTERS = (
     faxes.router,
     documents.uploads,
+    faxes.uploads,
     documents.router,
     contents.router,
     events.router,

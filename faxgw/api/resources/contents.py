@@ -17,8 +17,10 @@ from faxgw.api.resources.faxes import AttemptNumber
 from faxgw.api.resources.rows import own_fax, visible_fax
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.shapes import PagesShape
-from faxgw.faxes.content import coded_page, unlock
+from faxgw.documents.coded import media_type
+from faxgw.faxes.content import as_coded, coded_page, exported_object, unlock
 from faxgw.faxes.sealed import open_owned
+from faxgw.keys.sealing import Label
 from faxgw.store.tables import attempts, confirmations, faxes, pages
 
 router = APIRouter(prefix="/v1/faxes", route_class=GuardedRoute, tags=["content"])
@@ -58,6 +60,27 @@ async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
             return Response(status_code=304, headers={"etag": tag})
         coded = await coded_page(connection, call.gateway, await unlock(connection, call.actor), row)
     return content(await png(coded), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
+
+
+@router.get("/{fax_id:uuid}/pages/{n:int}/sealed", response_class=Response)
+async def export_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
+    """Give a page sealed, as it lies in the archive, with all that its owner's secret needs to open it.
+
+    `faxgw open` does so, without any server. Nothing is opened here, so the API key needs no slot.
+    """
+    async with call.transaction() as connection:
+        fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)
+        where = (pages.c.page_set_id == fax["page_set_id"]) & (pages.c.index == n - 1)
+        row = (await connection.execute(select(pages).where(where))).mappings().one_or_none()
+        if row is None:
+            raise Problem("request.not_found", f"There is no page {n}, or not yet.")
+        label = Label(call.actor.tenant_id, row["object_id"], "page")
+        said = media_type(as_coded(row, b""))
+        exported = await exported_object(
+            connection, call.gateway.objects, label, user_id=call.actor.user_id, media_type=said
+        )
+    headers = {"content-disposition": f'attachment; filename="fax-{fax_id}-{n}.faxgw"', "cache-control": "no-store"}
+    return Response(exported.octets(), media_type="application/zip", headers=headers)
 
 
 @router.get("/{fax_id:uuid}/content", response_class=Response)

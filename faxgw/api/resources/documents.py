@@ -15,7 +15,7 @@ from faxgw.api.pictures import PNG, png
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.shapes import DocumentShape, PageSetShape
-from faxgw.api.uploads import MEDIA_TYPES, receive
+from faxgw.api.uploads import BODY, receive
 from faxgw.faxes.content import coded_page, unlock
 from faxgw.faxes.drawing import draw
 from faxgw.faxes.policies import tenant_of
@@ -45,13 +45,7 @@ class RenderRequest(Drawing):
     "/documents",
     status_code=201,
     response_model=DocumentShape,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "The document itself, whole; not a form.",
-            "content": {each: {"schema": {"type": "string", "format": "binary"}} for each in MEDIA_TYPES},
-        }
-    },
+    openapi_extra=BODY,
 )
 async def create_document(call: Caller, name: Name = "") -> Response:
     """Upload a document: it is sealed as it arrives, read, and refused if it is none.

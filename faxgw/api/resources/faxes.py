@@ -4,25 +4,27 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from faxgw.api.answers import Answer, ok
 from faxgw.api.call import Call, Caller
-from faxgw.api.guard import GuardedRoute
+from faxgw.api.guard import GuardedRoute, UploadRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, Time, newest_first, page
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, own_fax, visible_fax
 from faxgw.api.shapes import AcceptedShape, AttemptShape, AttemptsShape, FaxShape, FaxSummary, Page
-from faxgw.api.uploads import check_room
+from faxgw.api.uploads import BODY, check_room, receive
 from faxgw.faxes.accepting import accept
 from faxgw.faxes.actions import cancel, release, resend
-from faxgw.faxes.requests import FaxRequest
+from faxgw.faxes.requests import Accepted, FaxRequest, Number, Paper, Resolution, Screen
 from faxgw.model import Direction, State
 from faxgw.store.tables import attempts, boxes, faxes
 
 router = APIRouter(prefix="/v1/faxes", route_class=GuardedRoute, tags=["faxes"])
+uploads = APIRouter(prefix="/v1", route_class=UploadRoute, tags=["faxes"])
 
 AttemptNumber = Annotated[int, Path(ge=1, le=100_000, description="Which call, from 1.")]
 
@@ -33,10 +35,40 @@ async def create_fax(call: Caller, asked: FaxRequest) -> Response:
     await check_room(call)
 
     async def work(connection: AsyncConnection) -> Answer:
-        accepted = await accept(connection, call.gateway, call.actor, asked)
-        return Answer(202, {"id": accepted.id, "state": accepted.state}, {"location": f"/v1/faxes/{accepted.id}"})
+        return _accepted(await accept(connection, call.gateway, call.actor, asked))
 
     return await call.once(work)
+
+
+class Wishes(BaseModel):
+    """How a document that comes as the body is to be sent; the same words as in a fax."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: Number
+    name: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="What its sender calls it.")
+    resolution: Resolution | None = Field(None, description="The tenant's policy says when this does not.")
+    paper: Paper | None = Field(None, description="Make every page fill this paper.")
+    screen: Screen = Field("auto", description="How grey becomes black and white.")
+    header: bool | None = Field(None, description="A line with date, sender and page number above every page.")
+    sender: str = Field("", max_length=20, pattern=r"^[\x20-\x7e]*$", description="Our station identity.")
+    send_at: AwareDatetime | None = Field(None, description="Not before this time.")
+    priority: int = Field(50, ge=0, le=100, description="0 goes first.")
+
+
+@uploads.post("/faxes:send", status_code=202, response_model=AcceptedShape, openapi_extra=BODY)
+async def send_document(call: Caller, wishes: Annotated[Wishes, Query()]) -> Response:
+    """Send the document in the body to one number: an upload and a fax in one request, committed together."""
+
+    async def send(connection: AsyncConnection, document: UUID) -> Answer:
+        asked = FaxRequest(documents=[document], **wishes.model_dump(exclude={"name"}))
+        return _accepted(await accept(connection, call.gateway, call.actor, asked))
+
+    return await receive(call, name=wishes.name, then=send)
+
+
+def _accepted(accepted: Accepted) -> Answer:
+    return Answer(202, {"id": accepted.id, "state": accepted.state}, {"location": f"/v1/faxes/{accepted.id}"})
 
 
 @router.get("", response_model=Page[FaxSummary])
@@ -105,8 +137,7 @@ async def resend_fax(call: Caller, fax_id: UUID) -> Response:
 
     async def work(connection: AsyncConnection) -> Answer:
         await own_fax(connection, call, fax_id, faxes.c.id)
-        accepted = await resend(connection, call.gateway, call.actor, fax_id)
-        return Answer(202, {"id": accepted.id, "state": accepted.state}, {"location": f"/v1/faxes/{accepted.id}"})
+        return _accepted(await resend(connection, call.gateway, call.actor, fax_id))
 
     return await call.once(work)
 

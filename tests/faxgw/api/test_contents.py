@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 from sqlalchemy import delete
 
+from faxgw.documents.coded import page_of
 from faxgw.gateway import Gateway
+from faxgw.keys.export import read_export
 from faxgw.store.tables import wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
@@ -83,6 +85,18 @@ async def test_what_the_caller_has_is_not_sent_again(
     tag = (await client.get(f"{fax}/{path}")).headers["etag"]
     again = await client.get(f"{fax}/{path}", headers={"if-none-match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+async def test_an_exported_page_opens_with_the_secret_alone(
+    gateway: Gateway, owner: Person, client: Client, tmp_path: Path
+) -> None:
+    fax = await fax_of(gateway, owner)
+    answer = await client.get(f"{fax}/pages/2/sealed")
+    assert answer.headers["content-type"] == "application/zip"
+    (tmp_path / "page.faxgw").write_bytes(answer.content)
+    export = read_export(tmp_path / "page.faxgw")
+    opened = page_of(export.media_type, await export.open(owner.key.text))
+    assert opened == drawn_page(1)
 
 
 async def test_pages_say_what_was_confirmed(gateway: Gateway, owner: Person, client: Client) -> None:

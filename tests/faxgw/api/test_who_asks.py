@@ -111,12 +111,12 @@ async def test_wrong_keys_are_throttled_by_address_fp_13(connect: Connect, owner
 
 
 async def test_a_key_makes_so_many_requests_a_second_and_no_more(client: Client) -> None:
-    answers = [await client.get("/v1/version") for _ in range(45)]
+    answers = await asyncio.gather(*(client.get("/v1/version") for _ in range(90)))
     refused = [each for each in answers if each.status_code == 429]
     assert refused
     assert refused[0].json()["code"] == "rate.limited"
     assert refused[0].headers["retry-after"] == "1"
-    assert answers[0].headers["ratelimit"] == '"key";r=29;t=1'
+    assert '"key";r=29;t=1' in {each.headers["ratelimit"] for each in answers}
     assert answers[0].headers["ratelimit-policy"] == '"key";q=30;w=1'
 
 
