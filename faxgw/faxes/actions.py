@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Uuid, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
@@ -177,7 +178,7 @@ async def cancel_batch(connection: AsyncConnection, batch_id: UUID) -> str:
     for first in range(0, len(canceled), AT_ONCE):
         await tell_each(connection, canceled[first : first + AT_ONCE], EventType.CANCELED, reason)
     ended = faxes.c.batch_id == batch_id, faxes.c.state == State.CANCELED.value
-    one_of_each = select(faxes).where(*ended).distinct(faxes.c.page_set_id).order_by(faxes.c.page_set_id)
+    one_of_each = select(faxes).where(*ended).ext(distinct_on(faxes.c.page_set_id)).order_by(faxes.c.page_set_id)
     for row in (await connection.execute(one_of_each)).mappings().all():
         await let_go(connection, row)
     for fax_id in on_lines:

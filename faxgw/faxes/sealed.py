@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from faxgw.archive.objects import ObjectMissing, StoreUnavailable
+from faxgw.archive.objects import StoreUnavailable
 from faxgw.archive.sealed import SealedStore, StoredObject
 from faxgw.errors import RequestError
 from faxgw.keys.sealing import Label, SealBroken
@@ -79,7 +79,7 @@ async def open_by(
         raise spent() from gone
     except SpoolUnavailable as trouble:
         raise StoreUnavailable(str(trouble)) from trouble
-    except (WrapBroken, SealBroken, ObjectMissing) as broken:
+    except (WrapBroken, SealBroken) as broken:
         raise RequestError("document.damaged", "What is to be sent is damaged where it is stored.") from broken
 
 

@@ -65,7 +65,7 @@ async def run_dispatcher(gateway: Gateway) -> None:
         gateway.call_bell.clear()
         try:
             more = await _queue_what_is_due(gateway)
-            claims = await _claim(gateway)
+            claims = await claim_calls(gateway)
         except DatabaseUnavailable:
             more, claims = False, []
         for keeper_name, claim in claims:
@@ -124,7 +124,7 @@ class _Choice:
         return any(line.idle and line.sends and line.up for line in self.lines.values())
 
 
-async def _claim(gateway: Gateway) -> list[tuple[str, Claim]]:
+async def claim_calls(gateway: Gateway) -> list[tuple[str, Claim]]:
     """Claim a fax for each idle line, where there is one; the claims are committed when this returns."""
     choice = _Choice({state.name: state for state in gateway.board.states()}, {}, {})
     if not choice.has_idle:
