@@ -32,14 +32,14 @@ class Cover(_Asked):
     """A cover page before the documents."""
 
     kind: Literal["standard", "text", "html"] = Field(
-        "standard", description="The built-in page, or a template of your own, written in text or HTML."
+        default="standard", description="The built-in page, or a template of your own, written in text or HTML."
     )
-    source: str = Field("", max_length=65536, description="The Jinja template, for kinds `text` and `html`.")
-    to_name: Short = Field("", description="Whom the fax is for.")
-    from_name: Short = Field("", description="Whom it is from.")
-    company: Short = Field("", description="The sender's organisation.")
-    subject: Short = Field("", description="What it is about.")
-    message: str = Field("", max_length=4000, description="A few lines of text.")
+    source: str = Field(default="", max_length=65536, description="The Jinja template, for kinds `text` and `html`.")
+    to_name: Short = Field(default="", description="Whom the fax is for.")
+    from_name: Short = Field(default="", description="Whom it is from.")
+    company: Short = Field(default="", description="The sender's organisation.")
+    subject: Short = Field(default="", description="What it is about.")
+    message: str = Field(default="", max_length=4000, description="A few lines of text.")
 
 
 class Drawing(_Asked):
@@ -48,15 +48,15 @@ class Drawing(_Asked):
     documents: list[UUID] = Field(
         default_factory=list, max_length=50, description="Ids of uploaded documents, in the order of their pages."
     )
-    cover: Cover | None = Field(None, description="A cover page, made from a template.")
+    cover: Cover | None = Field(default=None, description="A cover page, made from a template.")
     resolution: Resolution | None = Field(
-        None, description="The tenant's policy says when this does not; a fax page keeps its own."
+        default=None, description="The tenant's policy says when this does not; a fax page keeps its own."
     )
-    paper: Paper | None = Field(None, description="Make every page fill this paper; else each keeps its size.")
-    screen: Screen = Field("auto", description="How grey becomes black and white.")
-    header: bool | None = Field(None, description="A line with date, sender and page number above every page.")
+    paper: Paper | None = Field(default=None, description="Make every page fill this paper; else each keeps its size.")
+    screen: Screen = Field(default="auto", description="How grey becomes black and white.")
+    header: bool | None = Field(default=None, description="A line with date, sender and page number above every page.")
     sender: str = Field(
-        "",
+        default="",
         max_length=20,
         pattern=r"^[\x20-\x7e]*$",
         description="Our station identity, such as a number; the line's own when empty.",
@@ -78,15 +78,15 @@ class FaxRequest(Drawing):
 
     to: Number
     page_set: UUID | None = Field(
-        None, description="Pages as `documents:render` has shown them, sent exactly so; in place of documents."
+        default=None, description="Pages as `documents:render` has shown them, sent exactly so; in place of documents."
     )
-    box: UUID | None = Field(None, description="The box that the fax lies in; the user's own when left out.")
-    send_at: AwareDatetime | None = Field(None, description="Not before this time.")
-    hours: Hours | None = Field(None, description="Only at these hours; the tenant's hours hold besides.")
-    priority: int = Field(50, ge=0, le=100, description="0 goes first.")
-    subaddress: str = Field("", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 subaddress (SUB).")
-    password: str = Field("", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 password (PWD).")
-    retry: RetryWish | None = Field(None, description="In place of the tenant's retries.")
+    box: UUID | None = Field(default=None, description="The box that the fax lies in; the user's own when left out.")
+    send_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
+    hours: Hours | None = Field(default=None, description="Only at these hours; the tenant's hours hold besides.")
+    priority: int = Field(default=50, ge=0, le=100, description="0 goes first.")
+    subaddress: str = Field(default="", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 subaddress (SUB).")
+    password: str = Field(default="", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 password (PWD).")
+    retry: RetryWish | None = Field(default=None, description="In place of the tenant's retries.")
     labels: dict[str, Short] = Field(
         default_factory=dict, max_length=16, description="Your own words, given back with the fax."
     )
@@ -100,7 +100,7 @@ class Destination(_Asked):
     """One number of a batch, with its own words on the cover page."""
 
     to: Number
-    to_name: Short = Field("", description="Whom it is for; on the cover page.")
+    to_name: Short = Field(default="", description="Whom it is for; on the cover page.")
     labels: dict[str, Short] = Field(
         default_factory=dict, max_length=16, description="Words of its own, besides those of the batch."
     )
@@ -112,13 +112,13 @@ class BatchRequest(Drawing):
     to: list[Number | Destination] = Field(
         min_length=1, max_length=MOST_DESTINATIONS, description="The numbers; each of them counts once."
     )
-    name: Short = Field("", description="What its sender calls it.")
-    page_set: UUID | None = Field(None, description="Pages as `documents:render` has shown them.")
-    box: UUID | None = Field(None, description="The box that the faxes lie in; the user's own when left out.")
-    send_at: AwareDatetime | None = Field(None, description="Not before this time.")
-    hours: Hours | None = Field(None, description="Only at these hours; the tenant's hours hold besides.")
-    priority: int = Field(60, ge=0, le=100, description="0 goes first.")
-    retry: RetryWish | None = Field(None, description="In place of the tenant's retries.")
+    name: Short = Field(default="", description="What its sender calls it.")
+    page_set: UUID | None = Field(default=None, description="Pages as `documents:render` has shown them.")
+    box: UUID | None = Field(default=None, description="The box that the faxes lie in; the user's own when left out.")
+    send_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
+    hours: Hours | None = Field(default=None, description="Only at these hours; the tenant's hours hold besides.")
+    priority: int = Field(default=60, ge=0, le=100, description="0 goes first.")
+    retry: RetryWish | None = Field(default=None, description="In place of the tenant's retries.")
     labels: dict[str, Short] = Field(
         default_factory=dict, max_length=16, description="Your own words, given back with each fax."
     )

@@ -24,7 +24,9 @@ def _known_region(region: str | None) -> str | None:
 class HeaderPolicy(Rules):
     """The line above every page that is sent, with date, sender and page number. Some countries require it."""
 
-    on: bool = Field(default=False, description="Print the line above every page; where it is off, a fax may ask for it.")
+    on: bool = Field(
+        default=False, description="Print the line above every page; where it is off, a fax may ask for it."
+    )
     text: str = Field(default="", max_length=60, description="Who sends, as printed there.", examples=["Example Ltd."])
     number: Literal["sender", "none"] = Field(
         default="sender",

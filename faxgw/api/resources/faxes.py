@@ -46,14 +46,16 @@ class Wishes(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     to: Number
-    name: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="What its sender calls it.")
-    resolution: Resolution | None = Field(None, description="The tenant's policy says when this does not.")
-    paper: Paper | None = Field(None, description="Make every page fill this paper.")
-    screen: Screen = Field("auto", description="How grey becomes black and white.")
-    header: bool | None = Field(None, description="A line with date, sender and page number above every page.")
-    sender: str = Field("", max_length=20, pattern=r"^[\x20-\x7e]*$", description="Our station identity.")
-    send_at: AwareDatetime | None = Field(None, description="Not before this time.")
-    priority: int = Field(50, ge=0, le=100, description="0 goes first.")
+    name: str = Field(
+        default="", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="What its sender calls it."
+    )
+    resolution: Resolution | None = Field(default=None, description="The tenant's policy says when this does not.")
+    paper: Paper | None = Field(default=None, description="Make every page fill this paper.")
+    screen: Screen = Field(default="auto", description="How grey becomes black and white.")
+    header: bool | None = Field(default=None, description="A line with date, sender and page number above every page.")
+    sender: str = Field(default="", max_length=20, pattern=r"^[\x20-\x7e]*$", description="Our station identity.")
+    send_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
+    priority: int = Field(default=50, ge=0, le=100, description="0 goes first.")
 
 
 @uploads.post("/faxes:send", status_code=202, response_model=AcceptedShape, openapi_extra=BODY)
