@@ -159,13 +159,13 @@ async def _starts(bench: _Bench) -> list[Figure]:
     for number in range(bench.size.starts):
         fresh = Gateway(bench.folder / f"cold-{number}", on=bench.on)
         try:
-            cold.append((fresh.start(), fresh.cpu_seconds()))
+            cold.append((fresh.start(), sum(fresh.cpu_seconds().values())))
         finally:
             fresh.stop()
     warm = []
     for _ in range(bench.size.starts):
         bench.gateway.stop()
-        warm.append((bench.gateway.start(), bench.gateway.cpu_seconds()))
+        warm.append((bench.gateway.start(), sum(bench.gateway.cpu_seconds().values())))
     return [
         _start("start.cold", "ready after a cold start (no data directory yet), median", cold),
         _start("start.warm", "ready after a warm start, median", warm),

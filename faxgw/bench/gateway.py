@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -146,13 +146,17 @@ class Gateway:
         """Return the cores that each kind of its processes may run on, and the client."""
         places: dict[str, set[int]] = defaultdict(set)
         for pid in machine.family(self.pid):
-            places[machine.name_of(pid)] |= os.sched_getaffinity(pid)
+            with suppress(ProcessLookupError):
+                places[machine.name_of(pid)] |= os.sched_getaffinity(pid)
         places["client"] = os.sched_getaffinity(0)
         return {name: sorted(place) for name, place in places.items()}
 
-    def cpu_seconds(self) -> float:
-        """Return how long all its processes together have kept a core busy."""
-        return machine.cpu_seconds(machine.family(self.pid))
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return how long its processes have kept a core busy, by what they are."""
+        spent: dict[str, float] = defaultdict(float)
+        for pid in machine.family(self.pid):
+            spent[machine.name_of(pid)] += machine.cpu_seconds(pid)
+        return spent
 
     def dispatcher(self) -> psycopg.Connection:
         """Connect to its database, past it."""

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +74,9 @@ def memory(pid: int) -> float:
     return 0.0
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return how long processes, and children that they have seen end, have kept a core busy."""
-    return sum(sum(map(int, _stat(_PROC / str(pid) / "stat")[11:15])) for pid in pids) / _TICKS
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process, and children of its that it has seen end, have kept a core busy."""
+    return sum(map(int, _stat(_PROC / str(pid) / "stat")[11:15])) / _TICKS  # nothing of one that is gone
 
 
 def _stat(path: Path) -> list[str]:

@@ -61,7 +61,9 @@ class Run:
         latencies: seconds from when each was due to its 202.
         errors: what else came back, and how often.
         backlog: seconds since the start, and how many were due or accepted but not drawn then.
-        cpu: shares of a core that the gateway with all its processes took, and the client.
+        cpu: shares of a core that the gateway's processes took, by what they are, and the client.
+        done_in_time: how many were accepted before the end.
+        not_begun: how many were due and had found no free connection at the end; they are left out.
     """
 
     rate: float
@@ -71,6 +73,7 @@ class Run:
     backlog: list[tuple[float, int]] = field(default_factory=list)
     cpu: dict[str, float] = field(default_factory=dict)
     done_in_time: int = 0
+    not_begun: int = 0
 
     @property
     def achieved(self) -> float:
@@ -86,7 +89,7 @@ class Run:
     @property
     def flat(self) -> bool:
         """Whether everything was accepted, and the backlog has not grown."""
-        return not self.errors and self.growth <= max(FLAT * self.rate * self.seconds, 1.0)
+        return not self.errors and not self.not_begun and self.growth <= max(FLAT * self.rate * self.seconds, 1.0)
 
     def as_json(self) -> dict[str, Any]:
         """Return its figures."""
@@ -96,18 +99,22 @@ class Run:
             "seconds": self.seconds,
             "latency_ms": {f"p{each}": rounded(1000 * percentile(self.latencies, each)) for each in (50, 99)},
             "errors": dict(self.errors),
+            "not_begun": self.not_begun,
             "backlog": {
                 "flat": self.flat,
                 "growth_per_s": rounded(self.growth / self.seconds),
                 "samples": [waiting for _, waiting in self.backlog],
             },
             "cpu": {name: round(share, 2) for name, share in self.cpu.items()},
-            "cpu_ms_each": rounded(1000 * self.cpu["gateway"] * self.seconds / max(self.done_in_time, 1)),
+            "cpu_ms_each": {
+                name: rounded(1000 * share * self.seconds / max(self.done_in_time, 1))
+                for name, share in self.cpu.items()
+            },
         }
 
 
 async def offered(gateway: Gateway, submit: Submit, *, rate: float, seconds: float) -> Run:
-    """Submit at a rate for so long, one after the other in equal distances, and wait for all answers.
+    """Submit at a rate for so long, one after the other in equal distances, and wait for the answers to what was begun.
 
     Raises:
         CannotMeasure: if nothing at all was accepted.
@@ -127,7 +134,7 @@ async def offered(gateway: Gateway, submit: Submit, *, rate: float, seconds: flo
     began = time.monotonic()
     async with _working(gateway, work):
         began = time.monotonic()
-        before = (gateway.cpu_seconds(), time.process_time())
+        before, own = gateway.cpu_seconds(), time.process_time()
         async with _watched(gateway, run, lambda: due.qsize() + busy):
             for each in _moments(began, rate=rate, seconds=seconds):
                 if (early := each - time.monotonic()) > 0:
@@ -135,10 +142,13 @@ async def offered(gateway: Gateway, submit: Submit, *, rate: float, seconds: flo
                 due.put_nowait(each)
             await asyncio.sleep(max(began + seconds - time.monotonic(), 0))
         spent = time.monotonic() - began
-        run.cpu = {
-            "gateway": (gateway.cpu_seconds() - before[0]) / spent,
-            "client": (time.process_time() - before[1]) / spent,
-        }
+        now = gateway.cpu_seconds()
+        run.cpu = {name: (now[name] - before.get(name, 0.0)) / spent for name in now}
+        run.cpu["client"] = (time.process_time() - own) / spent
+        while not due.empty():
+            due.get_nowait()
+            due.task_done()
+            run.not_begun += 1
         await due.join()
     if not run.latencies:
         raise CannotMeasure(f"Of {run.errors.total()} submissions none was accepted: {dict(run.errors)}")
