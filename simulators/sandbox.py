@@ -21,7 +21,7 @@ from simulators.machine import Machine
 from simulators.numbers import SANDBOX, Far
 from simulators.pacing import Timeline
 from simulators.specimen import specimen
-from simulators.switch import Port, Switch
+from simulators.switch import Port, Ring, Switch
 from simulators.tray import Tray
 from t30.capabilities import Station
 from t30.line import AwaitCall, Cause, Dial, LineAction, LineError, LineEvent
@@ -38,6 +38,8 @@ CALL_BACK_AFTER = 2.0
 """Seconds of the line between a call and the call back."""
 CALL_BACK_WITHIN = 60.0
 """Seconds of real time after which a line that could take the call back is not waited for any more."""
+RING_EVERY = 6.0
+"""Seconds of the line between two rings of a call that nobody answers: each is heard once."""
 TRY_AGAIN = 1.0
 """Seconds of the line before a caller that found the line engaged calls again."""
 SLACK = 1.0
@@ -85,7 +87,7 @@ class Sandbox:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
-        while line := await self._line_for(to, deadline - loop.time()):
+        while (left := deadline - loop.time()) > 0 and (line := await self._line_for(to, left)):
             outcome = await line.called(plus(to), caller, pages, number=plus(number))
             if outcome.reason.code not in NOT_TAKEN:
                 return outcome
@@ -182,6 +184,7 @@ class SandboxLine(CircuitLine):
         self._time = Timeline(options.speed)
         self._switch = Switch(self._time.clock, slack=SLACK, pace=self._time)
         self._own = self._switch.attach(number)
+        self._heard: Ring | None = None
         for each, far in sandbox.numbers.items():
             if far.cause:
                 self._switch.fail(each, far.cause)
@@ -213,10 +216,17 @@ class SandboxLine(CircuitLine):
             LineError: if the call was dropped, or there is none.
         """
         match action:
-            case AwaitCall() if not self._own.ring:
+            case AwaitCall() if self._own.ring is not None and self._own.ring is self._heard:
+                await self._time.sleep(RING_EVERY)
+                return await super().perform(action) if self._own.ring else await self.perform(action)
+            case AwaitCall() if self._own.ring:
+                self._heard = self._own.ring
+            case AwaitCall():
                 self._ring_later()
                 with self._sandbox.waits(self):
-                    return await super().perform(action)
+                    event = await super().perform(action)
+                self._heard = self._own.ring
+                return event
             case Dial(number):
                 self._own.refuse()  # its caller tries another line, and this one is free
                 return await super().perform(Dial(digits(number)))

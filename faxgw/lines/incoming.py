@@ -50,6 +50,10 @@ LOOKED_UP_WITHIN = 3.0
 """Seconds to find out whose a call is, before the caller hears nothing for too long."""
 
 
+QUIET, SHORTEST_QUIET = 10.0, 0.1
+"""Seconds of the line without a ring after which a caller has given up; of real time at least."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Home:
     """Where a call leads: a box, and all that is needed to file pages in it."""
@@ -87,27 +91,44 @@ class _Call:
 
 async def answer(gateway: Gateway, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
     """Take a call that rings, or let it ring; return whether the line did its part."""
+    next_call: Ringing | None = ringing
+    while next_call is not None:
+        call = await _call_for(gateway, settings, next_call)
+        if call is not None:
+            return await IncomingCall(gateway, call).take(line, settings, next_call)
+        next_call = await _let_ring(line, next_call)
+    return True
+
+
+async def _call_for(gateway: Gateway, settings: LineSettings, ringing: Ringing) -> _Call | None:
+    """Return the call if it is to be answered."""
     if (obstacle := await gateway.not_receiving()) is not None:
         log.warning("a call is not answered", line=settings.name, reason=obstacle)
-        return await _let_ring(line)
+        return None
     try:
         async with asyncio.timeout(LOOKED_UP_WITHIN):
-            call = await _looked_up(gateway, settings, ringing)
+            return await _looked_up(gateway, settings, ringing)
     except (DatabaseUnavailable, TimeoutError) as trouble:
         log.warning("a call is not answered", line=settings.name, reason=f"its box could not be looked up: {trouble}")
-        return await _let_ring(line)
-    if call is None:
-        return await _let_ring(line)
-    return await IncomingCall(gateway, call).take(line, settings, ringing)
+        return None
+
+
+async def _let_ring(line: Line, refused: Ringing) -> Ringing | None:
+    """Let a call ring until its caller gives up; return the one that rings after it already.
+
+    What rings on is the same call: the number of a caller comes with the first ring only on many lines.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(max(line.clock.real(QUIET), SHORTEST_QUIET)):
+                event = await line.perform(AwaitCall())
+        except TimeoutError:
+            return None
+        if isinstance(event, Ringing) and event.caller not in ("", refused.caller):
+            return event
 
 
 _NUMBERING = Numbering()
-
-
-async def _let_ring(line: Line) -> bool:
-    """Do not answer; look away until the caller has had time to give up."""
-    await asyncio.sleep(line.clock.real(6.0))
-    return True
 
 
 async def _looked_up(gateway: Gateway, settings: LineSettings, ringing: Ringing) -> _Call | None:

@@ -17,8 +17,6 @@ log = structlog.get_logger(__name__)
 
 REOPENED_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between attempts to open a line that is not to be had; the last one for ever."""
-RINGS_FOR = 5.0
-"""Seconds to look away from a call that is not to be answered."""
 
 
 class Job(Protocol):
@@ -151,7 +149,6 @@ class Keeper:
             event = await line.perform(AwaitCall())
             if isinstance(event, Ringing) and self.settings.receives:
                 return event
-            await asyncio.sleep(RINGS_FOR)
 
     def _set(self, state: str, fault: str = "") -> None:
         if (state, fault) != (self.state, self.fault):
