@@ -4,6 +4,7 @@ Clustered dots and not the finer patterns of error diffusion: a photo takes 3 mi
 dots and 13 with error diffusion, since run-length codes pay for every change of colour.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 
@@ -46,6 +47,13 @@ STEEP = 24
 PICTURE_SHARE = 0.2
 """A region is a picture if this share of its pels and of its surroundings is an even grey."""
 
+WHITE = 255
+SURELY_WHITE = 0.75
+"""With such a share of white, the mean of the 17 lightest greys is above 250, whatever the rest is."""
+
+BAND = 32
+"""Rows that are worked on at a time: they stay in the processor's cache, and its pages need not be fetched anew."""
+
 MOST_GROWTH = 64
 """Regions, of 2 mm each, that a picture may grow over light greys."""
 
@@ -73,8 +81,30 @@ def black_and_white(grey: Grey, *, screen: Screen, resolution: Resolution) -> Bl
     return text if pictures is None else np.where(pictures, clustered(grey, resolution), text)
 
 
+def _in_bands(grey: Grey, *, beyond: int) -> Iterator[tuple[slice, Grey, slice]]:
+    """Go through the bands of a page that are not all white.
+
+    Yields:
+        The rows of the band in the page; these rows with as many more above and below as there are, up to ``beyond``;
+        and the rows of the band in those.
+    """
+    for top in range(0, len(grey), BAND):
+        first = max(top - beyond, 0)
+        around = grey[first : top + BAND + beyond]
+        if around.min(initial=WHITE) < WHITE:
+            yield slice(top, top + BAND), around, slice(top - first, top - first + BAND)
+
+
 def _text(grey: Grey) -> Black:
-    """Return what is darker than the threshold, and thin lines lighter than that.
+    """Return what is darker than the threshold, and thin lines lighter than that."""
+    black = np.zeros(grey.shape, np.bool_)
+    for band, around, within in _in_bands(grey, beyond=2):
+        black[band] = _text_in(around)[within]
+    return black
+
+
+def _text_in(grey: Grey) -> Black:
+    """Do ``_text`` for a few rows; what comes of the outer two is not certain.
 
     A rule of 0.5 points that lies half in one scan line and half in the next of standard resolution is lighter than
     the threshold in both, and would be gone. So the darkest pel across a thin stroke counts where both sides of it, two
@@ -114,6 +144,8 @@ def _thresholds(cell: tuple[int, int]) -> Grey:
 
 def _paper_made_white(grey: Grey) -> Grey:
     """Stretch the greys so that the paper of a scan is white, where most of the page is one light grey."""
+    if np.count_nonzero(grey == WHITE) >= SURELY_WHITE * grey.size:
+        return grey  # what is below would come to the same, but counts all greys
     counts = np.array(Image.fromarray(grey).histogram())
     around = np.convolve(counts, np.ones(17), "same")
     peak = int(around[160:].argmax()) + 160
@@ -128,7 +160,9 @@ def _paper_made_white(grey: Grey) -> Grey:
 def _pictures(grey: Grey, resolution: Resolution) -> Black | None:
     """Return which pels lie in a picture, None for none at all."""
     even = _even(grey)
-    mid = even & (grey > BLACKER) & (grey < WHITER)
+    mid = np.zeros(grey.shape, np.bool_)
+    for band, around, within in _in_bands(grey, beyond=0):
+        mid[band] = even[band] & (around[within] > BLACKER) & (around[within] < WHITER)
     if not mid.any():
         return None
     region = tuple(2 * side for side in DOT_CELL[resolution])
@@ -150,6 +184,14 @@ def _pictures(grey: Grey, resolution: Resolution) -> Black | None:
 
 def _even(grey: Grey) -> Black:
     """Return the pels that differ little from all four neighbours."""
+    even = np.ones(grey.shape, np.bool_)
+    for band, around, within in _in_bands(grey, beyond=1):
+        even[band] = _even_in(around)[within]
+    return even
+
+
+def _even_in(grey: Grey) -> Black:
+    """Do ``_even`` for a few rows; what comes of the outer ones is not certain."""
     even = np.ones(grey.shape, np.bool_)
     for axis in (0, 1):
         ahead, behind = (grey[1:], grey[:-1]) if axis == 0 else (grey[:, 1:], grey[:, :-1])

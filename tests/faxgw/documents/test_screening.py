@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from faxgw.documents import screening
 from faxgw.documents.screening import DOT_CELL, Screen, black_and_white, clustered
 from t30.pages import Resolution
 
@@ -71,3 +72,15 @@ def test_diffusion_is_there_on_request() -> None:
     page = black_and_white(np.full((64, 64), 128, np.uint8), screen=Screen.DIFFUSION, resolution=Resolution.FINE)
     assert page.mean() == pytest.approx(0.5, abs=0.03)
     assert np.diff(page.astype(np.int8), axis=1).astype(bool).mean() > 0.8
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_page_comes_out_the_same_worked_on_in_bands_and_whole(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    grey = np.full((int(chance.integers(1, 5 * screening.BAND)), 90), 255, np.uint8)
+    for _ in range(seed):
+        top, left = int(chance.integers(0, len(grey))), int(chance.integers(0, 90))
+        spot = grey[top : top + 30, left : left + 40]
+        spot[:] = chance.integers(0, 256, spot.shape if seed % 2 else (1, 1))
+    assert np.array_equal(screening._text(grey), screening._text_in(grey))
+    assert np.array_equal(screening._even(grey), screening._even_in(grey))
