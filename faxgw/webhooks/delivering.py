@@ -104,13 +104,14 @@ class Courier:
 
     async def run(self) -> None:
         """Carry until cancelled; what is on its way then is sent again when its claim has ended."""
-        try:
-            async with asyncio.TaskGroup() as self._group:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
                 while True:
                     await self._look()
                     await asyncio.sleep(self._tick)
-        finally:
-            self._group = None
+            finally:
+                self._group = None  # before those who carry are waited for: a group that ends takes nobody new
 
     def wake(self, webhook_id: UUID) -> None:
         """Have what is due for a webhook sent."""

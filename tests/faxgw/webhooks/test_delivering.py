@@ -442,3 +442,23 @@ async def test_a_webhook_that_is_disabled_waits_and_goes_on(
                 assert await service.change(connection, gateway, webhook_id, request, version=1) is None
                 assert await service.change(connection, gateway, webhook_id, request, version=2)
             await states(database, "succeeded")
+
+
+async def test_a_courier_that_stops_takes_nothing_new_and_lets_whoever_wakes_it_be(
+    database: Database, gateway: Parts, authority: Authority, actor: Actor
+) -> None:
+    async with receiving(authority.context(NAME)) as taken:
+        taken.answers = [receiver.silence]
+        webhook_id, _ = await add_webhook(database, gateway, actor, taken.url())
+        await tell(database, actor, await add_fax(database, actor))
+        carries = courier(database, gateway, authority.certificate, waits=NEVER, seconds=LIMIT)
+        runs = asyncio.create_task(carries.run())
+
+        async def arrived() -> bool:
+            return bool(taken.messages)
+
+        await until(arrived)
+        runs.cancel()
+        while not runs.done():
+            await asyncio.sleep(0)
+            carries.wake(webhook_id)
