@@ -33,8 +33,9 @@ PAUSE = 0.25
 
 _BEGIN = f"SELECT set_config('{TENANT}', %s, true)"
 
-UNAVAILABLE = ("08", "53", "57P")
-"""SQLSTATE of what is no statement's fault: no connection; no room, on the disk too; the server goes down or up."""
+UNAVAILABLE = ("08", "40", "53", "57P", "58")
+"""SQLSTATE of what is no statement's fault: no connection; undone for another one's sake, such as a deadlock; no room,
+on the disk too; the server goes down or up; a fault of its machine."""
 
 
 class DatabaseUnavailable(Exception):

@@ -74,6 +74,25 @@ async def test_a_failure_that_the_caller_overlooks_is_not_taken_for_a_commit(dat
                 await connection.execute(text("SELECT 1 / 0"))
 
 
+async def test_of_two_that_wait_for_each_other_one_is_undone_and_told_to_try_again(
+    database: Database, tenant: UUID
+) -> None:
+    both_hold_one = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int) -> str:
+        try:
+            async with database.tenant(tenant) as connection:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({first})"))
+                await both_hold_one.wait()
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({second})"))
+        except DatabaseUnavailable as told:
+            return told.reason
+        return ""
+
+    told = await asyncio.gather(lock(1, 2), lock(2, 1))
+    assert sorted(told) == ["", "deadlock detected"]
+
+
 async def test_a_cancelled_transaction_leaves_a_pool_that_works(database: Database, tenant: UUID) -> None:
     database = Database(database.urls, pool=1)
     for statement in ("SELECT pg_sleep(10)", "SELECT 1"):
