@@ -1,10 +1,24 @@
 """The only writer of a fax's state: a change, its event, and all who are told of it, in one transaction."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Text, Uuid, bindparam, cast, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -103,24 +117,28 @@ async def tell_new(
     connection: AsyncConnection, fax: Mapping[str, Any], event: EventType, data: Mapping[str, Any], *, work: str
 ) -> None:
     """Write a new fax and its first event, and have the nodes look for ``work``: all in one statement."""
-    row = insert(faxes).values(**{name: bindparam(f"fax_{name}", type_=faxes.c[name].type) for name in fax})
+    values = {f"fax_{name}": value for name, value in fax.items()}
+    statement = _new_fax(tuple(fax), event, work)
+    event_id, tenant_id, wanted, *_ = (await connection.execute(statement, {"data": dict(data), **values})).one()
+    if wanted:
+        await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+
+
+@cache
+def _new_fax(names: tuple[str, ...], event: EventType, work: str) -> Select[Any]:
+    row = insert(faxes).values(**{name: bindparam(f"fax_{name}", type_=faxes.c[name].type) for name in names})
     written = row.returning(faxes.c.id, faxes.c.tenant_id).cte("written")
     told = select(written.c.tenant_id, written.c.id, literal(event.value), bindparam("data", type_=JSONB))
     new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], told).returning(events).cte("new")
     notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
     hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
-    statement = select(
+    return select(
         new.c.id,
         new.c.tenant_id,
         hooked,
         func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)),
         func.pg_notify(literal(WORK_CHANNEL), literal(work)),
     )
-    values = {f"fax_{name}": value for name, value in fax.items()}
-    result = await connection.execute(statement, {"data": dict(data), **values})
-    event_id, tenant_id, wanted, *_ = result.one()
-    if wanted:
-        await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
 
 
 async def tell_each(

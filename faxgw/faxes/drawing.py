@@ -1,7 +1,9 @@
 """Documents become fax pages: sealed one by one, hashed, and sent exactly so."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.archive.sealed import StoredObject
 from faxgw.documents.cover import Cover as CoverPage
 from faxgw.documents.cover import CoverFields, CoverTemplate
+from faxgw.documents.direct import fax_pages
 from faxgw.documents.document import Header, RenderOptions
 from faxgw.documents.layout import Paper
 from faxgw.documents.parts import Upload
@@ -28,6 +31,8 @@ from faxgw.keys.wraps import PublicKey
 from faxgw.store.tables import documents, page_sets, pages, users, wraps
 from t30.pages import Resolution
 
+AT_ONCE = 20
+"""So many pages are taken over at once, since all are in memory then; a worker draws larger documents page by page."""
 KEPT = timedelta(hours=24)
 """How long a page set is kept that no fax uses."""
 
@@ -120,12 +125,40 @@ async def draw_pages(
     if asked.cover is not None:
         count = 1 + sum(sources.documents[each].pages for each in asked.documents)
         parts.insert(0, _cover(asked.cover, asked.sender, to_number, count))
-    limits = DocumentLimits(pages=min(gateway.config.rendering.max_pages, tenant.policy.limits.pages))
+    options = _options(asked, tenant)
+    most = min(gateway.config.rendering.max_pages, tenant.policy.limits.pages)
     drawn: list[tuple[PreparedPage, StoredObject]] = []
-    async with prepare(parts, _options(asked, tenant), gateway.renderers, limits=limits) as prepared:
+    async with aclosing(_prepared(gateway, parts, options, most=most)) as prepared:
         async for page in prepared:
             drawn.append((page, await gateway.objects.put(page.page.octets, tenant=tenant.id, kind="page")))
     return Drawn(new_id(), user_id, sources.owners[user_id], drawn)
+
+
+async def _prepared(
+    gateway: Gateway, parts: Sequence[Upload | CoverPage], options: RenderOptions, *, most: int
+) -> AsyncGenerator[PreparedPage]:
+    """Give the pages one by one: as they are, where nothing is to be drawn, else drawn by a worker."""
+    as_they_are = None
+    if options.resolution is None and options.paper is None and options.header is None:
+        as_they_are = await asyncio.to_thread(_taken_over, parts, most)
+    if as_they_are is not None:
+        for page in as_they_are:
+            yield page
+        return
+    async with prepare(parts, options, gateway.renderers, limits=DocumentLimits(pages=most)) as prepared:
+        async for page in prepared:
+            yield page
+
+
+def _taken_over(parts: Sequence[Upload | CoverPage], most: int) -> list[PreparedPage] | None:
+    """Return the pages of documents that are fax pages already, all of them; else None."""
+    pages: list[PreparedPage] = []
+    for part in parts:
+        own = fax_pages(part.octets, most=min(most - len(pages), AT_ONCE)) if isinstance(part, Upload) else None
+        if own is None:
+            return None
+        pages += [replace(page, index=len(pages) + page.index) for page in own]
+    return pages
 
 
 async def _part(gateway: Gateway, sources: Sources, document_id: UUID) -> Upload:

@@ -69,7 +69,7 @@ async def test_when_the_fax_that_the_others_are_drawn_with_is_canceled_they_are_
 ) -> None:
     document = await office.upload(tiff_octets(fax_pages(1)), 1)
     async with office.gateway.renderers.lease(), office.gateway.renderers.lease():  # nobody draws now
-        batch = await office.batch(["+15550100", "+15550105", "+15550106"], document)
+        batch = await office.batch(["+15550100", "+15550105", "+15550106"], document, header=True)
         leader, *others = await members(office, batch)
         assert [fax.drawn_with for fax in others] == [leader.id] * 2
         assert await office.cancel(leader.id) is State.CANCELED

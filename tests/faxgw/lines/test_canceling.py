@@ -30,8 +30,8 @@ def lines() -> tuple[LineSettings, ...]:
 async def test_a_fax_that_is_not_on_the_line_is_canceled_at_once(office: Office) -> None:
     document = await office.upload(tiff_octets(fax_pages(1)), 1)
     async with office.gateway.renderers.lease(), office.gateway.renderers.lease():
-        accepted = await office.send(MACHINE, document)
-        converting = await office.send(MACHINE, document, priority=1)
+        accepted = await office.send(MACHINE, document, header=True)
+        converting = await office.send(MACHINE, document, priority=1, header=True)
         await office.in_state(converting, State.CONVERTING)
         assert await office.cancel(converting) is State.CANCELED
         assert await office.cancel(accepted) is State.CANCELED

@@ -42,7 +42,7 @@ async def test_a_document_stays_open_while_another_fax_is_yet_to_be_drawn_from_i
     document = await office.upload(tiff_octets(fax_pages(1)), 1)
     first = await office.waits(await office.send("+15550101", document))
     async with office.gateway.renderers.lease(), office.gateway.renderers.lease():
-        second = await office.send("+15550100", document)
+        second = await office.send("+15550100", document, header=True)
         await office.cancel(first.id)
         assert "document" in await office.spooled(second)
     assert (await office.ended(second)).state == "delivered"

@@ -1,0 +1,111 @@
+"""TIFF files whose pages are fax pages already, taken over pel for pel without a worker.
+
+Only the plainest form of TIFF-F is taken: one MMR strip a page, of a width and resolution that fax machines have, whole
+and without damage. Whatever else comes, damaged or odd or hostile, is a worker's; nothing here looks further than it
+must, and the pels come from our own decoder, which never reads past its input.
+"""
+
+import struct
+from collections.abc import Mapping
+from fractions import Fraction
+
+from faxgw.documents.coded import TURNED, CodedPage, coded_page, page_hash
+from faxgw.documents.prepare import PreparedPage
+from t30.pages import Coding, Resolution, Width
+from t30.t4 import Decoder
+
+WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, ORIENTATION = 256, 257, 258, 259, 262, 266, 273, 274
+SAMPLES, STRIP_ROWS, STRIP_OCTETS, ACROSS, DOWN, T6_OPTIONS, UNIT = 277, 278, 279, 282, 283, 293, 296
+PLAIN = {BITS: 1, COMPRESSION: 4, PHOTOMETRIC: 0, ORIENTATION: 1, SAMPLES: 1, T6_OPTIONS: 0, UNIT: 2}
+"""What these tags must say."""
+DEFAULTS = {BITS: 1, FILL_ORDER: 1, ORIENTATION: 1, SAMPLES: 1, T6_OPTIONS: 0, UNIT: 2}
+SHORT, LONG, RATIONAL = 3, 4, 5
+MOST_TAGS = 64
+
+SHAPES: dict[tuple[int | Fraction | None, ...], tuple[Width, Resolution]] = {
+    (resolution.pels(width), resolution.across, resolution.down): (width, resolution)
+    for width in Width
+    for resolution in Resolution
+}
+"""Pels per line, and pels per inch across and down, of every fax page there is."""
+
+Tags = Mapping[int, int | Fraction]
+
+
+def fax_pages(octets: bytes, *, most: int) -> list[PreparedPage] | None:
+    """Return the pages of a TIFF-F file as they are; None if it is anything but the plainest. Blocks.
+
+    Args:
+        octets: the file.
+        most: so many pages are taken at most; None is returned for more.
+    """
+    if len(octets) < 8 or octets[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    order = "<" if octets[:1] == b"I" else ">"
+    pages: list[PreparedPage] = []
+    (at,) = struct.unpack_from(f"{order}I", octets, 4)
+    try:
+        while at:
+            tags, at = _directory(octets, order, at)
+            page = _page(octets, tags, len(pages)) if len(pages) < most else None
+            if page is None:
+                return None
+            pages.append(page)
+    except (struct.error, _Odd):
+        return None
+    return pages or None
+
+
+class _Odd(Exception):
+    """Something that a plain file does not have."""
+
+
+def _directory(octets: bytes, order: str, at: int) -> tuple[Tags, int]:
+    """Return the tags that have one value, and where the next directory is."""
+    (count,) = struct.unpack_from(f"{order}H", octets, at)
+    if count > MOST_TAGS:
+        raise _Odd
+    tags: dict[int, int | Fraction] = {}
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind, values = struct.unpack_from(f"{order}HHI", octets, entry)
+        if tag in PLAIN or tag in (WIDTH, LENGTH, FILL_ORDER, STRIPS, STRIP_ROWS, STRIP_OCTETS, ACROSS, DOWN):
+            if values != 1 or tag in tags:
+                raise _Odd
+            tags[tag] = _value(octets, order, kind, entry + 8)
+    (following,) = struct.unpack_from(f"{order}I", octets, at + 2 + 12 * count)
+    return tags, following
+
+
+def _value(octets: bytes, order: str, kind: int, at: int) -> int | Fraction:
+    if kind == SHORT:
+        return int(struct.unpack_from(f"{order}H", octets, at)[0])
+    (value,) = struct.unpack_from(f"{order}I", octets, at)
+    if kind == LONG:
+        return int(value)
+    if kind != RATIONAL:
+        raise _Odd
+    above, below = struct.unpack_from(f"{order}II", octets, value)
+    if not below:
+        raise _Odd
+    return Fraction(above, below)
+
+
+def _page(octets: bytes, tags: Tags, index: int) -> PreparedPage | None:
+    said = {**DEFAULTS, **tags}
+    if any(said.get(tag) != value for tag, value in PLAIN.items()):
+        return None
+    shape = SHAPES.get((said.get(WIDTH), said.get(ACROSS), said.get(DOWN)))
+    rows, begins, length = (int(said.get(tag, 0)) for tag in (LENGTH, STRIPS, STRIP_OCTETS))
+    if shape is None or said[FILL_ORDER] not in (1, 2):
+        return None
+    width, resolution = shape
+    if int(said.get(STRIP_ROWS, rows)) < rows or not 0 < length <= len(octets) - begins:
+        return None
+    strip = octets[begins : begins + length]
+    decoder = Decoder(Coding.MMR, resolution.pels(width))
+    decoder.feed(strip.translate(TURNED) if said[FILL_ORDER] == 1 else strip)
+    decoded = decoder.finish()
+    if decoded.rows != rows or decoded.bad_rows:
+        return None
+    page: CodedPage = coded_page(decoded.bitmap, width=width, resolution=resolution)
+    return PreparedPage(index, page, page_hash(decoded.bitmap, resolution))

@@ -1,0 +1,65 @@
+"""Fax pages in a TIFF that are taken over as they are: the same as a worker draws, or not at all."""
+
+import struct
+
+import numpy as np
+from hypothesis import given
+from hypothesis.strategies import binary, integers
+from numpy.typing import NDArray
+
+from faxgw.documents.coded import bitmap_of, coded_page
+from faxgw.documents.direct import fax_pages
+from faxgw.documents.document import RenderOptions
+from faxgw.documents.parts import Upload
+from faxgw.documents.pool import RendererPool
+from faxgw.documents.prepare import prepare
+from faxgw.documents.tiff import tiff_octets
+from t30.pages import Coding, Resolution, Width
+from t30.t4 import Bitmap
+from tests.faxgw.lines.pages import fax_pages as drawn
+
+FILE = tiff_octets(drawn(2, rows=40))
+
+
+async def test_pages_taken_over_are_those_that_a_worker_draws() -> None:
+    files = [FILE]
+    for width, resolution in ((Width.B4, Resolution.STANDARD), (Width.A3, Resolution.SUPERFINE)):
+        (page,) = drawn(1, rows=60)
+        wide = Bitmap.from_pels(page_pels(resolution.pels(width)))
+        files.append(tiff_octets([coded_page(wide, width=width, resolution=resolution), page]))
+    pool = RendererPool(1)
+    try:
+        for octets in files:
+            taken = fax_pages(octets, most=10)
+            async with prepare([Upload("x.tif", octets)], RenderOptions(), pool) as prepared:
+                assert taken == [page async for page in prepared]
+    finally:
+        await pool.close()
+
+
+def page_pels(across: int) -> NDArray[np.uint8]:
+    return (np.random.default_rng(3).random((60, across)) < 0.1).astype(np.uint8)
+
+
+def test_what_is_odd_is_left_to_a_worker() -> None:
+    assert fax_pages(FILE, most=2) is not None and fax_pages(FILE, most=1) is None
+    for octets in (b"", b"II*\0", FILE[:-20], b"%PDF-1.7" + FILE, FILE[:8]):
+        assert fax_pages(octets, most=9) is None
+    (page,) = drawn(1, rows=40)
+    mh = coded_page(bitmap_of(page), width=Width.A4, resolution=Resolution.FINE, coding=Coding.MH)
+    assert fax_pages(tiff_octets([mh]), most=9) is None
+
+
+def test_a_file_whose_directories_go_round_in_circles_ends() -> None:
+    (first,) = struct.unpack_from("<I", FILE, 4)
+    (count,) = struct.unpack_from("<H", FILE, first)
+    circle = bytearray(FILE)
+    struct.pack_into("<I", circle, first + 2 + 12 * count, first)
+    assert fax_pages(bytes(circle), most=50) is None
+
+
+@given(at=integers(0, len(FILE) - 1), octets=binary(min_size=1, max_size=8))
+def test_damage_anywhere_is_no_worse_than_none(at: int, octets: bytes) -> None:
+    damaged = FILE[:at] + octets + FILE[at + len(octets) :]
+    pages = fax_pages(damaged, most=4)
+    assert pages is None or all(page.page.bad_rows == 0 for page in pages)
