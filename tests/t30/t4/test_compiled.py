@@ -45,3 +45,16 @@ def test_kernels_compile_where_nothing_can_be_cached() -> None:
     with pytest.raises(RuntimeError, match="no locator available"):
         numba.njit(cache=True)(made["twice"])
     assert kernel(made["twice"])(21) == 42
+
+
+def test_numba_is_loaded_by_the_first_call_of_a_kernel_and_not_before() -> None:
+    code = """
+import sys
+import numpy as np
+from t30.pages import Coding
+from t30.t4 import Bitmap, Decoder, encode
+assert "numba" not in sys.modules
+encode(Bitmap.from_pels(np.eye(2, 8, dtype=np.uint8)), Coding.MMR)
+assert "numba" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
