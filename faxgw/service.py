@@ -92,7 +92,7 @@ async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyn
         partial(_count, gateway),
         metrics.sample_loop_lag,
         tls.watch,
-        _load_codec,
+        partial(_load_codec, started),
     ]
 
     async def until() -> None:
@@ -192,8 +192,9 @@ def _node_id(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-async def _load_codec() -> None:
-    """Load the codec, which takes a second the first time, before a call needs it."""
+async def _load_codec(started: asyncio.Event) -> None:
+    """Load the codec, which takes a second the first time, before a call needs it, and after requests are taken."""
+    await started.wait()
     await Receiver(_nowhere).prepare()
 
 
