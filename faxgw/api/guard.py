@@ -4,6 +4,7 @@ In this order, so that nobody without a key has anything read.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
@@ -25,6 +26,9 @@ SILENCE = 30.0
 """Seconds that may pass until the next piece of a body."""
 
 
+_NUL = "No text may have a NUL character."
+
+
 class Body(Request):
     """A request whose body has limits of size and of time, and is JSON of one model, strictly."""
 
@@ -37,11 +41,14 @@ class Body(Request):
             Problem: ``request.too_large`` or ``.timeout``.
             RequestValidationError: with every field that is not as described; 1 is no boolean here, "1" no number.
         """
+        body = await self.body()
         try:
-            self._json = model.validate_json(await self.body(), strict=True)
+            self._json = model.validate_json(body, strict=True)
         except ValidationError as refused:
             errors = refused.errors(include_url=False, include_input=False)
             raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in errors]) from None
+        if b"\\u0000" in body and (where := _nul_in(json.loads(body))) is not None:
+            raise RequestValidationError([{"type": "nul", "loc": ("body", *where), "msg": _NUL}])
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Go through the body as it arrives.
@@ -129,11 +136,22 @@ def _take(api: Api, request: Request, caller: object) -> None:
 def _check_query(request: Request, parameters: frozenset[str]) -> None:
     if not request.scope["query_string"]:
         return
-    for name in request.query_params:
-        if name not in parameters:
-            detail = "There is no such parameter."
+    for name, value in request.query_params.items():
+        if name not in parameters or "\0" in value:
+            detail = _NUL if name in parameters else "There is no such parameter."
             errors = [{"pointer": f"query {name}"[:100], "detail": detail}]
             raise Problem("request.invalid", f"query {name[:80]}: {detail}", extra={"errors": errors})
+
+
+def _nul_in(value: object) -> tuple[str | int, ...] | None:
+    """Return where in a JSON value a text has a NUL, which PostgreSQL takes nowhere; None if none has."""
+    if isinstance(value, str):
+        return () if "\0" in value else None
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        if (where := () if "\0" in str(name) else _nul_in(part)) is not None:
+            return (name.replace("\0", "?") if isinstance(name, str) else name, *where)
+    return None
 
 
 def _check_json(request: Request) -> None:

@@ -53,7 +53,7 @@ class DatabaseSettings(_Settings):
     dispatcher_url: Annotated[PostgresUrl | None, _role("faxgw_dispatcher")] = None
     """As the role that claims calls for every tenant (BYPASSRLS)."""
     pool: Annotated[int, Field(ge=2, le=200)] = 10
-    """The most connections that this node opens for each of these roles."""
+    """The most connections that this node opens for each of these roles; as many again are for requests."""
 
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:

@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 REOPENED_AFTER = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between attempts to open a line that is not to be had; the last one for ever."""
+UNTRIED = "not opened yet"
+"""The fault of a line until the first attempt to open it is over."""
 
 
 class Job(Protocol):
@@ -47,7 +49,7 @@ class Keeper:
         self.settings = settings
         self._url = url
         self.state = "down"
-        self.fault = "not opened yet"
+        self.fault = UNTRIED
         self.health = Health()
         self._node = node
         self._changed = changed

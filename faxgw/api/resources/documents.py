@@ -15,7 +15,7 @@ from faxgw.api.pictures import PNG, png
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.shapes import DocumentShape, PageSetShape
-from faxgw.api.uploads import BODY, receive
+from faxgw.api.uploads import BODY, check_room, receive
 from faxgw.faxes.content import coded_page, unlock
 from faxgw.faxes.drawing import draw
 from faxgw.faxes.policies import tenant_of
@@ -71,6 +71,7 @@ async def render_documents(call: Caller, asked: RenderRequest) -> Response:
     """Draw documents as the fax pages that will be sent, octet for octet: give `page_set` to the fax."""
     if not (asked.documents or asked.cover):
         raise Problem("request.invalid", "Give documents, a cover, or both.", extra={"errors": []})
+    await check_room(call)
 
     async def work() -> Answer:
         async with call.transaction() as connection:
