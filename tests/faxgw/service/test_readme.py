@@ -12,7 +12,7 @@ import pytest
 from faxgw.documents.sample import write_sample
 from tests.faxgw.serving import Service, reachable_folder
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 
 
 @pytest.fixture(scope="module")
