@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +12,7 @@ import structlog
 from sqlalchemy import func, select
 
 from faxgw import metrics
-from faxgw.archive.objects import StoreError, open_store
+from faxgw.archive.objects import open_store
 from faxgw.archive.sealed import SealedStore
 from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
@@ -27,7 +26,6 @@ from faxgw.keys.tokens import ServerKeys
 from faxgw.lines.board import Board
 from faxgw.lines.dispatcher import recover, run_dispatcher, run_ears, run_leases
 from faxgw.lines.incoming import answer
-from faxgw.lines.keeper import UNTRIED
 from faxgw.model import State
 from faxgw.private import private_listener
 from faxgw.store.database import Database, DatabaseUnavailable
@@ -77,40 +75,27 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         health = Health()
         _register(health, gateway, server)
         await stack.enter_async_context(private_listener(config.private, health))
-        requests = await stack.enter_async_context(_for_requests(gateway))
-        await _run(gateway, requests, ready=ready, stop=stop)
+        await _run(gateway, ready=ready, stop=stop)
 
 
-@asynccontextmanager
-async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
-    """Give the API connections of its own: however many slow requests there are, a confirmation is written at once."""
-    database = Database(gateway.database.urls, pool=gateway.config.database.pool)
-    try:
-        yield replace(gateway, database=database)
-    finally:
-        await database.close()
-
-
-async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
+async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
     # These take their time to import, and nothing before needed them.
     from faxgw import api  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
     tls = ServerTls(gateway.config.api, gateway.config.data_dir)
     started = asyncio.Event()
-
-    async def serve_api() -> None:
-        await api.serve(requests, api.create_app(requests), tls=tls, started=lambda _port: started.set())
-        raise RuntimeError("the listener of the API ended by itself")
-
-    works: list[Work] = [
-        serve_api,
+    later: list[Work] = [
         *telephony(gateway),
         partial(run_worker, gateway),
         partial(_count, gateway),
         metrics.sample_loop_lag,
         tls.watch,
-        partial(_load_codec, started),
+        _load_codec,
+    ]
+    works = [
+        partial(api.serve, gateway, api.create_app(gateway), tls=tls, started=lambda _port: started.set()),
+        *(partial(_after, started, work) for work in later),
     ]
 
     async def until() -> None:
@@ -141,6 +126,12 @@ async def run_all(works: Sequence[Work], until: Callable[[], Awaitable[object]])
         await until()
         for task in tasks:
             task.cancel()
+
+
+async def _after(started: asyncio.Event, work: Work) -> None:
+    """Do what can wait until requests are taken."""
+    await started.wait()
+    await work()
 
 
 async def _done(work: Work) -> None:
@@ -210,9 +201,8 @@ def _node_id(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-async def _load_codec(started: asyncio.Event) -> None:
-    """Load the codec, which takes a second the first time, before a call needs it, and after requests are taken."""
-    await started.wait()
+async def _load_codec() -> None:
+    """Load the codec, which takes a second the first time, before a call needs it."""
     await Receiver(_nowhere).prepare()
 
 
@@ -242,16 +232,15 @@ def _register(health: Health, gateway: Gateway, server: PrivateServer | None) ->
         return "The database answers."
 
     async def lines() -> str:
-        keepers = gateway.board.keepers.values()
-        down = [each for each in keepers if each.state == "down" and each.fault != UNTRIED]
-        faults = "; ".join(f"{each.settings.name}: {each.fault}" for each in down)
-        if down and len(down) == len(keepers):
+        states = gateway.board.states()
+        down = [keeper for keeper in gateway.board.keepers.values() if keeper.state == "down"]
+        if states and len(down) == len(states):
+            faults = "; ".join(f"{each.settings.name}: {each.fault}" for each in down)
             raise NotReady(f"No line can be used: {faults}")
-        usable = sum(each.state != "down" for each in keepers)
-        return f"{usable} of {len(keepers)} lines can be used" + (f"; down: {faults}" if down else ".")
+        return f"{len(states) - len(down)} of {len(states)} lines can be used."
 
     async def disk() -> str:
-        if fault := await disk_fault(gateway):
+        if fault := await asyncio.to_thread(disk_fault, gateway.config):
             raise NotReady(fault)
         return "There is room for more faxes."
 
@@ -268,25 +257,20 @@ def _register(health: Health, gateway: Gateway, server: PrivateServer | None) ->
     health.register("spool_keys", spool)
 
 
-async def disk_fault(gateway: Gateway) -> str | None:
-    """Return why nothing new should be taken for want of space, if so: in the data directory, or in the archive."""
-    config = gateway.config
-    usage = await asyncio.to_thread(shutil.disk_usage, config.data_dir)
+def disk_fault(config: Config) -> str | None:
+    """Return why nothing new should be taken for want of space, if so."""
+    usage = shutil.disk_usage(config.data_dir)
     metrics.FREE_SPACE.set(usage.free)
-    try:
-        archive = await gateway.objects.objects.free_space()
-    except StoreError as trouble:
-        return str(trouble)
-    for place, space in (("data directory", usage), ("archive", archive)):
-        if space is not None and space.free < (keep := config.storage.keep_free(space.total)):
-            free, wanted = space.free >> 20, keep >> 20
-            return f"The disk of the {place} has {free} MiB left, and {wanted} MiB are kept free: make room."
+    keep = config.storage.keep_free(usage.total)
+    if usage.free < keep:
+        free, wanted = usage.free >> 20, keep >> 20
+        return f"The disk of the data directory has {free} MiB left, and {wanted} MiB are kept free: make room."
     return None
 
 
 async def _not_receiving(gateway: Gateway) -> str | None:
     """Say why no call should be answered now: a page that cannot be made durable could not be confirmed."""
-    return await disk_fault(gateway) or await gateway.database.fault()
+    return await asyncio.to_thread(disk_fault, gateway.config) or await gateway.database.fault()
 
 
 async def _count(gateway: Gateway) -> None:
