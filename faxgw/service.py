@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +13,7 @@ import structlog
 from sqlalchemy import func, select
 
 from faxgw import metrics
-from faxgw.archive.objects import open_store
+from faxgw.archive.objects import StoreError, open_store
 from faxgw.archive.sealed import SealedStore
 from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
@@ -26,6 +27,7 @@ from faxgw.keys.tokens import ServerKeys
 from faxgw.lines.board import Board
 from faxgw.lines.dispatcher import recover, run_dispatcher, run_ears, run_leases
 from faxgw.lines.incoming import answer
+from faxgw.lines.keeper import UNTRIED
 from faxgw.model import State
 from faxgw.private import private_listener
 from faxgw.store.database import Database, DatabaseUnavailable
@@ -75,16 +77,32 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         health = Health()
         _register(health, gateway, server)
         await stack.enter_async_context(private_listener(config.private, health))
-        await _run(gateway, ready=ready, stop=stop)
+        requests = await stack.enter_async_context(_for_requests(gateway))
+        await _run(gateway, requests, ready=ready, stop=stop)
 
 
-async def _run(gateway: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
+@asynccontextmanager
+async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
+    """Give the API connections of its own: however many slow requests there are, a confirmation is written at once."""
+    database = Database(gateway.database.urls, pool=gateway.config.database.pool)
+    try:
+        yield replace(gateway, database=database)
+    finally:
+        await database.close()
+
+
+async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
     # These take their time to import, and nothing before needed them.
     from faxgw import api  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
     tls = ServerTls(gateway.config.api, gateway.config.data_dir)
     started = asyncio.Event()
+
+    async def serve_api() -> None:
+        await api.serve(requests, api.create_app(requests), tls=tls, started=lambda _port: started.set())
+        raise RuntimeError("the listener of the API ended by itself")
+
     later: list[Work] = [
         *telephony(gateway),
         partial(run_worker, gateway),
@@ -232,15 +250,16 @@ def _register(health: Health, gateway: Gateway, server: PrivateServer | None) ->
         return "The database answers."
 
     async def lines() -> str:
-        states = gateway.board.states()
-        down = [keeper for keeper in gateway.board.keepers.values() if keeper.state == "down"]
-        if states and len(down) == len(states):
-            faults = "; ".join(f"{each.settings.name}: {each.fault}" for each in down)
+        keepers = gateway.board.keepers.values()
+        down = [each for each in keepers if each.state == "down" and each.fault != UNTRIED]
+        faults = "; ".join(f"{each.settings.name}: {each.fault}" for each in down)
+        if down and len(down) == len(keepers):
             raise NotReady(f"No line can be used: {faults}")
-        return f"{len(states) - len(down)} of {len(states)} lines can be used."
+        usable = sum(each.state != "down" for each in keepers)
+        return f"{usable} of {len(keepers)} lines can be used" + (f"; down: {faults}" if down else ".")
 
     async def disk() -> str:
-        if fault := await asyncio.to_thread(disk_fault, gateway.config):
+        if fault := await disk_fault(gateway):
             raise NotReady(fault)
         return "There is room for more faxes."
 
@@ -257,20 +276,25 @@ def _register(health: Health, gateway: Gateway, server: PrivateServer | None) ->
     health.register("spool_keys", spool)
 
 
-def disk_fault(config: Config) -> str | None:
-    """Return why nothing new should be taken for want of space, if so."""
-    usage = shutil.disk_usage(config.data_dir)
+async def disk_fault(gateway: Gateway) -> str | None:
+    """Return why nothing new should be taken for want of space, if so: in the data directory, or in the archive."""
+    config = gateway.config
+    usage = await asyncio.to_thread(shutil.disk_usage, config.data_dir)
     metrics.FREE_SPACE.set(usage.free)
-    keep = config.storage.keep_free(usage.total)
-    if usage.free < keep:
-        free, wanted = usage.free >> 20, keep >> 20
-        return f"The disk of the data directory has {free} MiB left, and {wanted} MiB are kept free: make room."
+    try:
+        archive = await gateway.objects.objects.free_space()
+    except StoreError as trouble:
+        return str(trouble)
+    for place, space in (("data directory", usage), ("archive", archive)):
+        if space is not None and space.free < (keep := config.storage.keep_free(space.total)):
+            free, wanted = space.free >> 20, keep >> 20
+            return f"The disk of the {place} has {free} MiB left, and {wanted} MiB are kept free: make room."
     return None
 
 
 async def _not_receiving(gateway: Gateway) -> str | None:
     """Say why no call should be answered now: a page that cannot be made durable could not be confirmed."""
-    return await asyncio.to_thread(disk_fault, gateway.config) or await gateway.database.fault()
+    return await disk_fault(gateway) or await gateway.database.fault()
 
 
 async def _count(gateway: Gateway) -> None:
