@@ -111,10 +111,7 @@ async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway]
         tls.watch,
         _load_codec,
     ]
-    works = [
-        partial(api.serve, gateway, api.create_app(gateway), tls=tls, started=lambda _port: started.set()),
-        *(partial(_after, started, work) for work in later),
-    ]
+    works: list[Work] = [serve_api, *(partial(_after, started, work) for work in later)]
 
     async def until() -> None:
         await started.wait()
