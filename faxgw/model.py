@@ -66,7 +66,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
     ),
     State.WAITING_RETRY: frozenset({State.QUEUED, State.CANCELED}),
     State.RINGING: frozenset({State.RECEIVING, State.FAILED}),
-    State.RECEIVING: frozenset({State.RECEIVED, State.PARTIALLY_RECEIVED, State.FAILED}),
+    State.RECEIVING: frozenset({State.RECEIVED, State.PARTIALLY_RECEIVED}),
     State.DELIVERED: frozenset(),
     State.PARTIALLY_SENT: frozenset(),
     State.RECEIVED: frozenset(),

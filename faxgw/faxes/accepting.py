@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
+from faxgw.faxes import private
 from faxgw.faxes.changes import tell_each, tell_new, wake
 from faxgw.faxes.content import unlock
 from faxgw.faxes.counting import count
@@ -31,6 +32,8 @@ from faxgw.rules.admission import admit_number, admit_size
 from faxgw.rules.windows import start
 from faxgw.store.tables import batches, boxes, documents, faxes, page_sets, pages, wraps
 
+COLUMNS = ("to", "labels", "priority", "box")
+"""What has a column of its own."""
 AT_ONCE = 1000
 """So many faxes of a batch are written in one statement: more would hold up the loop."""
 
@@ -53,7 +56,7 @@ async def accept(connection: AsyncConnection, gateway: Gateway, actor: Actor, re
     tenant = await tenant_of(connection, actor.tenant_id)
     number, subaddress = _number(request.to, tenant)
     await admit(connection, tenant, [number])
-    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={"to", "labels", "priority", "box"})
+    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, *private.NAMES})
     start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     what = await _pages(connection, gateway, actor, request, request.page_set)
     admit_size(tenant.policy.limits, pages=what.count, destinations=1)
@@ -63,7 +66,8 @@ async def accept(connection: AsyncConnection, gateway: Gateway, actor: Actor, re
         "id": fax_id,
         "to_number": number,
         "labels": request.labels,
-        "request": asked | ({"subaddress": subaddress} if subaddress else {}),
+        "request": _request(asked, subaddress),
+        "private_id": await private.put_away(connection, gateway, actor, request),
         **await _common(connection, actor, request, what),
     }
     await tell_new(connection, values, EventType.ACCEPTED, {"state": State.ACCEPTED.value}, work="draw")
@@ -80,8 +84,7 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     tenant = await tenant_of(connection, actor.tenant_id)
     wanted = await asyncio.to_thread(_distinct, request.to, tenant)
     await admit(connection, tenant, list({number for number, _ in wanted}))
-    left_out = {"to", "labels", "priority", "box", "name"}
-    asked = request.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, "name", *private.NAMES})
     start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     what = await _pages(connection, gateway, actor, request, request.page_set)
     admit_size(tenant.policy.limits, pages=what.count, destinations=len(wanted))
@@ -92,7 +95,9 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
             id=batch_id, tenant_id=actor.tenant_id, user_id=actor.user_id, name=request.name, size=len(wanted)
         )
     )
+    names = {number: to.to_name for (number, _), to in wanted.items() if to.to_name}
     common = await _common(connection, actor, request, what) | {"batch_id": batch_id}
+    common["private_id"] = await private.put_away(connection, gateway, actor, request, names)
     leader = new_id()
     destinations = list(wanted.items())
     shared = request.cover is None and what.page_set_id is None
@@ -118,7 +123,7 @@ async def _write(
     each = func.unnest(
         bindparam("ids", ids, type_=ARRAY(Uuid)),
         bindparam("to_numbers", [number for (number, _), _ in some], type_=ARRAY(Text)),
-        bindparam("requests", [_request(asked, to, subaddress) for (_, subaddress), to in some], type_=ARRAY(JSONB)),
+        bindparam("requests", [_request(asked, subaddress) for (_, subaddress), _ in some], type_=ARRAY(JSONB)),
         bindparam("own_labels", [labels | to.labels for _, to in some], type_=ARRAY(JSONB)),
     )
     names = {"id": Uuid, "to_number": Text, "request": JSONB, "labels": JSONB}
@@ -128,9 +133,8 @@ async def _write(
     await tell_each(connection, ids, EventType.ACCEPTED)
 
 
-def _request(asked: dict[str, Any], to: Destination, subaddress: str) -> dict[str, Any]:
-    named = {"cover": asked["cover"] | {"to_name": to.to_name}} if to.to_name and "cover" in asked else {}
-    return asked | named | ({"subaddress": subaddress} if subaddress else {})
+def _request(asked: dict[str, Any], subaddress: str) -> dict[str, Any]:
+    return asked | ({"subaddress": subaddress} if subaddress else {})
 
 
 def _number(text: str, tenant: Tenant) -> tuple[str, str]:
@@ -234,7 +238,9 @@ async def _pages(
     return _Pages(sum(there[each].pages for each in asked.documents) + (asked.cover is not None), None)
 
 
-async def spooled(connection: AsyncConnection, gateway: Gateway, actor: Actor, page_set_id: UUID) -> None:
+async def spooled(
+    connection: AsyncConnection, gateway: Gateway, actor: Actor, page_set_id: UUID, *, private_id: UUID | None = None
+) -> None:
     """Hold a page set, and see to it that the gateway can open it: the actor may have to give the key for it.
 
     Raises:
@@ -245,7 +251,10 @@ async def spooled(connection: AsyncConnection, gateway: Gateway, actor: Actor, p
     closed = select(pages.c.object_id).where(
         pages.c.page_set_id == page_set_id, ~select(wraps.c.object_id).where(spool).exists()
     )
-    await _opened(connection, gateway, actor, list((await connection.execute(closed)).scalars()))
+    unopened = list((await connection.execute(closed)).scalars())
+    if private_id is not None and not await private.wraps_of(connection, [private_id]):
+        unopened.append(private_id)
+    await _opened(connection, gateway, actor, unopened)
 
 
 async def _opened(connection: AsyncConnection, gateway: Gateway, actor: Actor, closed: Sequence[UUID]) -> None:

@@ -105,8 +105,18 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
     await admit(connection, tenant, [fax["to_number"]])
     left = fax["pages"] - (fax["pages_done"] if partial else 0)
     await count(connection, actor, tenant, pages=left, calls=1, now=datetime.now(UTC))
-    await spooled(connection, gateway, actor, fax["page_set_id"])
-    taken_over = ("tenant_id", "direction", "box_id", "page_set_id", "from_number", "to_number", "pages", "priority")
+    await spooled(connection, gateway, actor, fax["page_set_id"], private_id=fax["private_id"])
+    taken_over = (
+        "tenant_id",
+        "direction",
+        "box_id",
+        "page_set_id",
+        "private_id",
+        "from_number",
+        "to_number",
+        "pages",
+        "priority",
+    )
     new = {name: fax[name] for name in (*taken_over, "labels")}
     again = {name: value for name, value in fax["request"].items() if name != "send_at"}
     new |= {"id": new_id(), "state": State.ACCEPTED.value, "request": again}

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.errors import RequestError
 from faxgw.model import FOLLOWS, EventType, State
 from faxgw.store.tables import events, faxes, webhooks
-from faxgw.webhooks.enqueue import enqueue
+from faxgw.webhooks.enqueue import enqueue, enqueue_each
 
 EVENTS_CHANNEL = "faxgw_events"
 WORK_CHANNEL = "faxgw_work"
@@ -173,8 +173,7 @@ async def tell_each(
     each = select(new.c.tenant_id, hooked.label("hooked"), notified, func.array_agg(new.c.id)).group_by(new.c.tenant_id)
     for tenant_id, wanted, _, event_ids in await connection.execute(each, {"more": dict(data or {}), "ids": fax_ids}):
         if wanted:
-            for event_id in sorted(event_ids):
-                await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+            await enqueue_each(connection, tenant_id=tenant_id, event_ids=sorted(event_ids), type=event.value)
 
 
 async def wake(connection: AsyncConnection, work: str) -> None:

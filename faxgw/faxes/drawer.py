@@ -32,13 +32,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.objects import StoreError
 from faxgw.errors import RequestError
+from faxgw.faxes import private
 from faxgw.faxes.changes import tell_each, wake
 from faxgw.faxes.drawing import Drawn, Sources, draw_pages, keep, sources_of
 from faxgw.faxes.ending import hours_of, let_go
 from faxgw.faxes.policies import Tenant
 from faxgw.faxes.requests import Drawing
 from faxgw.gateway import Gateway
-from faxgw.keys.spool import SpoolUnavailable
+from faxgw.keys.spool import SpoolUnavailable, SpoolWrap
 from faxgw.model import EventType, State
 from faxgw.rules.causes import treatment
 from faxgw.rules.windows import start
@@ -141,11 +142,14 @@ class _Drawer:
                     document_ids={each for drawing in asked.values() for each in drawing.documents},
                     user_ids={fax["user_id"] for fax in own},
                 )
+                said = await private.wraps_of(connection, {fax["private_id"] for fax in own if fax["private_id"]})
         except DatabaseUnavailable:
             self._unwritten += [_Result(fax, again=True) for fax in own]
             raise
         for fax in own:
-            task = asyncio.create_task(_draw(self._gateway, sources, fax, asked[fax["id"]]))
+            task = asyncio.create_task(
+                _draw(self._gateway, sources, fax, asked[fax["id"]], said.get(fax["private_id"]))
+            )
             self._drawing[task] = fax["id"]
 
     def _collect(self) -> None:
@@ -212,12 +216,15 @@ async def _claim(gateway: Gateway, most: int) -> Sequence[RowMapping]:
         return list((await connection.execute(claim)).mappings())
 
 
-async def _draw(gateway: Gateway, sources: Sources, fax: RowMapping, asked: Drawing) -> _Result:
+async def _draw(gateway: Gateway, sources: Sources, fax: RowMapping, asked: Drawing, said: SpoolWrap | None) -> _Result:
     """Draw a fax that is ours; trouble of our own is no fault of the fax."""
     tenant = sources.tenant
     if fax["page_set_id"] is not None:
         return _Result(fax, tenant, fax["page_set_id"])
     try:
+        if fax["private_id"] is not None:
+            words = await private.opened(gateway, said, tenant_id=fax["tenant_id"], object_id=fax["private_id"])
+            asked = asked.model_copy(update={"cover": words.cover_for(fax["to_number"])})
         drawn = await draw_pages(gateway, sources, asked, user_id=fax["user_id"], to_number=fax["to_number"])
     except RequestError as refused:
         if treatment(refused.code).ours and _may_try_again(fax):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, insert, select
+from sqlalchemy import and_, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.sealed import StoredObject
@@ -97,16 +97,11 @@ async def sources_of(
     return Sources(
         tenant=await tenant_of(connection, tenant_id),
         owners={row.id: PublicKey.from_octets(row.public_key) for row in keys},
-        documents={
-            row.id: Document(
-                row.name, row.object_id, row.pages, SpoolWrap(row.key_id, row.blob) if row.key_id else None
-            )
-            for row in rows
-        },
+        documents={row.id: _document(row) for row in rows},
     )
 
 
-def _document(row: Row[Any]) -> Document:
+def _document(row: Any) -> Document:
     wrapped = SpoolWrap(row.key_id, row.blob) if row.key_id else None
     return Document(row.name, row.object_id, row.pages, wrapped)
 
@@ -210,8 +205,16 @@ def _options(asked: Drawing, tenant: Tenant) -> RenderOptions:
 
 
 async def keep(connection: AsyncConnection, gateway: Gateway, drawn: Sequence[Drawn], *, tenant_id: UUID) -> None:
-    """Write page sets down; one that no fax uses is not kept for long."""
+    """Write page sets down, unless they are there since a commit whose answer was lost.
+
+    One that no fax uses is not kept for long.
+    """
     expires = datetime.now(UTC) + KEPT
+    there = select(page_sets.c.id).where(page_sets.c.id.in_([each.page_set_id for each in drawn]))
+    known = set((await connection.execute(there)).scalars())
+    drawn = [each for each in drawn if each.page_set_id not in known]
+    if not drawn:
+        return
     await connection.execute(
         insert(page_sets),
         [

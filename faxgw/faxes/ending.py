@@ -185,6 +185,10 @@ async def let_go(connection: AsyncConnection, fax: RowMapping) -> None:
         live = select(faxes.c.id).where(faxes.c.page_set_id == fax["page_set_id"], faxes.c.finished_at.is_(None))
         drawn = select(pages.c.object_id).where(pages.c.page_set_id == fax["page_set_id"], ~live.exists())
         await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, wraps.c.object_id.in_(drawn)))
+    if fax["private_id"] is not None:
+        others = select(faxes.c.id).where(faxes.c.private_id == fax["private_id"], faxes.c.finished_at.is_(None))
+        own = (wraps.c.object_id == fax["private_id"]) & (wraps.c.kind == SPOOL)
+        await connection.execute(delete(wraps).where(own, ~others.exists()))
     named = [UUID(each) for each in fax["request"].get("documents", [])]
     if named:
         held = select(documents.c.id).where(documents.c.id.in_(named)).order_by(documents.c.id)
@@ -202,7 +206,9 @@ async def let_go(connection: AsyncConnection, fax: RowMapping) -> None:
 async def history_of(connection: AsyncConnection, fax_id: UUID) -> list[Attempt]:
     """Return the calls for a fax that are over, oldest first."""
     rows = await connection.execute(
-        select(attempts).where(attempts.c.fax_id == fax_id, attempts.c.state == "ended").order_by(attempts.c.index)
+        select(attempts)
+        .where(attempts.c.fax_id == fax_id, attempts.c.state == "ended", attempts.c.cause != TAKEN)
+        .order_by(attempts.c.index)
     )
     return [
         Attempt(

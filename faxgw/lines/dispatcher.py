@@ -348,14 +348,7 @@ async def _end_abandoned(gateway: Gateway) -> None:
     """End the calls of nodes that are gone, and let others draw what they were drawing."""
     late = (attempts.c.state == "live") & (attempts.c.lease_until < func.now())
     silent = nodes.c.seen_at < func.now() - timedelta(seconds=gateway.config.dispatch.lease)
-    async with gateway.database.dispatcher() as connection:
-        found = await connection.execute(
-            select(attempts.c.id, attempts.c.destination)
-            .where(late)
-            .order_by(attempts.c.id)
-            .with_for_update(skip_locked=True)
-        )
-        await _end_dead(connection, found.all())
+    await _end_dead(gateway, late)
     async with gateway.database.dispatcher() as connection:
         if await take_back(connection, drawer_in=select(nodes.c.id).where(silent)):
             await wake(connection, "draw")
@@ -367,19 +360,34 @@ async def recover(gateway: Gateway) -> int:
     own = (attempts.c.state == "live") & (attempts.c.node == gateway.node)
     async with gateway.database.dispatcher() as connection:
         await _sign_on(connection, gateway)
-        found = (await connection.execute(select(attempts.c.id, attempts.c.destination).where(own))).all()
-        await _end_dead(connection, found)
         await take_back(connection, drawer_in=[gateway.node])
-    return len(found)
+    return await _end_dead(gateway, own)
 
 
-async def _end_dead(connection: AsyncConnection, dead: Sequence[Any]) -> None:
-    for attempt in dead:
-        if attempt.destination:
-            ending = Ending(INTERRUPTED, "the gateway was stopped in the middle of the call")
-            await end_attempt(connection, attempt.id, ending)
-        else:
-            await end_interrupted(connection, attempt.id)
+async def _end_dead(gateway: Gateway, dead: ColumnElement[bool]) -> int:
+    """End attempts that nobody makes any more, each by itself: what is wrong with one holds up no other."""
+    found = select(attempts.c.id, attempts.c.destination).where(dead).order_by(attempts.c.id)
+    async with gateway.database.dispatcher() as connection:
+        rows = (await connection.execute(found)).all()
+    for row in rows:
+        try:
+            async with gateway.database.dispatcher() as connection:
+                still = select(attempts.c.id).where(dead, attempts.c.id == row.id).with_for_update(skip_locked=True)
+                if (await connection.execute(still)).first() is not None:
+                    await _end_one(connection, row.id, outgoing=bool(row.destination))
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("the call of a node that is gone could not be ended", attempt=str(row.id))
+    return len(rows)
+
+
+async def _end_one(connection: AsyncConnection, attempt_id: UUID, *, outgoing: bool) -> None:
+    if outgoing:
+        ending = Ending(INTERRUPTED, "the gateway was stopped in the middle of the call")
+        await end_attempt(connection, attempt_id, ending)
+    else:
+        await end_interrupted(connection, attempt_id)
 
 
 # ------------------------------------------------------------------------------------------------------------- waking

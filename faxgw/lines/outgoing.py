@@ -22,6 +22,7 @@ from faxgw.config import LineSettings
 from faxgw.documents.coded import CodedPage
 from faxgw.documents.stored import StoredPages
 from faxgw.errors import RequestError
+from faxgw.faxes import private
 from faxgw.faxes.changes import change, tell
 from faxgw.faxes.content import as_coded
 from faxgw.faxes.ending import (
@@ -128,7 +129,7 @@ class OutgoingCall:
                 adjusted.limited_to(line.sends),
                 ident=fax["from_number"] or settings.ident,
                 subaddress=request.get("subaddress", ""),
-                password=request.get("password", ""),
+                password=await self._password(),
             )
             watcher = Watcher(direction=Direction.OUT, scheme=settings.scheme, station=station)
             outcome = await self._talk.run(
@@ -141,6 +142,17 @@ class OutgoingCall:
             await source.close()
         watcher.over(outcome)
         return self._as_ending(outcome, watcher), await watcher.sealed(self._gateway, fax["tenant_id"])
+
+    async def _password(self) -> str:
+        """Open the password that the receiver wants, if one was given."""
+        fax, gateway = self.claim.fax, self._gateway
+        if fax["private_id"] is None:
+            return ""
+        async with gateway.database.tenant(fax["tenant_id"]) as connection:
+            wraps = await private.wraps_of(connection, [fax["private_id"]])
+        said = wraps.get(fax["private_id"])
+        words = await private.opened(gateway, said, tenant_id=fax["tenant_id"], object_id=fax["private_id"])
+        return words.password
 
     async def _source(self) -> "OutgoingPages":
         """Find out what is left to be sent.
