@@ -1,11 +1,14 @@
-"""Numbers: which incoming calls lead to which box, and which numbers are allowed or denied."""
+"""Numbers: which incoming calls lead to which box, and which numbers are allowed or denied.
+
+The most exact entry wins when a call comes in, so no tenant may have one that could win over another tenant's.
+"""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -25,6 +28,9 @@ from faxgw.store.tables import boxes, number_rules, numbers
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["numbers"])
 
 _TAKEN = {"numbers_key": ("number.taken", "That number leads to a box already, on this line and subaddress.")}
+_ELSEWHERE = "Such calls belong to somebody else on this gateway already; choose another number or line."
+_LOCK = (0x6661786E, 1)
+"""Of PostgreSQL's advisory locks, the one of whoever changes which calls lead where."""
 _EXISTS = {
     "number_rules_tenant_id_direction_pattern_key": (
         "rule.exists",
@@ -155,7 +161,32 @@ async def _values(connection: AsyncConnection, call: Call, asked: NumberRequest)
         raise Problem("request.invalid", "Give a number, a line, or both.", extra={"errors": []})
     own = (boxes.c.id == asked.box) & (boxes.c.tenant_id == call.actor.tenant_id)
     await one(connection, select(boxes.c.id).where(own), "box.unknown")
+    await _check_free(connection, call, number=number, line=asked.line)
     return {"number": number, "subaddress": asked.subaddress, "line": asked.line, "box_id": asked.box}
+
+
+async def _check_free(connection: AsyncConnection, call: Call, *, number: str, line: str) -> None:
+    """Refuse an entry that could take calls from another tenant.
+
+    The lock is kept until the entry is committed, so that of two tenants who ask at once the later sees the earlier's.
+
+    Raises:
+        Problem: ``number.taken``.
+    """
+    await connection.execute(select(func.pg_advisory_xact_lock(*_LOCK)))
+    theirs = (numbers.c.tenant_id != call.actor.tenant_id) & _rivals(number, line)
+    async with call.gateway.database.dispatcher() as everybody:
+        found = (await everybody.execute(select(numbers.c.id).where(theirs).limit(1))).one_or_none()
+    if found is not None:
+        raise Problem("number.taken", _ELSEWHERE)
+
+
+def _rivals(number: str, line: str) -> ColumnElement[bool]:
+    """Return the condition on entries that may hold for the same calls as one for this number on this line."""
+    meet = numbers.c.line.in_(["", line]) if line else true()
+    if not number:
+        return meet
+    return or_(numbers.c.number == number, and_(numbers.c.number == "", meet))
 
 
 def _this(call: Call, table: Any, row_id: UUID) -> ColumnElement[bool]:
