@@ -76,7 +76,7 @@ ACCESS: dict[str, Access] = {
     "get_trace": _CONTENT,
     "list_pages": _READ,
     "get_page": _CONTENT,
-    "export_page": _READ,
+    "export_page": _CONTENT,
     "get_content": _CONTENT,
     "follow_fax": _READ,
     "follow_all": _READ,

@@ -66,7 +66,8 @@ async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
 async def export_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
     """Give a page sealed, as it lies in the archive, with all that its owner's secret needs to open it.
 
-    `faxgw open` does so, without any server. Nothing is opened here, so the API key needs no slot.
+    `faxgw open` does so, without any server. Nothing is opened here, so the API key needs no slot; but it needs the
+    scope `content`, since what it gives holds the owner's slots, at which passwords can be tried.
     """
     async with call.transaction() as connection:
         fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)

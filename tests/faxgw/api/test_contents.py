@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pikepdf
@@ -97,6 +98,15 @@ async def test_an_exported_page_opens_with_the_secret_alone(
     export = read_export(tmp_path / "page.faxgw")
     opened = page_of(export.media_type, await export.open(owner.key.text))
     assert opened == drawn_page(1)
+
+
+async def test_a_key_that_may_only_read_takes_no_slots_of_its_owner_home(
+    gateway: Gateway, owner: Person, connect: Connect
+) -> None:
+    fax = await fax_of(gateway, owner, 1)
+    key = await add_key(gateway, owner.tenant_id, owner.user_id, scopes=["faxes:read"], key_pair=None)
+    answer = await connect(replace(owner, key=key)).get(f"{fax}/pages/1/sealed")
+    assert (answer.status_code, answer.json()["code"]) == (403, "access.scope")
 
 
 async def test_pages_say_what_was_confirmed(gateway: Gateway, owner: Person, client: Client) -> None:
