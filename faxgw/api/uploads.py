@@ -21,6 +21,7 @@ from faxgw.api.call import Call
 from faxgw.api.guard import Body
 from faxgw.api.problems import Problem
 from faxgw.archive.sealed import StoredObject
+from faxgw.documents.direct import fax_page_count
 from faxgw.documents.document import RenderOptions
 from faxgw.documents.parts import Upload
 from faxgw.documents.prepare import DocumentLimits, prepare
@@ -182,6 +183,8 @@ async def _pages(gateway: Gateway, name: str, octets: bytes) -> int:
     limits = DocumentLimits(
         octets=config.api.max_body, pages=config.rendering.max_pages, seconds=config.rendering.seconds
     )
+    if count := fax_page_count(octets, most=config.rendering.max_pages):
+        return count
     part = Upload(name or "the document", octets)
     async with prepare([part], RenderOptions(), gateway.renderers, limits=limits) as prepared:
         return len(prepared)

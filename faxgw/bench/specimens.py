@@ -45,6 +45,7 @@ def _letter() -> bytes:
         write_sample(path)
         with pikepdf.open(path) as whole, pikepdf.new() as letter:
             letter.pages.append(whole.pages[0])
+            del letter.pages[0].Resources.XObject  # the picture of another page
             octets = io.BytesIO()
             letter.save(octets)
     return octets.getvalue()

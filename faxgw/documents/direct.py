@@ -7,6 +7,7 @@ must, and the pels come from our own decoder, which never reads past its input.
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
 from faxgw.documents.coded import TURNED, CodedPage, coded_page, page_hash
@@ -39,21 +40,48 @@ def fax_pages(octets: bytes, *, most: int) -> list[PreparedPage] | None:
         octets: the file.
         most: so many pages are taken at most; None is returned for more.
     """
+    strips = _strips(octets, most=most)
+    pages: list[PreparedPage] = []
+    for strip in strips or ():
+        page = _decoded(strip, len(pages))
+        if page is None:
+            return None
+        pages.append(page)
+    return pages or None
+
+
+def fax_page_count(octets: bytes, *, most: int) -> int | None:
+    """Return how many pages ``fax_pages`` would give if none is damaged; None as there. Nothing is decoded."""
+    strips = _strips(octets, most=most)
+    return len(strips) if strips else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """A page as it lies in its file: MMR, in the wire's order of bits."""
+
+    width: Width
+    resolution: Resolution
+    rows: int
+    octets: bytes
+
+
+def _strips(octets: bytes, *, most: int) -> list[_Strip] | None:
     if len(octets) < 8 or octets[:4] not in (b"II*\0", b"MM\0*"):
         return None
     order = "<" if octets[:1] == b"I" else ">"
-    pages: list[PreparedPage] = []
+    strips: list[_Strip] = []
     (at,) = struct.unpack_from(f"{order}I", octets, 4)
     try:
         while at:
             tags, at = _directory(octets, order, at)
-            page = _page(octets, tags, len(pages)) if len(pages) < most else None
-            if page is None:
+            strip = _strip(octets, tags) if len(strips) < most else None
+            if strip is None:
                 return None
-            pages.append(page)
+            strips.append(strip)
     except (struct.error, _Odd):
         return None
-    return pages or None
+    return strips
 
 
 class _Odd(Exception):
@@ -90,7 +118,7 @@ def _value(octets: bytes, order: str, kind: int, at: int) -> int | Fraction:
     return Fraction(above, below)
 
 
-def _page(octets: bytes, tags: Tags, index: int) -> PreparedPage | None:
+def _strip(octets: bytes, tags: Tags) -> _Strip | None:
     said = {**DEFAULTS, **tags}
     if any(said.get(tag) != value for tag, value in PLAIN.items()):
         return None
@@ -102,10 +130,15 @@ def _page(octets: bytes, tags: Tags, index: int) -> PreparedPage | None:
     if int(said.get(STRIP_ROWS, rows)) < rows or not 0 < length <= len(octets) - begins:
         return None
     strip = octets[begins : begins + length]
-    decoder = Decoder(Coding.MMR, resolution.pels(width))
-    decoder.feed(strip.translate(TURNED) if said[FILL_ORDER] == 1 else strip)
+    return _Strip(width, resolution, rows, strip.translate(TURNED) if said[FILL_ORDER] == 1 else strip)
+
+
+def _decoded(strip: _Strip, index: int) -> PreparedPage | None:
+    """Return a page, None if it is damaged."""
+    decoder = Decoder(Coding.MMR, strip.resolution.pels(strip.width))
+    decoder.feed(strip.octets)
     decoded = decoder.finish()
-    if decoded.rows != rows or decoded.bad_rows:
+    if decoded.rows != strip.rows or decoded.bad_rows:
         return None
-    page: CodedPage = coded_page(decoded.bitmap, width=width, resolution=resolution)
-    return PreparedPage(index, page, page_hash(decoded.bitmap, resolution))
+    page: CodedPage = coded_page(decoded.bitmap, width=strip.width, resolution=strip.resolution)
+    return PreparedPage(index, page, page_hash(decoded.bitmap, strip.resolution))

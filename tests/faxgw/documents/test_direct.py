@@ -8,7 +8,7 @@ from hypothesis.strategies import binary, integers
 from numpy.typing import NDArray
 
 from faxgw.documents.coded import bitmap_of, coded_page
-from faxgw.documents.direct import fax_pages
+from faxgw.documents.direct import fax_page_count, fax_pages
 from faxgw.documents.document import RenderOptions
 from faxgw.documents.parts import Upload
 from faxgw.documents.pool import RendererPool
@@ -63,3 +63,13 @@ def test_damage_anywhere_is_no_worse_than_none(at: int, octets: bytes) -> None:
     damaged = FILE[:at] + octets + FILE[at + len(octets) :]
     pages = fax_pages(damaged, most=4)
     assert pages is None or all(page.page.bad_rows == 0 for page in pages)
+
+
+def test_pages_are_counted_without_being_decoded() -> None:
+    assert fax_page_count(FILE, most=2) == 2
+    assert fax_page_count(FILE, most=1) is None
+    assert fax_page_count(FILE[:-20], most=2) is None
+    damaged = bytearray(FILE)
+    damaged[8:20] = bytes(12)  # the strip of the first page begins behind the header
+    assert fax_page_count(bytes(damaged), most=2) == 2
+    assert fax_pages(bytes(damaged), most=2) is None
