@@ -196,15 +196,13 @@ async def _memory(bench: _Bench, name: str, what: str) -> Figure:
 
 
 async def _submissions(bench: _Bench) -> list[Figure]:
-    """Submit one page at the target's rate, in each form that the API takes; then look for the highest rate."""
+    """Submit one page at the target's rate, in either form; then look for the highest rate."""
     figures = []
     for kind, document, media_type in (
         ("tiff", bench.samples.tiff, "image/tiff"),
         ("pdf", bench.samples.pdf, "application/pdf"),
     ):
-        forms = {"": in_two_requests(document, media_type)}
-        if await _takes_bodies(bench):
-            forms["_as_body"] = in_one_request(document, media_type)
+        forms = {"": in_two_requests(document, media_type), "_as_body": in_one_request(document, media_type)}
         for form, submit in forms.items():
             how = "one request" if form else "two requests"
             target = TARGETS[f"submit.{kind}"]
@@ -226,13 +224,6 @@ async def _sustained(bench: _Bench, submit: Submit, name: str, what: str, target
     value = target if kept_up else run.achieved
     title = f"submissions sustained for {bench.size.seconds:g} s: {what}"
     return Figure(name, title, value, "/s", target, more_is_better=True, holds=run.flat, details=run.as_json())
-
-
-async def _takes_bodies(bench: _Bench) -> bool:
-    """Tell whether a fax may come as its document."""
-    async with bench.gateway.connection() as connection:
-        described = (await connection.get("/openapi.json")).json()
-    return "image/tiff" in described["paths"]["/v1/faxes"]["post"]["requestBody"]["content"]
 
 
 async def _lists(bench: _Bench) -> list[Figure]:

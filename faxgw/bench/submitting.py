@@ -46,7 +46,7 @@ def in_one_request(document: bytes, media_type: str) -> Submit:
     """Send the document as the body of the fax."""
 
     async def submit(connection: Connection, to: str) -> Answer:
-        return await connection.post(f"/v1/faxes?to=%2B{to[1:]}", document, media_type)
+        return await connection.post(f"/v1/faxes:send?to=%2B{to[1:]}", document, media_type)
 
     return submit
 

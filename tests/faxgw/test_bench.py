@@ -31,7 +31,16 @@ def result() -> dict[str, object]:
 
 def test_a_run_measures_each_figure_that_was_asked_for(result: dict[str, dict[str, dict[str, object]]]) -> None:
     figures = result["figures"]
-    assert {"submit.tiff", "submit.pdf", "batch", "list.first", "list.deep", "memory.after_work"} <= set(figures)
+    assert {
+        "submit.tiff",
+        "submit.tiff_as_body",
+        "submit.pdf",
+        "submit.pdf_as_body",
+        "batch",
+        "list.first",
+        "list.deep",
+        "memory.after_work",
+    } <= set(figures)
     assert {"lag.submit.tiff", "lag.batch", "lag.list"} <= set(figures)
     assert not any(name.startswith(("start", "highest", "memory.idle")) for name in figures)
     for name, figure in figures.items():
