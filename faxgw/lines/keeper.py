@@ -109,6 +109,10 @@ class Keeper:
         except LineError as fault:
             log.warning("a line is down", line=self.settings.name, error=str(fault))
             self._set("down", str(fault))
+        except Exception:
+            # A fault in the gateway costs this line a moment, not the others their calls.
+            log.exception("work on a line broke off", line=self.settings.name)
+            self._set("down", "a fault in the gateway: its log says more")
         return worked
 
     async def _work(self, line: Line, answer: Answer) -> bool:

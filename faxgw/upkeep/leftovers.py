@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, select
 
 from faxgw.archive.objects import ObjectStore
 from faxgw.store.database import Database
-from faxgw.store.tables import attempts, documents, objects, pages
+from faxgw.store.tables import attempts, documents, faxes, objects, pages
 
 AGE = timedelta(hours=1)
 """What is younger may still be named: its upload, or its call, goes on."""
@@ -47,6 +47,7 @@ async def _delete_unused_rows(database: Database, now: datetime) -> None:
         exists().where(documents.c.object_id == objects.c.id),
         exists().where(pages.c.object_id == objects.c.id),
         exists().where(attempts.c.trace_id == objects.c.id),
+        exists().where(faxes.c.private_id == objects.c.id),
     )
     async with database.dispatcher(within=300.0) as connection:
         await connection.execute(delete(objects).where(objects.c.created_at < now - AGE, *(~each for each in used)))
