@@ -10,6 +10,7 @@ from starlette.responses import Response
 from faxgw.api.answers import content, content_tag, ok, unchanged
 from faxgw.api.call import Caller
 from faxgw.api.guard import GuardedRoute
+from faxgw.api.opening import opener
 from faxgw.api.pictures import FORMS, PNG, png, whole
 from faxgw.api.problems import Problem
 from faxgw.api.resources.documents import PageNumber
@@ -18,8 +19,7 @@ from faxgw.api.resources.rows import own_fax, visible_fax
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.shapes import PagesShape
 from faxgw.documents.coded import media_type
-from faxgw.faxes.content import as_coded, coded_page, exported_object, unlock
-from faxgw.faxes.sealed import open_owned
+from faxgw.faxes.content import as_coded, exported_object
 from faxgw.keys.sealing import Label
 from faxgw.store.tables import attempts, confirmations, faxes, pages
 
@@ -58,8 +58,8 @@ async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
         tag = content_tag([row["sha256"]], "png")
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
-        coded = await coded_page(connection, call.gateway, await unlock(connection, call.actor), row)
-    return content(await png(coded), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
+        sealed = await opener(connection, call, [row["object_id"]])
+    return content(await png(await sealed.page(row)), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
 
 
 @router.get("/{fax_id:uuid}/pages/{n:int}/sealed", response_class=Response)
@@ -100,9 +100,8 @@ async def get_content(
         tag = content_tag([row["sha256"] for row in rows], format)
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
-        key = await unlock(connection, call.actor)
-        coded = [await coded_page(connection, call.gateway, key, row) for row in rows]
-    octets = await whole(coded, format)
+        sealed = await opener(connection, call, [row["object_id"] for row in rows])
+    octets = await whole([await sealed.page(row) for row in rows], format)
     return content(octets, FORMS[format][1], tag, call.request.headers, name=f"fax-{fax_id}.{format}")
 
 
@@ -115,9 +114,7 @@ async def get_trace(call: Caller, fax_id: UUID, n: AttemptNumber) -> Response:
         trace = (await connection.execute(select(attempts.c.trace_id).where(where))).scalar_one_or_none()
         if trace is None:
             raise Problem("request.not_found", f"There is no recording of a call {n}.")
-        key = await unlock(connection, call.actor)
-        octets = await open_owned(
-            connection, call.gateway.objects, key, tenant_id=call.actor.tenant_id, object_id=trace, kind="trace"
-        )
+        sealed = await opener(connection, call, [trace])
+    octets = await sealed.open(trace, "trace")
     tag = content_tag([trace.bytes], "trace")
     return content(octets, TRACE, tag, call.request.headers, name=f"call-{n}.jsonl")

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from faxgw.api.answers import Answer, content, content_tag, ok, unchanged
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute, UploadRoute
+from faxgw.api.opening import opener
 from faxgw.api.pictures import PNG, png
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.shapes import DocumentShape, PageSetShape
 from faxgw.api.uploads import BODY, check_room, receive
-from faxgw.faxes.content import coded_page, unlock
 from faxgw.faxes.drawing import draw
 from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.requests import Drawing
@@ -104,8 +104,8 @@ async def get_page_of_set(call: Caller, page_set_id: UUID, n: PageNumber) -> Res
         tag = content_tag([row["sha256"]], "png")
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
-        coded = await coded_page(connection, call.gateway, await unlock(connection, call.actor), row)
-    return content(await png(coded), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
+        sealed = await opener(connection, call, [row["object_id"]])
+    return content(await png(await sealed.page(row)), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
 
 
 def document_shape(row: RowMapping) -> dict[str, object]:

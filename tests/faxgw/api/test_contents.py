@@ -1,14 +1,19 @@
+import asyncio
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pikepdf
 import pytest
 from PIL import Image
 from sqlalchemy import delete
 
+from faxgw.archive.folder import FolderStore
+from faxgw.archive.sealed import SealedStore
 from faxgw.documents.coded import page_of
 from faxgw.gateway import Gateway
 from faxgw.keys.export import read_export
+from faxgw.store.database import Database
 from faxgw.store.tables import wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
@@ -107,6 +112,36 @@ async def test_a_key_that_may_only_read_takes_no_slots_of_its_owner_home(
     key = await add_key(gateway, owner.tenant_id, owner.user_id, scopes=["faxes:read"], key_pair=None)
     answer = await connect(replace(owner, key=key)).get(f"{fax}/pages/1/sealed")
     assert (answer.status_code, answer.json()["code"]) == (403, "access.scope")
+
+
+class SlowStore(FolderStore):
+    """A folder that gives nothing until it may."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def get(self, object_id: UUID) -> bytes:
+        self.asked.set()
+        await self.may.wait()
+        return await super().get(object_id)
+
+
+@pytest.mark.parametrize("path", ["content", "pages/1", "attempts/1/trace"])
+async def test_whoever_waits_for_the_archive_holds_no_connection_to_the_database(
+    gateway: Gateway, owner: Person, client: Client, path: str
+) -> None:
+    ids = await furnish(gateway, owner)
+    await gateway.database.close()
+    gateway.database = Database(gateway.database.urls, pool=1, patience=0.5)
+    slow = SlowStore(gateway.config.data_dir / "objects")
+    gateway.objects = SealedStore(slow)
+    async with asyncio.timeout(10):
+        waiting = asyncio.create_task(client.get(f"/v1/faxes/{ids['fax_id']}/{path}"))
+        await slow.asked.wait()
+        assert (await client.get(f"/v1/faxes/{ids['fax_id']}")).status_code == 200
+        slow.may.set()
+        assert (await waiting).status_code == 200
 
 
 async def test_pages_say_what_was_confirmed(gateway: Gateway, owner: Person, client: Client) -> None:

@@ -1,0 +1,63 @@
+"""Sealed objects, opened with the key of whoever asks, in two steps.
+
+The rows are read in a transaction; the archive, which may be slow, is asked when its connection has been given back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.api.call import Call
+from faxgw.archive.sealed import SealedStore
+from faxgw.documents.coded import CodedPage
+from faxgw.errors import RequestError
+from faxgw.faxes.content import as_coded, unlock
+from faxgw.faxes.sealed import OWNER
+from faxgw.keys.sealing import Label
+from faxgw.keys.wraps import KeyPair, unwrap, wrap_context
+from faxgw.store.tables import wraps
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens some objects of one owner; needs no database."""
+
+    tenant_id: UUID
+    store: SealedStore
+    key: KeyPair = field(repr=False)
+    blobs: Mapping[UUID, bytes] = field(repr=False)
+    """Object -> its key, wrapped for the owner."""
+
+    async def open(self, object_id: UUID, kind: str) -> bytes:
+        """Return what an object has in it.
+
+        Raises:
+            StoreError: if the archive cannot be used now.
+        """
+        context = wrap_context(tenant=self.tenant_id, object_id=object_id, kind=OWNER)
+        dek = unwrap(self.blobs[object_id], self.key, context=context)
+        return await self.store.open(Label(self.tenant_id, object_id, kind), dek=dek)
+
+    async def page(self, row: RowMapping) -> CodedPage:
+        """Return a page; ``row`` is one of ``pages``. Otherwise as ``open``."""
+        return as_coded(row, await self.open(row["object_id"], "page"))
+
+
+async def opener(connection: AsyncConnection, call: Call, object_ids: Sequence[UUID]) -> Opener:
+    """Read all that it takes to open objects after the transaction.
+
+    Raises:
+        RequestError: ``key.locked``, or ``content.gone`` if one of them is not sealed to whoever asks.
+    """
+    key = await unlock(connection, call.actor)
+    own = (wraps.c.kind == OWNER) & (wraps.c.key_id == key.public.key_id)
+    found = await connection.execute(
+        select(wraps.c.object_id, wraps.c.blob).where(wraps.c.object_id.in_(object_ids), own)
+    )
+    blobs = {row.object_id: row.blob for row in found}
+    if not blobs.keys() >= set(object_ids):
+        raise RequestError("content.gone", "There is nothing that this key could open: it is not sealed to its owner.")
+    return Opener(call.actor.tenant_id, call.gateway.objects, key, blobs)
