@@ -70,9 +70,7 @@ class Run:
 
     def check(self, *, interruptions: int) -> int:
         """Check that nothing was lost and nothing sent again that was recorded; return how many pages came twice."""
-        with self.connect() as database:
-            rows = database.execute("SELECT sha256, extract(epoch FROM confirmed_at)::float8 FROM confirmations")
-            recorded = [(row[0].hex(), row[1]) for row in rows]
+        recorded = self._recorded()
         assert len(recorded) == len(self.faxes) * PAGES
         times = dict(recorded)
         assert len(times) == len(recorded), "two pages of this run look the same"
@@ -84,6 +82,26 @@ class Run:
         repeats = len(received) - len(times)
         assert repeats <= interruptions * len(self.exchange.lines), self.causes()
         return repeats
+
+    def check_order(self) -> None:
+        """Check that each confirmation was recorded before the next command: the far end heard that one later.
+
+        Holds as long as the database was there all the time.
+        """
+        received, calls = self.exchange.told("page"), {call["call"]: call["at"] for call in self.exchange.told("call")}
+        times = dict(self._recorded())
+        for page in received:
+            later = [each["at"] for each in received if each["call"] == page["call"] and each["index"] > page["index"]]
+            recorded = times[page["sha256"]]
+            # One that was lost by a kill was recorded when the page came again.
+            again = any(each["sha256"] == page["sha256"] and each["at"] > page["at"] for each in received)
+            assert again or recorded < min([*later, calls[page["call"]]]), f"recorded at {recorded}, late: {page}"
+
+    def _recorded(self) -> list[tuple[str, float]]:
+        """Return hash and time of each confirmation that was recorded."""
+        with self.connect() as database:
+            rows = database.execute("SELECT sha256, extract(epoch FROM confirmed_at)::float8 FROM confirmations")
+            return [(row[0].hex(), row[1]) for row in rows]
 
     def connect(self) -> psycopg.Connection:
         """Connect to the database, past the service."""

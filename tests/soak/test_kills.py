@@ -44,6 +44,7 @@ def test_no_fax_is_lost_however_often_the_service_is_killed(soak: bool, soak_see
         busy = run.states()
         run.until_delivered()
         repeats = run.check(interruptions=kills)
+        run.check_order()
     seconds = time.monotonic() - began
     print(
         f"\n{FAXES} faxes of 2 pages, {kills} kills in {seconds:.0f} s, {busy['delivered']} delivered by the last "
@@ -52,6 +53,7 @@ def test_no_fax_is_lost_however_often_the_service_is_killed(soak: bool, soak_see
     assert busy["delivered"] < FAXES, "nothing was going on when it was killed"
 
 
+@pytest.mark.interop
 @pytest.mark.soak
 def test_two_services_share_the_work_and_killing_either_loses_nothing(soak: bool, soak_seed: int) -> None:
     faxes = FAXES if soak else 12
@@ -77,6 +79,7 @@ def test_two_services_share_the_work_and_killing_either_loses_nothing(soak: bool
                 victim.start()
             run.until_delivered()
             repeats = run.check(interruptions=len(victims))
+            run.check_order()
             nodes = Counter(run.nodes())
     print(f"\n{faxes} faxes, calls by node: {sorted(nodes.values())}; {len(victims)} kills, {repeats} pages twice")
     assert len(nodes) == 2, "one node made every call"

@@ -219,6 +219,7 @@ def small_disk(place: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.interop
 @pytest.mark.soak
 def test_with_its_disk_full_it_confirms_nothing_that_it_cannot_keep(place: Path, small_disk: Path) -> None:
     exchange = Exchange(place, lines=("bell", "caller", "out"), numbers=NUMBERS)

@@ -7,7 +7,7 @@ import ssl
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,30 +18,13 @@ import pytest
 from faxgw.documents.tiff import tiff_octets
 from tests.faxgw.documents.office_files import overlapping_bomb
 from tests.faxgw.documents.test_bad_uploads import cut_jpeg, encrypted_pdf, pdf_bomb
+from tests.faxgw.service.conftest import LIMIT
 from tests.faxgw.service.residue import LONG_ENOUGH, found, left_behind, marks_of, noise, places, wait_for
-from tests.faxgw.serving import Service, ended, reachable_folder, send, upload
+from tests.faxgw.serving import Service, ended, send, upload
 
 CANARY = "this sentence is in no other file 58f1c3"
-LIMIT = 1 << 20
 ANSWERS = "+15550100"
-CONFIG = f"""
-[api]
-max_body = {LIMIT}
-failures_per_minute = 10000
-[rendering]
-memory = "256MiB"
-"""
 ERRORS = Path(__file__).parents[3] / "docs" / "errors.md"
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with reachable_folder() as folder:
-        (folder / "tmp").mkdir()
-        with Service(folder, environment={"TMPDIR": str(folder / "tmp")}, config=CONFIG) as running:
-            running.start()
-            running.set_up()
-            yield running
 
 
 def flood() -> bytes:
@@ -210,7 +193,7 @@ def test_an_idempotency_key_with_another_body_sends_nothing_more(service: Servic
 
 
 def test_wrong_keys_get_401_and_another_tenants_things_are_not_there(service: Service) -> None:
-    stranger = service.set_up("other", "owner@other.example")["api_key"]
+    stranger = service.set_up("stranger", "owner@stranger.example")["api_key"]
     with service.api() as api, service.api(stranger) as other:
         document = upload(api, tiff_octets([noise(2)]))
         fax = send(api, ANSWERS, document)

@@ -84,17 +84,6 @@ RECEIVED = "SELECT 1 FROM faxes WHERE direction = 'in' AND state = 'received'"
 # -------------------------------------------------------------------------------------------------------- who may look
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    """Return a service with two tenants, each with a fax that was sent and one that was received."""
-    with reachable_folder() as folder, Service(folder) as running:
-        running.start()
-        for tenant in ("acme", "other"):
-            with running.api(running.set_up(tenant, f"owner@{tenant}.example")["api_key"]) as api:
-                ended(api, send(api, ANSWERS, upload(api, tiff_octets([noise(21)]))))
-        yield running
-
-
 @needs_root
 def test_another_user_of_the_machine_reads_nothing_and_does_not_reach_the_database(service: Service) -> None:
     urls = urls_for_another_node(service.data / "postgres")
@@ -122,13 +111,13 @@ def test_the_app_role_without_filters_sees_one_tenant_only(service: Service) -> 
     tables = [table.name for table in metadata.sorted_tables if "tenant_id" in table.columns]
     with psycopg.connect(urls.dispatcher) as every, psycopg.connect(urls.app) as app:
         tenants = [row[0] for row in every.execute("SELECT id FROM tenants")]
-        assert len(tenants) == 2
-        filled = [name for name in tables if seen(every, name) == set(tenants)]
+        rows = {name: seen(every, name) for name in tables}
+        filled = [name for name in tables if len(rows[name]) > 1]
         assert {"faxes", "objects", "wraps", "pages", "attempts", "events", "users", "key_slots"} <= set(filled)
         assert [name for name in tables if seen(app, name)] == []
         for tenant in tenants:
             app.execute("SELECT set_config(%s, %s, false)", (TENANT, str(tenant)))
-            assert {name: seen(app, name) for name in filled} == {name: {tenant} for name in filled}
+            assert {name: seen(app, name) for name in tables} == {name: rows[name] & {tenant} for name in tables}
 
 
 def seen(connection: psycopg.Connection, table: str) -> set[object]:
