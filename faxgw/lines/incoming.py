@@ -178,7 +178,7 @@ async def _homes(
         .join(tenants, tenants.c.id == numbers.c.tenant_id)
         .where(numbers.c.line.in_(["", arrival.line]), or_(number.in_(["", arrival.dialled]), number.like("%*")))
     )
-    if False:
+    if may_use:
         statement = statement.where(tenants.c.name.in_(may_use))
     return [
         (

@@ -10,6 +10,7 @@ from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.errors import RequestError
 from faxgw.faxes.actions import cancel_batch, pause_batch, resume_batch
+from faxgw.faxes.drawer import AT_ONCE
 from faxgw.model import State
 from faxgw.store.tables import attempts, batches, events, faxes, page_sets, pages
 from tests.faxgw.lines.conftest import Office, seen, sim_line
@@ -69,9 +70,12 @@ async def test_when_the_fax_that_the_others_are_drawn_with_is_canceled_they_are_
 ) -> None:
     document = await office.upload(tiff_octets(fax_pages(1)), 1)
     async with office.gateway.renderers.lease(), office.gateway.renderers.lease():  # nobody draws now
+        for _ in range(AT_ONCE):
+            busy = await office.send("+15550107", document, header=True, priority=0, send_at="2026-12-24T00:00:00Z")
+        await office.in_state(busy, State.CONVERTING)
         batch = await office.batch(["+15550100", "+15550105", "+15550106"], document, header=True)
         leader, *others = await members(office, batch)
-        assert [fax.drawn_with for fax in others] == [leader.id] * 2
+        assert (leader.state, [fax.drawn_with for fax in others]) == ("accepted", [leader.id] * 2)
         assert await office.cancel(leader.id) is State.CANCELED
     for fax in others:
         assert (await office.ended(fax.id)).state == "delivered"

@@ -2,15 +2,19 @@
 
 import asyncio
 from pathlib import Path
+from typing import Self, cast
 
-from drivers.registry import Line
+import pytest
+
+from drivers.registry import DRIVERS, Line, LineUrl
 from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.lines.keeper import Keeper
 from faxgw.sandbox import start_call
 from simulators.exchange import Exchange
-from t30.line import LineClock, Ringing
-from tests.faxgw.lines.conftest import Office, seen
+from t30.line import LineAction, LineClock, LineEvent, Ringing
+from t30.rates import Modulation
+from tests.faxgw.lines.conftest import Office, seen, sim_line
 from tests.faxgw.lines.pages import fax_pages
 
 
@@ -82,7 +86,51 @@ async def _made(job: Job) -> bool:
     return job.made == 1
 
 
-async def test_a_job_is_given_back_when_the_line_rings_at_the_same_time(office: Office) -> None:
+class RingsAtOnce:
+    """A line that rings at the very moment at which its keeper is given a job."""
+
+    clock = LineClock(lambda: 0.0, 1.0)
+    sends = receives = frozenset[Modulation]()
+    keeper: Keeper
+    job: Job
+
+    @classmethod
+    async def open(cls, _url: LineUrl) -> Self:
+        return cls()
+
+    async def perform(self, _action: LineAction) -> LineEvent:
+        await asyncio.sleep(0.01)
+        if not self.job.given_back and self.keeper.take(self.job):
+            return Ringing("+15550100", "+15550199")
+        never: asyncio.Future[LineEvent] = asyncio.get_running_loop().create_future()
+        return await never
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_job_is_given_back_when_the_line_rings_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast(dict[str, str], DRIVERS), "rings", f"{__name__}:RingsAtOnce")
+    rang: list[Ringing] = []
+
+    async def answer(_line: Line, _settings: LineSettings, ringing: Ringing) -> bool:
+        rang.append(ringing)
+        return True
+
+    job = RingsAtOnce.job = Job()
+    keeper = RingsAtOnce.keeper = Keeper(sim_line("one", "1"), "rings:1", node="node", changed=lambda: None)
+    keeping = asyncio.create_task(keeper.run(answer))
+
+    async def answered() -> bool:
+        return bool(rang) and keeper.state == "idle"
+
+    await seen(answered)
+    assert (job.made, job.given_back, len(rang)) == (0, 1, 1)
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+async def test_calls_that_come_and_go_at_once_all_go_through(office: Office) -> None:
     document = await office.upload(tiff_octets(fax_pages(1)), 1)
     calling = [await start_call("+15550199", fax_pages(1)) for _ in range(3)]
     ids = [await office.send(number, document) for number in ("+15550100", "+15550105", "+15550106", "+15550107")]
