@@ -60,6 +60,7 @@ async def create_api_key(call: Caller, asked: ApiKeyRequest) -> Response:
     _check(call, asked)
 
     async def work(connection: AsyncConnection) -> Answer:
+        await _check_life(connection, call, asked.expires_at)
         key = ApiKey.generate(new_id())
         values = {
             "id": key.id,
@@ -114,6 +115,18 @@ def _check(call: Call, asked: ApiKeyRequest) -> None:
     if asked.expires_at is not None and asked.expires_at <= datetime.now(UTC):
         errors = [{"pointer": "#/expires_at", "detail": "It is over already."}]
         raise Problem("request.invalid", "#/expires_at: It is over already.", extra={"errors": errors})
+
+
+async def _check_life(connection: AsyncConnection, call: Call, expires_at: datetime | None) -> None:
+    """Refuse a key that would live longer than the one in use.
+
+    Raises:
+        Problem: ``keys.life``.
+    """
+    in_use = select(api_keys.c.expires_at).where(api_keys.c.id == call.actor.api_key_id)
+    ends: datetime | None = (await connection.execute(in_use)).scalar_one()
+    if ends is not None and (expires_at is None or expires_at > ends):
+        raise Problem("keys.life", f"The key in use expires at {ends.isoformat()}: it makes none that lives longer.")
 
 
 async def _give_slot(connection: AsyncConnection, call: Call, key: ApiKey) -> None:

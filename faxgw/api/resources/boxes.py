@@ -14,6 +14,7 @@ from faxgw.api.answers import Answer, nothing, ok, version_tag
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
+from faxgw.api.problems import Problem
 from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
 from faxgw.api.shapes import BoxShape, Page
 from faxgw.ids import new_id
@@ -75,9 +76,14 @@ async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: If
 
 @router.delete("/{box_id:uuid}", status_code=204, response_class=Response)
 async def delete_box(call: Caller, box_id: UUID) -> Response:
-    """Delete an empty box of one's own that no number leads to."""
+    """Delete an empty box that no number leads to; the tenant's default box stays."""
     in_use = dict.fromkeys(("faxes_box_id_fkey", "numbers_box_id_fkey"), _IN_USE)
     async with call.transaction() as connection:
+        found = await one(connection, select(boxes.c.is_default).where(_this(call, box_id)))
+        if found["is_default"]:
+            raise Problem(
+                "box.default", "This is the tenant's default box, and it stays; give it another name instead."
+            )
         with refused(**in_use):
             await remove(connection, boxes, _this(call, box_id))
     return nothing()

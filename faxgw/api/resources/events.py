@@ -1,5 +1,6 @@
 """Events: what happened, as a stream while it happens (server-sent events), or as a list."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ from faxgw.store.tables import events, faxes
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["events"])
 
 HEARTBEAT = 15.0
-"""Seconds after which a quiet stream shows that it is alive."""
+"""Seconds after which a quiet stream shows that it is alive, and any stream has its key checked again."""
 REMEMBERED = 5000
 """Events that a stream remembers, so that none is sent twice."""
 LAST = frozenset(each.value for each in LAST_EVENTS)
@@ -44,6 +45,39 @@ class EventStream(StreamingResponse):
     """Server-sent events."""
 
     media_type = "text/event-stream"
+
+
+class _Watch:
+    """Whether a stream may go on: as long as its API key is good, and may do what it might at first."""
+
+    def __init__(self, call: Call, follower: Follower) -> None:
+        self.follower = follower
+        self._call = call
+        self._checked = asyncio.get_running_loop().time()
+
+    @property
+    def left(self) -> float:
+        """Seconds until the key is to be checked again."""
+        return max(0.0, self._checked + HEARTBEAT - asyncio.get_running_loop().time())
+
+    async def holds(self) -> bool:
+        """Return whether the stream goes on; the key is checked when it is time."""
+        if not self.follower.ended and self.left == 0:
+            await self._check()
+        return not self.follower.ended
+
+    async def _check(self) -> None:
+        request = self._call.request
+        self._checked = asyncio.get_running_loop().time()
+        try:
+            actor = await self._call.api.credentials.actor(request.headers["authorization"], address_of(request.scope))
+        except Problem:
+            self.follower.end()
+        except DatabaseUnavailable:
+            return  # it is asked again next time, and nothing new is read meanwhile
+        else:
+            if actor != self._call.actor:
+                self.follower.end()
 
 
 @router.get("/faxes/{fax_id:uuid}/events", response_model=Page[EventShape])
@@ -94,7 +128,8 @@ async def _of_fax(call: Call, fax_id: UUID, after: int) -> AsyncIterator[bytes]:
     """Events of one fax are in the order of their ids, since each locks the fax: nothing can come in between later."""
     mine = select(events).where(events.c.fax_id == fax_id)
     with call.api.hub.follow(call.actor.tenant_id, fax_id) as follower:
-        while not follower.ended:
+        watch = _Watch(call, follower)
+        while await watch.holds():
             async with call.transaction() as connection:
                 rows = await _after(connection, mine, after, limit=MOST)
             for row in rows:
@@ -103,7 +138,7 @@ async def _of_fax(call: Call, fax_id: UUID, after: int) -> AsyncIterator[bytes]:
             if rows and rows[-1]["type"] in LAST:
                 return
             if len(rows) < MOST:
-                async for beat in _until_news(call, follower):
+                async for beat in _until_news(watch):
                     yield beat
 
 
@@ -115,7 +150,8 @@ async def _of_tenant(call: Call, after: int) -> AsyncIterator[bytes]:
     sent: deque[int] = deque(maxlen=REMEMBERED)
     with call.api.hub.follow(call.actor.tenant_id, None) as follower:
         follower.missed = bool(after)
-        while not follower.ended:
+        watch = _Watch(call, follower)
+        while await watch.holds():
             try:
                 rows = await _news(call, follower, after)
             except DatabaseUnavailable:
@@ -127,7 +163,7 @@ async def _of_tenant(call: Call, after: int) -> AsyncIterator[bytes]:
                     after = max(after, call.api.hub.settled(row["id"]))
                     yield _sent(row, after)
             if len(rows) < MOST:
-                async for beat in _until_news(call, follower):
+                async for beat in _until_news(watch):
                     yield beat
 
 
@@ -147,16 +183,10 @@ async def _news(call: Call, follower: Follower, after: int) -> Sequence[Mapping[
         return list((await connection.execute(statement)).mappings())
 
 
-async def _until_news(call: Call, follower: Follower) -> AsyncIterator[bytes]:
-    """Wait for word of events; a beat now and then, as long as the API key holds."""
-    while not follower.ended and not await follower.wait(HEARTBEAT):
+async def _until_news(watch: _Watch) -> AsyncIterator[bytes]:
+    """Wait for word of events; a beat now and then."""
+    while await watch.holds() and not await watch.follower.wait(watch.left):
         yield b": still here\n\n"
-        try:
-            await call.api.credentials.actor(call.request.headers["authorization"], address_of(call.request.scope))
-        except Problem:
-            follower.end()
-        except DatabaseUnavailable:
-            continue
 
 
 async def _after(

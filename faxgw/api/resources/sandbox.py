@@ -1,11 +1,12 @@
 """The sandbox: a simulated fax machine calls in."""
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from faxgw.api.answers import Answer
@@ -18,14 +19,24 @@ from faxgw.documents.coded import CodedPage
 from faxgw.documents.document import RenderOptions
 from faxgw.documents.parts import Upload
 from faxgw.documents.prepare import prepare
+from faxgw.errors import RequestError
+from faxgw.faxes.content import unlock
 from faxgw.faxes.requests import Number
-from faxgw.faxes.sealed import open_spooled
+from faxgw.faxes.sealed import open_owned, open_spooled
 from faxgw.sandbox import CALLER, start_call
 from faxgw.store.tables import documents
 
 router = APIRouter(prefix="/v1/sandbox", route_class=GuardedRoute, tags=["sandbox"])
 
 MOST_PAGES = 50
+
+
+class _Object(TypedDict):
+    """By what an object is opened."""
+
+    tenant_id: UUID
+    object_id: UUID
+    kind: str
 
 
 class CallRequest(Asked):
@@ -59,13 +70,22 @@ async def _pages(call: Call, document: UUID) -> list[CodedPage]:
             raise Problem("document.unknown", f"There is no document {document} of yours; upload it again.")
         if row.pages > MOST_PAGES:
             raise Problem("document.too_large", f"A simulated machine sends {MOST_PAGES} pages at the most.")
-        octets = await open_spooled(
-            connection,
-            gateway.objects,
-            gateway.spool,
-            tenant_id=actor.tenant_id,
-            object_id=row.object_id,
-            kind="document",
-        )
+        octets = await _octets(connection, call, row.object_id)
     async with prepare([Upload("the document", octets)], RenderOptions(), gateway.renderers) as prepared:
         return [each.page async for each in prepared]
+
+
+async def _octets(connection: AsyncConnection, call: Call, object_id: UUID) -> bytes:
+    """Open an upload: as the gateway does that has yet to send it, else with the key of whoever asks.
+
+    Raises:
+        RequestError: ``key.locked``, or ``content.gone`` if nobody can open it any more.
+    """
+    gateway = call.gateway
+    mine: _Object = {"tenant_id": call.actor.tenant_id, "object_id": object_id, "kind": "document"}
+    try:
+        return await open_spooled(connection, gateway.objects, gateway.spool, **mine)
+    except RequestError as error:
+        if error.code != "document.spent":
+            raise
+    return await open_owned(connection, gateway.objects, await unlock(connection, call.actor), **mine)

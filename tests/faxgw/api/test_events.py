@@ -5,7 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
+from faxgw.api.credentials import tell_of
 from faxgw.api.following import MOST_WAITING, Follower, Hub
 from faxgw.api.resources import events as resource
 from faxgw.faxes.changes import tell
@@ -13,8 +15,9 @@ from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.model import EventType
 from faxgw.store.database import TRANSACTION_LIMIT
+from faxgw.store.tables import api_keys, users
 from tests.faxgw.api.conftest import Client, Serve
-from tests.faxgw.api.people import Person, add_event, add_fax, add_person
+from tests.faxgw.api.people import Person, add_event, add_fax, add_person, now
 
 
 async def happen(gateway: Gateway, person: Person, fax: Any, event: EventType, **data: Any) -> int:
@@ -145,6 +148,34 @@ async def test_a_quiet_stream_shows_that_it_is_alive_and_ends_with_its_key(
         assert (await anext(lines)).startswith(":")
         await connect(owner).delete(f"/v1/api-keys/{other.key.id}")
         assert not [line async for line in lines if line and not line.startswith(":")]
+
+
+@pytest.mark.parametrize("what", ["revoked", "demoted"])
+async def test_a_busy_stream_ends_too_when_its_key_may_no_longer_do_what_it_might(
+    gateway: Gateway, owner: Person, serving: Serve, monkeypatch: pytest.MonkeyPatch, *, what: str
+) -> None:
+    monkeypatch.setattr(resource, "HEARTBEAT", 0.5)  # a constant, not a part
+    other = await add_person(gateway, owner.tenant_id, role="admin")
+    fax = await add_fax(gateway, other)
+
+    async def never_quiet() -> None:
+        while True:
+            await happen(gateway, other, fax, EventType.PAGE_SENT)
+
+    async with asyncio.timeout(10), serving() as connect, connect(other).stream("GET", "/v1/events") as answer:
+        traffic = asyncio.create_task(never_quiet())
+        seen = frames(answer)
+        await anext(seen)
+        async with gateway.database.dispatcher() as connection:
+            if what == "revoked":
+                await connection.execute(update(api_keys).where(api_keys.c.id == other.key.id).values(revoked_at=now()))
+            else:
+                await connection.execute(update(users).where(users.c.id == other.user_id).values(role="member"))
+            await tell_of(connection, other.key.id)
+        async for frame in seen:
+            assert frame["event"] == "fax.page_sent"
+        traffic.cancel()
+        await asyncio.gather(traffic, return_exceptions=True)
 
 
 async def test_a_stream_ends_when_the_service_stops(gateway: Gateway, owner: Person, serving: Serve) -> None:

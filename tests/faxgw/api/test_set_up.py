@@ -1,15 +1,16 @@
 """Boxes, numbers, routes, destinations, policy, keys, webhooks, usage: what people set up and read."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select, update
 
 from faxgw.gateway import Gateway
-from faxgw.store.tables import key_slots, lines, nodes
+from faxgw.store.tables import boxes, key_slots, lines, nodes, wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
 from tests.faxgw.api.people import Person, add_fax, add_key, add_pages, add_person, drawn_page, now
@@ -112,6 +113,14 @@ async def test_a_box_with_faxes_in_it_stays(gateway: Gateway, owner: Person, cli
     assert (answer.status_code, answer.json()["code"]) == (409, "box.in_use")
 
 
+async def test_the_default_box_stays(gateway: Gateway, owner: Person, client: Client) -> None:
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        await connection.execute(update(boxes).values(is_default=True).where(boxes.c.id == owner.box_id))
+    answer = await client.delete(f"/v1/boxes/{owner.box_id}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "box.default")
+    assert (await client.get(f"/v1/boxes/{owner.box_id}")).status_code == 200
+
+
 async def test_a_denied_number_is_not_called(client: Client, tmp_path: Path) -> None:
     document = await uploaded(client, tmp_path)
     rule = {"direction": "out", "action": "deny", "pattern": "+155501*", "note": "not today"}
@@ -196,6 +205,18 @@ async def test_a_key_that_opens_nothing_makes_none_that_does(gateway: Gateway, o
     assert (answer.status_code, answer.json()["code"]) == (423, "key.locked")
 
 
+async def test_a_key_that_expires_makes_none_that_lives_longer(
+    gateway: Gateway, owner: Person, connect: Connect
+) -> None:
+    ends = now() + timedelta(hours=1)
+    key = await add_key(gateway, owner.tenant_id, owner.user_id, scopes=["admin"], key_pair=None, expires_at=ends)
+    client = connect(replace(owner, key=key))
+    for expires_at, status in ((None, 403), (ends + timedelta(seconds=1), 403), (ends, 201)):
+        asked = {"name": "x", "scopes": ["admin"], "expires_at": expires_at and expires_at.isoformat()}
+        answer = await client.post("/v1/api-keys", json=asked)
+        assert (answer.status_code, answer.json().get("code")) == (status, "keys.life" if status == 403 else None)
+
+
 async def test_a_key_does_not_revoke_itself(client: Client, owner: Person) -> None:
     answer = await client.delete(f"/v1/api-keys/{owner.key.id}")
     assert (answer.status_code, answer.json()["code"]) == (409, "keys.last")
@@ -232,6 +253,19 @@ async def test_usage_counts_calls_and_pages(gateway: Gateway, owner: Person, cli
     assert (await client.get("/v1/usage", params=past)).json()["items"] == []
     member = connect(await add_person(gateway, owner.tenant_id, role="member"))
     assert (await member.get("/v1/usage")).json()["items"] == []
+
+
+async def test_a_simulated_machine_sends_what_was_faxed_before_and_only_its_owner_opens(
+    gateway: Gateway, owner: Person, client: Client, connect: Connect, tmp_path: Path
+) -> None:
+    asked = {"to": "+15550199", "document": await uploaded(client, tmp_path)}
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        await connection.execute(delete(wraps).where(wraps.c.kind == "spool"))
+    answer = await client.post("/v1/sandbox/calls", json=asked)
+    assert answer.json()["code"] == "sandbox.none"  # nothing is missing but the line
+    key = await add_key(gateway, owner.tenant_id, owner.user_id, scopes=["sandbox"], key_pair=None)
+    answer = await connect(replace(owner, key=key)).post("/v1/sandbox/calls", json=asked)
+    assert (answer.status_code, answer.json()["code"]) == (423, "key.locked")
 
 
 async def test_a_simulated_machine_needs_a_simulated_line(client: Client, tmp_path: Path) -> None:
