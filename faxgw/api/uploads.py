@@ -25,11 +25,11 @@ from faxgw.documents.direct import fax_page_count
 from faxgw.documents.document import RenderOptions
 from faxgw.documents.parts import Upload
 from faxgw.documents.prepare import DocumentLimits, prepare
+from faxgw.errors import RequestError
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.wraps import PublicKey
-from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import documents
 
 KIND = "document"
@@ -103,10 +103,9 @@ async def receive(call: Call, *, name: str, then: Then | None = None) -> Respons
     try:
         call.is_once(stored.sha256)
         response = await call.once(write)
-    except DatabaseUnavailable:
-        # It may have been committed all the same; an object without a row is found and removed later.
-        raise
-    except BaseException:
+    except RequestError:
+        # Refused, so nothing was committed. After anything else, such as a break or a cancellation in mid-commit, the
+        # row may be there and needs its object; an object without a row is found and removed later.
         await asyncio.shield(call.gateway.objects.delete([stored.id]))
         raise
     if not kept:

@@ -1,7 +1,10 @@
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from uuid import UUID
 
+import psycopg
 import pytest
 from PIL import Image
 from pydantic import ByteSize
@@ -100,6 +103,48 @@ async def test_a_form_is_told_to_be_a_document_instead(client: Client, media_typ
     answer = await client.post("/v1/documents", content=b"x", headers={"content-type": media_type})
     assert (answer.status_code, answer.json()["code"]) == (415, "request.media_type")
     assert "application/pdf" in answer.headers["accept-post"]
+
+
+async def kept_objects(gateway: Gateway) -> Sequence[UUID]:
+    async with gateway.database.dispatcher() as connection:
+        return (await connection.scalars(select(documents.c.object_id))).all()
+
+
+COMMIT_WAITS = """
+CREATE FUNCTION wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(77, 77);
+    RETURN NULL;
+EXCEPTION WHEN query_canceled THEN
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER wait_in_commit AFTER INSERT ON documents
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_in_commit();
+"""
+"""A COMMIT waits for a lock, and goes on when it is told to break off: as if that word had come too late."""
+
+
+async def test_an_upload_that_is_cut_off_while_it_is_committed_keeps_its_document(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    octets, headers = tiff(tmp_path), {"content-type": "image/tiff"}
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 77 AND NOT granted"
+    async with (
+        asyncio.timeout(10),
+        await psycopg.AsyncConnection.connect(gateway.database.urls.owner, autocommit=True) as connection,
+    ):
+        await connection.execute(COMMIT_WAITS)
+        await connection.execute("SELECT pg_advisory_lock(77, 77)")
+        upload = asyncio.create_task(client.post("/v1/documents", content=octets, headers=headers))
+        while (await (await connection.execute(waiting)).fetchone()) == (0,):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        upload.cancel()
+        await asyncio.gather(upload, return_exceptions=True)
+        await connection.execute("SELECT pg_advisory_unlock(77, 77)")
+        while not (kept := await kept_objects(gateway)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert upload.cancelled()
+    assert [each async for each in gateway.objects.objects.list()] == kept
 
 
 async def test_nothing_new_is_taken_when_the_disk_is_nearly_full(
