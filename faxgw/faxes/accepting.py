@@ -34,7 +34,7 @@ from faxgw.store.tables import batches, boxes, documents, faxes, page_sets, page
 
 COLUMNS = ("to", "labels", "priority", "box")
 """What has a column of its own."""
-AT_ONCE = 1000
+AT_ONCE = 250
 """So many faxes of a batch are written in one statement: more would hold up the loop."""
 
 
