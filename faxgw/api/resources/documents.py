@@ -17,6 +17,7 @@ from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.shapes import DocumentShape, PageSetShape
 from faxgw.api.uploads import BODY, check_room, receive
+from faxgw.archive.objects import ObjectMissing
 from faxgw.faxes.drawing import draw
 from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.requests import Drawing
@@ -94,7 +95,7 @@ async def get_page_set(call: Caller, page_set_id: UUID) -> Response:
 
 @router.get("/page-sets/{page_set_id:uuid}/pages/{n:int}", response_class=PNG)
 async def get_page_of_set(call: Caller, page_set_id: UUID, n: PageNumber) -> Response:
-    """Show a page that was drawn."""
+    """Show a page that was drawn, as long as the page set is kept."""
     async with call.transaction() as connection:
         await _own_set(connection, call, page_set_id)
         where = (pages.c.page_set_id == page_set_id) & (pages.c.index == n - 1)
@@ -105,7 +106,12 @@ async def get_page_of_set(call: Caller, page_set_id: UUID, n: PageNumber) -> Res
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
         sealed = await opener(connection, call, [row["object_id"]])
-    return content(await png(await sealed.page(row)), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
+    try:
+        page = await sealed.page(row)
+    except ObjectMissing as missing:
+        # Its time was up: it was taken away between the two steps.
+        raise Problem("content.gone", "The page set has expired; draw it anew.") from missing
+    return content(await png(page), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
 
 
 def document_shape(row: RowMapping) -> dict[str, object]:

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -8,14 +9,15 @@ import psycopg
 import pytest
 from PIL import Image
 from pydantic import ByteSize
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from faxgw.api.uploads import SMALL
 from faxgw.config.model import ApiSettings, StorageSettings
 from faxgw.gateway import Gateway
-from faxgw.store.tables import documents, objects, wraps
+from faxgw.store.tables import documents, objects, page_sets, wraps
+from faxgw.upkeep.uploads import delete_expired_uploads
 from tests.faxgw.api.conftest import Client, Connect
-from tests.faxgw.api.people import Person, add_person, tiff
+from tests.faxgw.api.people import Person, add_pages, add_person, drawn_page, tiff
 from tests.faxgw.documents.making import text_like
 
 LIMIT = ByteSize(2**20)
@@ -174,6 +176,24 @@ async def test_pages_are_shown_as_they_will_be_sent(client: Client, tmp_path: Pa
         black = sum(image.convert("L").point(lambda pel: 255 * (pel < 128)).histogram()[255:])
     assert black / (image.width * image.height) == pytest.approx(text_like(400, 1728, 1).mean(), rel=0.1)
     assert (await client.get(drawn.headers["location"])).json() == drawn.json()
+
+
+async def test_a_page_set_that_was_taken_away_is_gone_and_then_unknown(
+    gateway: Gateway, client: Client, owner: Person
+) -> None:
+    page_set = await add_pages(gateway, owner, [drawn_page(1)])
+    address = f"/v1/page-sets/{page_set}"
+    await gateway.objects.delete([each async for each in gateway.objects.objects.list()])
+    gone = await client.get(f"{address}/pages/1")
+    assert (gone.status_code, gone.json()["code"]) == (410, "content.gone")
+    later = datetime.now(UTC) + timedelta(days=30)
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        await connection.execute(update(page_sets).values(expires_at=datetime.now(UTC)))
+    assert await delete_expired_uploads(gateway.database, gateway.objects, now=later) == 1
+    for path in (address, f"{address}/pages/1"):
+        assert (await client.get(path)).status_code == 404
+    answer = await client.post("/v1/faxes", json={"to": "+15550100", "page_set": str(page_set)})
+    assert (answer.status_code, answer.json()["code"]) == (422, "document.unknown")
 
 
 async def test_a_document_is_only_there_for_whoever_sent_it(
