@@ -212,7 +212,8 @@ async def _pages(
     """
     if page_set is not None:
         own = (page_sets.c.id == page_set) & (page_sets.c.user_id == actor.user_id)
-        found = await connection.execute(select(page_sets.c.pages).where(own))
+        kept = or_(page_sets.c.expires_at > func.now(), page_sets.c.expires_at.is_(None))
+        found = await connection.execute(select(page_sets.c.pages).where(own, kept).with_for_update(read=True))
         if not (pages_there := found.scalar_one_or_none()):
             raise RequestError("document.unknown", f"There is no page set {page_set} of yours; draw it anew.")
         await spooled(connection, gateway, actor, page_set)

@@ -189,11 +189,13 @@ async def test_a_page_set_that_was_taken_away_is_gone_and_then_unknown(
     later = datetime.now(UTC) + timedelta(days=30)
     async with gateway.database.tenant(owner.tenant_id) as connection:
         await connection.execute(update(page_sets).values(expires_at=datetime.now(UTC)))
+    fax = {"to": "+15550100", "page_set": str(page_set)}
+    expired = await client.post("/v1/faxes", json=fax)
+    assert (expired.status_code, expired.json()["code"]) == (422, "document.unknown")
     assert await delete_expired_uploads(gateway.database, gateway.objects, now=later) == 1
     for path in (address, f"{address}/pages/1"):
         assert (await client.get(path)).status_code == 404
-    answer = await client.post("/v1/faxes", json={"to": "+15550100", "page_set": str(page_set)})
-    assert (answer.status_code, answer.json()["code"]) == (422, "document.unknown")
+    assert (await client.post("/v1/faxes", json=fax)).json()["code"] == "document.unknown"
 
 
 async def test_a_document_is_only_there_for_whoever_sent_it(
