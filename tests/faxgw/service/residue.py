@@ -57,7 +57,7 @@ def places(service: Service) -> Iterator[Path]:
 
 
 def found(marks: dict[str, bytes], files: Iterable[Path]) -> Counter[str]:
-    """Count the files in which each mark is found, as it is or as hexadecimal digits."""
+    """Count the files in which each mark is found, as it is; in logs, as hexadecimal digits, too."""
     seen: Counter[str] = Counter()
     for path in files:
         try:
@@ -66,7 +66,7 @@ def found(marks: dict[str, bytes], files: Iterable[Path]) -> Counter[str]:
             continue
         for name, mark in marks.items():
             assert len(mark) >= LONG_ENOUGH
-            if mark in octets or mark.hex().encode() in octets:
+            if mark in octets or ("log" in path.name and mark.hex().encode() in octets):
                 seen[f"{name} in {path}"] += 1
     return seen
 
