@@ -3,10 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -36,6 +36,9 @@ _BEGIN = f"SELECT set_config('{TENANT}', %s, true)"
 UNAVAILABLE = ("08", "40", "53", "57P", "58")
 """SQLSTATE of what is no statement's fault: no connection; undone for another one's sake, such as a deadlock; no room,
 on the disk too; the server goes down or up; a fault of its machine."""
+
+
+C = TypeVar("C")
 
 
 class DatabaseUnavailable(Exception):
@@ -190,7 +193,7 @@ async def _begun(engine: AsyncEngine, tenant: str) -> AsyncConnection:
     away are thrown away, one by one, until one lives or a new one cannot be made.
     """
     while True:
-        connection = await engine.connect()
+        connection = await _whole(engine.connect(), AsyncConnection.close)
         try:
             if await _opened(connection, tenant):
                 return connection
@@ -227,9 +230,25 @@ def _refuse_overlooked_failure(raw: psycopg.AsyncConnection[Any]) -> None:
 
 
 async def _connected(url: str) -> psycopg.AsyncConnection[Any]:
-    return await psycopg.AsyncConnection.connect(
+    connecting = psycopg.AsyncConnection.connect(
         url, autocommit=True, connect_timeout=CONNECT_LIMIT, application_name="faxgw"
     )
+    return await _whole(connecting, psycopg.AsyncConnection.close)
+
+
+async def _whole(opening: Awaitable[C], close: Callable[[C], Awaitable[None]]) -> C:
+    """Open a connection; one that nobody waits for any more is opened to its end, which is soon, and closed.
+
+    Cut off half way it would stay open: on our side until it is found, and on the server's for a minute.
+    """
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            await asyncio.shield(close(task.result()))
+        raise
 
 
 class _Limit:
