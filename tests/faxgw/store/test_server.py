@@ -167,9 +167,15 @@ async def test_an_unfinished_database_is_made_anew(place: Path) -> None:
 
 async def test_a_start_that_is_given_up_leaves_the_folder_free(folder: Path) -> None:
     server = PrivateServer(folder)
-    for seconds in (0.0, 0.01, 0.03):
-        with pytest.raises(TimeoutError):
+    given_up = 0
+    for seconds in (0.0, 0.005, 0.01, 0.03):
+        try:
             await asyncio.wait_for(server.start(), seconds)
+        except TimeoutError:
+            given_up += 1
+        else:
+            await server.stop()  # it can be up as quickly as that
+    assert given_up
     async with server:
         assert server.fault is None
 
