@@ -10,11 +10,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from faxgw.documents.tiff import tiff_octets
@@ -115,16 +114,16 @@ class Postgres:
     def _signal(self, number: signal.Signals) -> None:
         """Tell all of its processes: they are one session each, with the server as their parent."""
         server = self._server.pid
-        assert server
+        if server is None:
+            return
         children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
         for pid in (server, *map(int, children)):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a connection's own, which has ended
+                os.kill(pid, number)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("how", ["shut down", "frozen"])
-def test_with_postgresql_away_in_mid_call_nothing_accepted_is_lost(soak: bool, place: Path, how: str) -> None:
-    away = AWAY if soak else SHORTLY
+def test_with_postgresql_away_in_mid_call_nothing_accepted_is_lost(soak: bool, place: Path) -> None:
     exchange = Exchange(place, lines=LINES, numbers=NUMBERS)
     with ExitStack() as ends:
         postgres = Postgres(place / "postgres")
@@ -134,39 +133,22 @@ def test_with_postgresql_away_in_mid_call_nothing_accepted_is_lost(soak: bool, p
         service = ends.enter_context(Service(place, config=postgres.config() + exchange.config()))
         service.start()
         service.set_up()
-        run = Run(service, exchange, accepted(service, exchange, FAXES), postgres.urls.dispatcher)
-        with service.api() as api:
-            document = upload(api, tiff_octets(fax_pages(PAGES, rows=ROWS, seed=FAXES)))
-        run.until("sending")
-        if how == "frozen":
-            postgres.freeze()
-            ends.callback(postgres.thaw)
-        else:
-            postgres.stop()
-        began = time.monotonic()
-        wait_for(lambda: not service.health()[0])
-        told = time.monotonic() - began
-        checks = service.health()[1]
-        assert {name for name, check in checks.items() if not check["ok"]} == {"database"}, checks
-        with service.api() as api:
-            refused = api.post("/v1/faxes", json={"to": f"+{NUMBERS[0]}", "documents": [document]})
-            assert_come_again(refused)
-            assert_come_again(api.post("/v1/documents", content=b"x", headers={"Content-Type": "text/plain"}))
-        time.sleep(max(0, began + away - time.monotonic()))
-        if how == "frozen":
-            postgres.thaw()
-        else:
-            postgres.start()
-        service.until_ready()
-        back = time.monotonic() - began
-        with service.api() as api:
-            run.faxes = [*run.faxes, send(api, f"+{NUMBERS[0]}", document)]
-        run.until_delivered()
-        repeats = run.check(interruptions=1)
-    print(
-        f"\nPostgreSQL {how} for {back:.1f} s in mid-call, told after {told:.1f} s: {len(run.faxes)} faxes, none lost, "
-        f"{repeats} pages came twice"
-    )
+        run = Run(service, exchange, [], postgres.urls.dispatcher)
+        ends.callback(postgres.thaw)
+        for stop, start in ((postgres.stop, postgres.start), (postgres.freeze, postgres.thaw)):
+            run.faxes = [*run.faxes, *accepted(service, exchange, FAXES, first=len(run.faxes))]
+            run.until("sending")
+            stop()
+            began = time.monotonic()
+            told = said_within(service, began)
+            refused_by(service, exchange)
+            time.sleep(max(0, began + (AWAY if soak else SHORTLY) - time.monotonic()))
+            start()
+            service.until_ready()
+            print(f"\nPostgreSQL away for {time.monotonic() - began:.1f} s in mid-call, told after {told:.1f} s")
+            run.until_delivered()
+        repeats = run.check(interruptions=2)
+    print(f"{len(run.faxes)} faxes, none lost, {repeats} pages came twice")
 
 
 @pytest.mark.soak
@@ -197,11 +179,25 @@ def _runs_anew(service: Service, killed: str) -> bool:
     return "ready" in said and killed not in said
 
 
-def assert_come_again(answer: httpx.Response) -> None:
-    """Check that a request was refused for now, in the documented form."""
-    assert (answer.status_code, answer.json()["code"]) == (503, "service.unavailable")
-    assert answer.json()["retryable"]
-    assert int(answer.headers["retry-after"]) > 0
+def said_within(service: Service, began: float) -> float:
+    """Wait until the service says that its database is away, and nothing else; return after how many seconds it did."""
+    wait_for(lambda: not service.health()[0])
+    told = time.monotonic() - began
+    assert {name for name, check in service.health()[1].items() if not check["ok"]} == {"database"}
+    return told
+
+
+def refused_by(service: Service, exchange: Exchange) -> None:
+    """Check that requests are refused for now, in the documented form."""
+    fax = {"to": f"+{exchange.numbers[0]}", "documents": ["018f3f3e-0000-7000-8000-000000000000"]}
+    with service.api() as api:
+        for answer in (
+            api.post("/v1/faxes", json=fax),
+            api.post("/v1/documents", content=b"x", headers={"Content-Type": "text/plain"}),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (503, "service.unavailable")
+            assert answer.json()["retryable"]
+            assert int(answer.headers["retry-after"]) > 0
 
 
 # ---------------------------------------------------------------------------------------------------------------- disk
