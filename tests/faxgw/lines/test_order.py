@@ -47,7 +47,8 @@ async def test_faxes_go_in_the_order_of_their_priority(office: Office) -> None:
     for fax_id in ids:
         await office.ended(fax_id)
     called = await office.rows(select(attempts.c.destination).order_by(attempts.c.started_at))
-    outgoing = [row.destination for row in called if row.destination]
+    # A machine that calls back may take the line from a call before it began, which is made again then.
+    outgoing = list(dict.fromkeys(row.destination for row in called if row.destination))
     assert outgoing == ["+15550106", "+15550105", "+15550100"]
 
 
