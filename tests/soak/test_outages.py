@@ -119,7 +119,6 @@ class Postgres:
         children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
         for pid in (server, *map(int, children)):
             with suppress(ProcessLookupError):  # a connection's own, which has ended
-                with suppress(ProcessLookupError):  # its workers come and go
                 os.kill(pid, number)
 
 
