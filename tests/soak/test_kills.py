@@ -18,7 +18,7 @@ FAXES = 50
 KILLS, SHORT = 100, 10
 LINES = tuple(f"line-{digit}" for digit in range(8))
 NUMBERS = tuple(f"1555012{digit}" for digit in range(10))
-LONGEST_LIFE = 1.5
+LONGEST_LIFE = 2.5
 """Seconds between being ready and being killed, at most."""
 
 
@@ -26,7 +26,7 @@ LONGEST_LIFE = 1.5
 @pytest.mark.soak
 def test_no_fax_is_lost_however_often_the_service_is_killed(soak: bool, soak_seed: int) -> None:
     # With few lines there is still something to be sent when it is killed for the last time.
-    kills, lines = (KILLS, LINES[:2]) if soak else (SHORT, LINES)
+    kills, lines = (KILLS, LINES[:4]) if soak else (SHORT, LINES)
     chance = random.Random(soak_seed)
     began = time.monotonic()
     with (
