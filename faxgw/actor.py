@@ -17,8 +17,6 @@ SCOPES = {
 }
 """What an API key may be allowed to do, by name."""
 
-SYSTEM = "system"
-
 
 @dataclass(frozen=True, slots=True)
 class Actor:
