@@ -14,3 +14,12 @@ def new_id() -> UUID:
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def least_id(seconds: float) -> UUID:
+    """Return the id below which all ids lie that were made before a time, in seconds since 1970, and no others.
+
+    >>> least_id(1_769_860_800)
+    UUID('019c13ec-9e00-7000-8000-000000000000')
+    """
+    return UUID(int=max(0, int(seconds * 1000)) << 80 | 0x7 << 76 | 0x2 << 62)

@@ -2,18 +2,22 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
 from pydantic import AwareDatetime, BeforeValidator
-from sqlalchemy import Column, Select
+from sqlalchemy import Column, ColumnElement, Select, Table
 
 from faxgw.api.problems import Problem
+from faxgw.ids import least_id
 
 MOST = 200
 USUAL = 50
+APART = 600.0
+"""Seconds that ``created_at``, by the database's clock, and the time in an id, by a gateway's, may be apart."""
 
 
 def _written_out(value: str) -> str:
@@ -46,6 +50,19 @@ def newest_first(statement: Select[Any], column: Column[Any], *, limit: int, cur
     if cursor is not None:
         statement = statement.where(column < read_cursor(cursor))
     return statement.order_by(column.desc()).limit(limit + 1)
+
+
+def created_between(table: Table, after: datetime | None, before: datetime | None) -> Iterator[ColumnElement[bool]]:
+    """Return the conditions on rows that were made at ``after`` or later, and before ``before``.
+
+    Those on ``id``, by which lists are sorted, let the database begin at the right place.
+    """
+    if after is not None:
+        yield table.c.created_at >= after
+        yield table.c.id >= least_id(after.timestamp() - APART)
+    if before is not None:
+        yield table.c.created_at < before
+        yield table.c.id < least_id(before.timestamp() + APART)
 
 
 def page(rows: Sequence[Row], shape: Callable[[Row], Mapping[str, Any]], *, limit: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from faxgw.api.answers import Answer, ok
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute, UploadRoute
-from faxgw.api.paging import USUAL, Cursor, Limit, Time, newest_first, page
+from faxgw.api.paging import USUAL, Cursor, Limit, Time, created_between, newest_first, page
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, own_fax, visible_fax
 from faxgw.api.shapes import AcceptedShape, AttemptShape, AttemptsShape, FaxShape, FaxSummary, Page
@@ -101,10 +101,7 @@ async def list_faxes(
         statement = statement.where(faxes.c.batch_id == batch)
     if to is not None:
         statement = statement.where(faxes.c.to_number == to)
-    if created_after is not None:
-        statement = statement.where(faxes.c.created_at >= created_after)
-    if created_before is not None:
-        statement = statement.where(faxes.c.created_at < created_before)
+    statement = statement.where(*created_between(faxes, created_after, created_before))
     statement = newest_first(statement, faxes.c.id, limit=limit, cursor=cursor)
     async with call.transaction() as connection:
         if box is not None:
