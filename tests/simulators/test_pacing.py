@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
+from faxgw.calls import run_call
 from simulators.circuit import Faults
 from simulators.clock import run
 from simulators.line import CircuitLine
+from simulators.machine import Machine
 from simulators.pacing import GRACE, Timeline, Waiting
+from simulators.specimen import specimen
 from simulators.switch import Switch
+from simulators.tray import Tray
+from t30.calling import calling
+from t30.capabilities import Station
+from t30.session import Session
 from tests.line_contract import OURS, THEIRS, LineContract, Rig
 
 SPEED = 100.0
@@ -163,3 +170,36 @@ def test_a_little_lost_time_is_made_up_for_but_not_a_long_standstill(lost: float
         assert least < loop.time() - began < most
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("insists", [False, True])
+def test_a_call_that_is_canceled_at_any_moment_leaves_both_ends_on_hook_and_the_line_as_it_was(
+    *, insists: bool
+) -> None:
+    """A call of half a minute, cut off at every half second: dialling, training, a page, and the answers to them."""
+
+    async def body(timeline: Timeline, at: float) -> None:
+        switch, answering = Switch(timeline.clock, pace=timeline), list[asyncio.Task[Any]]()
+        switch.serve(
+            THEIRS,
+            lambda end, _: answering.append(
+                timeline.aboard(Machine(Station(), CircuitLine(end, switch.clock), Tray()).receive())
+            ),
+        )
+        line = CircuitLine(switch.attach(OURS), switch.clock)
+        call = timeline.aboard(run_call(Session(calling(Station(), THEIRS)), line, Tray(specimen()[:1])))
+        await timeline.sleep(at)
+        for _ in range(1 + insists):
+            call.cancel()
+            await timeline.sleep(0.1)
+        await timeline.sleep(10.0)
+        assert call.done() and all(each.done() for each in answering), f"canceled after {at} s"
+        began = asyncio.get_running_loop().time()
+        await timeline.sleep(50.0)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(50.0 / SPEED), f"canceled after {at} s"
+        stands = timeline.now()
+        await asyncio.sleep(GRACE / 2)  # work, which takes no time on the line
+        assert timeline.now() == stands, f"canceled after {at} s"
+
+    for at in range(60):
+        on_timeline(lambda timeline, at=at: body(timeline, at / 2))  # type: ignore[misc]

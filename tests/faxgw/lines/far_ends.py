@@ -11,7 +11,7 @@ from t30.capabilities import Station
 from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identity import decoded
-from t30.line import Action, Event, FrameReceived
+from t30.line import Action, Event, FrameReceived, HangUp
 from t30.pages import KeepData, PageFormat
 from t30.t4 import Decoder
 
@@ -22,7 +22,8 @@ class Heard:
 
     Attributes:
         said: the last text of each kind of frame that has one, such as SUB.
-        ended: DCN came.
+        ended: the machine went on hook. It need not have heard DCN: whoever is cut off in the training check says it
+            while this machine says that the check was bad, and neither hears the other.
     """
 
     said: dict[Fcf, str] = field(default_factory=dict)
@@ -42,9 +43,7 @@ class Heard:
     def hear(self, octets: bytes) -> None:
         """Take note of a frame."""
         frame = Frame.parse(octets)
-        if frame is not None and frame.fcf is Fcf.DCN:
-            self.ended = True
-        elif frame is not None and frame.fcf in (Fcf.SUB, Fcf.PWD, Fcf.TSI):
+        if frame is not None and frame.fcf in (Fcf.SUB, Fcf.PWD, Fcf.TSI):
             self.said[frame.fcf] = decoded(frame.fif)
 
 
@@ -79,6 +78,7 @@ class _Remembers(CountsPages):
         if isinstance(action, KeepData):
             self._heard.keep(action)
         event = yield from super().do(action)
+        self._heard.ended |= isinstance(action, HangUp)
         if isinstance(event, FrameReceived) and event.good:
             self._heard.hear(event.octets)
         return event

@@ -9,8 +9,8 @@ from faxgw.errors import RequestError
 from faxgw.model import State
 from faxgw.sandbox import call_in
 from faxgw.store.tables import faxes
-from tests.faxgw.lines.conftest import Office, sim_line
-from tests.faxgw.lines.far_ends import FarEnd
+from tests.faxgw.lines.conftest import Office, seen, sim_line
+from tests.faxgw.lines.far_ends import FarEnd, Heard
 from tests.faxgw.lines.pages import fax_pages
 
 MACHINE = "+15550120"
@@ -48,7 +48,7 @@ async def test_a_fax_that_is_not_on_the_line_is_canceled_at_once(office: Office)
             await office.cancel(fax_id)
 
 
-async def test_a_call_that_dials_or_sends_is_hung_up(office: Office) -> None:
+async def test_a_call_that_dials_or_sends_is_hung_up_at_both_ends(office: Office, far_ends: tuple[FarEnd, ...]) -> None:
     document = await office.upload(LONG_OCTETS, 4)
     sending = await office.send(MACHINE, document)
     await office.in_state(sending, State.SENDING)
@@ -60,10 +60,14 @@ async def test_a_call_that_dials_or_sends_is_hung_up(office: Office) -> None:
     assert (fax.state, fax.reason_code) == ("canceled", "call.canceled") and fax.pages_done < 4
     (call,) = await office.calls(sending)
     assert (call.cause, call.state) == ("call.canceled", "ended")
+    (heard,) = far_ends[0].calls
+    await seen(_on_hook, heard, within=5)
     dialing = await office.send("+15550102", await office.upload(LONG_OCTETS, 4))
     await office.in_state(dialing, State.DIALING)
     await office.cancel(dialing)
     assert (await office.ended(dialing, within=10)).state == "canceled"
+    # The line is good for the next one.
+    assert (await office.ended(await office.send(MACHINE, await office.upload(ONE_OCTETS, 1)))).state == "delivered"
 
 
 async def test_a_renewal_finds_a_cancellation_that_nobody_rang_for(
@@ -74,6 +78,7 @@ async def test_a_renewal_finds_a_cancellation_that_nobody_rang_for(
     async with office.gateway.database.dispatcher() as connection:
         await connection.execute(update(faxes).where(faxes.c.id == sending).values(cancel_wanted=True))
     assert (await office.ended(sending, within=10)).state == "canceled"
+    await seen(_on_hook, far_ends[0].calls[0], within=5)
 
 
 async def test_an_incoming_fax_cannot_be_canceled(office: Office) -> None:
@@ -84,4 +89,9 @@ async def test_an_incoming_fax_cannot_be_canceled(office: Office) -> None:
     assert len(await office.rows(select(faxes.c.id))) == 1
 
 
+async def _on_hook(heard: Heard) -> bool:
+    return heard.ended
+
+
 LONG_OCTETS = tiff_octets(LONG)
+ONE_OCTETS = tiff_octets(fax_pages(1))
