@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from faxgw.api.answers import nothing, ok, version_of, version_tag
@@ -14,12 +15,21 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Limit
 from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, remove
 from faxgw.api.shapes import DestinationShape, Page
+from faxgw.faxes.policies import tenant_of
+from faxgw.numbers import normalised
 from faxgw.rules.attempt import Adjustments
 from faxgw.store.tables import destinations
 
 router = APIRouter(prefix="/v1/destinations", route_class=GuardedRoute, tags=["routes"])
 
-Number = Annotated[str, Path(pattern=r"^\+?[0-9]{1,20}$", description="In E.164 form.", examples=["+15550100"])]
+Number = Annotated[
+    str,
+    Path(
+        pattern=r"^\+?[0-9]{1,20}$",
+        description="In E.164 form, or as it is dialled in the country of the tenant's policy.",
+        examples=["+15550100"],
+    ),
+]
 
 
 class DestinationRequest(Asked):
@@ -51,7 +61,7 @@ async def list_destinations(
 async def get_destination(call: Caller, number: Number) -> Response:
     """Say what is known of a number."""
     async with call.transaction() as connection:
-        row = await one(connection, select(destinations).where(_this(call, number)))
+        row = await one(connection, select(destinations).where(_this(call, await _kept(connection, call, number))))
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
@@ -62,6 +72,7 @@ async def change_destination(
     """Lay down what calls to a number do; `If-Match: *` also for one of which nothing is known yet."""
     override = asked.override.model_dump(mode="json") if asked.override else {}
     async with call.transaction() as connection:
+        number = await _kept(connection, call, number)
         if version_of(if_match) is None:
             new = insert(destinations).values(tenant_id=call.actor.tenant_id, number=number)
             await connection.execute(new.on_conflict_do_nothing())
@@ -75,8 +86,20 @@ async def change_destination(
 async def delete_destination(call: Caller, number: Number) -> Response:
     """Forget a number: what was learned, what was laid down, and who answered there."""
     async with call.transaction() as connection:
-        await remove(connection, destinations, _this(call, number))
+        await remove(connection, destinations, _this(call, await _kept(connection, call, number)))
     return nothing()
+
+
+async def _kept(connection: AsyncConnection, call: Call, written: str) -> str:
+    """Return a number as it is kept: in the form in which it is called, unless it is known as it is written.
+
+    Raises:
+        RequestError: ``number.invalid``.
+    """
+    known = select(destinations.c.number).where(_this(call, written))
+    if (await connection.execute(known)).one_or_none() is not None:
+        return written
+    return normalised(written, (await tenant_of(connection, call.actor.tenant_id)).numbering)
 
 
 def _this(call: Call, number: str) -> ColumnElement[bool]:

@@ -160,6 +160,37 @@ async def test_a_destination_is_overridden_and_forgotten(client: Client) -> None
     assert (await client.get(path)).status_code == 404
 
 
+async def test_a_destination_is_the_same_however_its_number_is_written(client: Client) -> None:
+    await client.put("/v1/policy", json={"region": "DE"}, headers={"if-match": "*"})
+    made = await client.put("/v1/destinations/030123456", json={"override": {"ecm": False}}, headers={"if-match": "*"})
+    assert (made.status_code, made.json()["number"]) == (200, "+4930123456")
+    again = await client.put("/v1/destinations/030123456", json={"override": None}, headers={"if-match": '"2"'})
+    assert again.status_code == 200, again.text
+    read = await client.get("/v1/destinations/+4930123456")
+    assert (read.json(), read.headers["etag"]) == (again.json(), '"3"')
+    assert (await client.get("/v1/destinations/030123456")).json() == read.json()
+    assert (await client.delete("/v1/destinations/030123456")).status_code == 204
+    assert (await client.get("/v1/destinations")).json()["items"] == []
+
+
+async def test_a_number_that_no_call_could_go_to_is_no_destination(client: Client) -> None:
+    path = "/v1/destinations/4930123456"
+    put = await client.put(path, json={"override": None}, headers={"if-match": "*"})
+    for answer in (put, await client.get(path), await client.delete(path)):
+        assert (answer.status_code, answer.json()["code"]) == (422, "number.invalid")
+    assert (await client.get("/v1/destinations")).json()["items"] == []
+
+
+async def test_a_short_number_is_a_destination_as_long_as_it_is_known(client: Client) -> None:
+    await client.put("/v1/policy", json={"region": "DE"}, headers={"if-match": "*"})
+    body = {"override": {"ecm": False}}
+    assert (await client.put("/v1/destinations/118000", json=body, headers={"if-match": "*"})).json()[
+        "number"
+    ] == "118000"
+    await client.put("/v1/policy", json={}, headers={"if-match": "*"})
+    assert (await client.delete("/v1/destinations/118000")).status_code == 204
+
+
 async def test_the_policy_is_read_and_laid_down_anew(client: Client) -> None:
     first = await client.get("/v1/policy")
     assert first.json()["schedule_days"] == 90
