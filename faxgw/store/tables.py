@@ -207,9 +207,11 @@ documents = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("pages", Integer, nullable=False),
+    _reference("page_set_id", "page_sets.id", nullable=True, ondelete="SET NULL"),
     _time("created_at", now=True),
     _time("expires_at"),
     Index("documents_expiry", "expires_at"),
+    Index("documents_page_set", "page_set_id", postgresql_where=text("page_set_id is not null")),
     comment="an upload, until its time is up",
 )
 
