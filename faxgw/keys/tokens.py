@@ -24,8 +24,9 @@ from faxgw.keys.texts import carried, carried_width, read_carried
 
 PREFIX = "fgw"
 SECRET_OCTETS = 20
-FILES = ("check.key", "signing.key", "small.key")
-"""The server's own secrets: for the check of generated secrets, for signatures, for small secrets that it must read."""
+FILES = ("check.key", "signing.key", "small.key", "audit.key")
+"""The server's own secrets: for the check of generated secrets, for signatures, for small secrets that it must read,
+and for the audit log."""
 
 _CHECK_OCTETS = 4
 _NONCE = 12
@@ -112,7 +113,9 @@ class ServerKeys:
     def __init__(self, folder: Path) -> None:
         open_folder(folder)
         try:
-            self._mac_key, self._signing_key, self._small_key = (made_once(folder / name) for name in FILES)
+            self._mac_key, self._signing_key, self._small_key, self._audit_key = (
+                made_once(folder / name) for name in FILES
+            )
         except OSError as error:
             raise RequestError("keys.folder", f"the keys in {folder} cannot be used: {error.strerror}") from error
 
@@ -128,6 +131,15 @@ class ServerKeys:
     def signing(self) -> Ed25519PrivateKey:
         """The key that signs webhooks; its public half is published."""
         return Ed25519PrivateKey.from_private_bytes(self._signing_key)
+
+    @cached_property
+    def audit_signing(self) -> Ed25519PrivateKey:
+        """The key that signs the audit log; its public half is published."""
+        return Ed25519PrivateKey.from_private_bytes(hmac.digest(self._audit_key, b"faxgw audit signing 1", "sha256"))
+
+    def audit_subject(self, subject: bytes) -> bytes:
+        """Return what a person of the audit log is looked up by; nobody without this key can try names."""
+        return hmac.digest(self._audit_key, b"faxgw audit subject 1" + subject, hashlib.sha256)
 
     def seal_small(self, octets: bytes, *, context: bytes) -> bytes:
         """Return a small secret (of a webhook, of a trunk) as it is stored.

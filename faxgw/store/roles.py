@@ -25,6 +25,13 @@ TENANT = "faxgw.tenant"
 
 _EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
 
+APPENDED = {
+    "audit_waiting": ("SELECT, INSERT", "SELECT, INSERT, DELETE"),
+    "audit_rows": ("SELECT", "SELECT, INSERT"),
+    "audit_checkpoints": ("SELECT, INSERT", "SELECT, INSERT"),
+}
+"""Tables whose rows nobody changes: what the app, and what the dispatcher may do there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
@@ -103,11 +110,12 @@ def protection(metadata: MetaData) -> list[str]:
 
 def table_protection(name: str, *, tenants: bool) -> list[str]:
     """Return these statements for one table: one of the tenants', or one of the gateway's, which the app only reads."""
-    statements = [f"GRANT {_EVERYTHING} ON {name} TO {DISPATCHER}"]
+    app, dispatcher = APPENDED.get(name, (_EVERYTHING, _EVERYTHING))
+    statements = [f"GRANT {dispatcher} ON {name} TO {DISPATCHER}"]
     if name == "tenants":
         return [*statements, f"GRANT SELECT, UPDATE ON {name} TO {APP}", *_wall(name, "id")]
     if tenants:
-        return [*statements, f"GRANT {_EVERYTHING} ON {name} TO {APP}", *_wall(name, "tenant_id")]
+        return [*statements, f"GRANT {app} ON {name} TO {APP}", *_wall(name, "tenant_id")]
     return [*statements, f"GRANT SELECT ON {name} TO {APP}"]
 
 

@@ -130,9 +130,14 @@ boxes = Table(
     _reference("owner_id", "users.id"),
     Column("name", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default="false"),
+    Column("data_class", Text, nullable=False, server_default="", comment="what kind of data arrives here"),
+    Column("purpose", Text, nullable=False, server_default=""),
+    Column("lawful_basis", Text, nullable=False, server_default=""),
+    Column("retention_days", Integer, nullable=True, comment="the box's own rule"),
     Column("version", Integer, nullable=False, server_default="1"),
     _time("created_at", now=True),
     UniqueConstraint("tenant_id", "name"),
+    CheckConstraint("retention_days > 0", name="retention_days"),
     Index("boxes_one_default", "tenant_id", unique=True, postgresql_where=text("is_default")),
     comment="where faxes lie; what arrives in one is sealed to its owner",
 )
@@ -211,6 +216,7 @@ documents = Table(
     _time("created_at", now=True),
     _time("expires_at"),
     Index("documents_expiry", "expires_at"),
+    Index("documents_object", "object_id"),
     Index("documents_page_set", "page_set_id", postgresql_where=text("page_set_id is not null")),
     comment="an upload, until its time is up",
 )
@@ -299,11 +305,15 @@ faxes = Table(
     Column("drawer", Text, nullable=False, server_default="", comment="node that draws its pages"),
     _time("draw_until"),
     _reference("drawn_with", "faxes.id", nullable=True),
+    Column("storage", Text, nullable=False, server_default="archive", comment="none: nothing is kept after its end"),
+    _time("erase_at"),
+    _time("shredded_at"),
     Column("version", Integer, nullable=False, server_default="1"),
     _time("created_at", now=True),
     _time("finished_at"),
     CheckConstraint("direction in ('out', 'in')", name="direction"),
     CheckConstraint(f"state in ({_states(frozenset(State))})", name="state"),
+    CheckConstraint("storage in ('archive', 'none')", name="storage"),
     Index("faxes_list", "tenant_id", "id"),
     Index("faxes_state", "tenant_id", "state", "id"),
     Index("faxes_box", "box_id", "direction", "id"),
@@ -314,6 +324,9 @@ faxes = Table(
     Index("faxes_to_draw", "priority", "id", postgresql_where=text("state in ('accepted', 'converting')")),
     Index("faxes_drawn_with", "drawn_with", postgresql_where=text("drawn_with is not null")),
     Index("faxes_to_number", "tenant_id", "to_number", "id"),
+    Index("faxes_kept", "box_id", "created_at", postgresql_where=text("shredded_at is null")),
+    Index("faxes_own_rule", "erase_at", postgresql_where=text("erase_at is not null and shredded_at is null")),
+    Index("faxes_unstored", "id", postgresql_where=text("storage = 'none' and shredded_at is null")),
     comment="one fax to, or from, one number",
 )
 
@@ -356,6 +369,7 @@ attempts = Table(
     Index("attempts_one_call_per_line", "node", "line", unique=True, postgresql_where=text("state = 'live'")),
     Index("attempts_live", "node", "lease_until", postgresql_where=text("state = 'live'")),
     Index("attempts_ended", "tenant_id", "ended_at"),
+    Index("attempts_trace", "trace_id", postgresql_where=text("trace_id is not null")),
     comment="one call for a fax",
 )
 
@@ -375,6 +389,7 @@ confirmations = Table(
     Column("seconds", Float, nullable=False),
     _time("confirmed_at", now=True),
     PrimaryKeyConstraint("fax_id", "index"),
+    Index("confirmations_attempt", "attempt_id"),
     comment="a page that the other machine has confirmed; it is never sent again",
 )
 
@@ -519,4 +534,156 @@ deliveries = Table(
     Index("deliveries_due", "webhook_id", "next_at", postgresql_where=text("state = 'waiting'")),
     Index("deliveries_event", "event_id"),
     comment="one event on its way to one webhook",
+)
+
+# ------------------------------------------------------------------------------------------------------- the audit log
+
+audit_waiting = Table(
+    "audit_waiting",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _tenant(),
+    Column("entry", Text, nullable=False, comment="canonical JSON, without its number"),
+    Index("audit_waiting_tenant", "tenant_id", "id"),
+    comment="rows of the log that have no number yet",
+)
+
+audit_rows = Table(
+    "audit_rows",
+    metadata,
+    _tenant(),
+    Column("seq", BigInteger, nullable=False, comment="its place: 0 and up, without a gap"),
+    Column("entry", Text, nullable=False, comment="canonical JSON: what is hashed, to the octet"),
+    Column("hashes", LargeBinary, nullable=False, comment="its leaf, then each whole subtree that it completes"),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "seq"),
+    Index("audit_rows_object", "tenant_id", "object_id", "seq", postgresql_where=text("object_id <> ''")),
+    comment="the log: rows are added and never changed; the last three columns are only to find them",
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    _tenant(),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False, comment="signed: origin, size, root"),
+    _time("created_at", now=True),
+    PrimaryKeyConstraint("tenant_id", "size"),
+    comment="what was signed of the log",
+)
+
+audit_subjects = Table(
+    "audit_subjects",
+    metadata,
+    _tenant(),
+    Column("index", LargeBinary, nullable=False, comment="HMAC of the subject under the server's key"),
+    Column("key", LargeBinary, nullable=False, comment="of its pseudonym; sealed under the server's key"),
+    PrimaryKeyConstraint("tenant_id", "index"),
+    comment="the keys of pseudonyms in the log; erasing a person deletes one",
+)
+
+# ----------------------------------------------------------------------------------------------------- what was deleted
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    # No foreign key: what a tenant deleted stays deleted, though the tenant itself has gone.
+    Column("tenant_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False, comment="fax or object"),
+    _time("deleted_at", now=True),
+    Column("signature", LargeBinary, nullable=False, comment="of the server's key, see backup/tombstones.py"),
+    PrimaryKeyConstraint("id", "kind"),
+    Index("tombstones_tenant", "tenant_id", "deleted_at"),
+    comment="what a restore of an older backup must not bring back",
+)
+
+# ------------------------------------------------------------------------------------------------ retention and erasure
+
+holds = Table(
+    "holds",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("by_fax", Boolean, nullable=False, comment="over the faxes of held_faxes; else over whatever fits the rest"),
+    Column("boxes", ARRAY(Uuid), nullable=False, server_default=text("'{}'"), comment="empty: any"),
+    Column("numbers", ARRAY(Text), nullable=False, server_default=text("'{}'"), comment="empty: any"),
+    _time("since"),
+    _time("until"),
+    _reference("user_id", "users.id"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    _time("released_at"),
+    _reference("released_by", "users.id", nullable=True),
+    Index("holds_active", "tenant_id", postgresql_where=text("released_at is null")),
+    comment="legal holds; triggers refuse to delete what one is over",
+)
+
+held_faxes = Table(
+    "held_faxes",
+    metadata,
+    _tenant(),
+    _reference("hold_id", "holds.id", ondelete="CASCADE"),
+    _reference("fax_id", "faxes.id", ondelete="CASCADE"),
+    PrimaryKeyConstraint("hold_id", "fax_id"),
+    Index("held_faxes_fax", "fax_id"),
+    comment="what a hold over single faxes is over",
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("fax_id", Uuid, nullable=False, comment="not a reference: the ledger outlives the fax"),
+    Column("kind", Text, nullable=False, comment="download, export, forward, webhook, mail, folder"),
+    Column("location", Text, nullable=False, comment="who has it, or where it lies"),
+    Column("sha256", LargeBinary, nullable=False, comment="of what left; empty: unknown"),
+    Column("times", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    _time("last_at", now=True),
+    _time("expires_at"),
+    _time("deleted_at"),
+    UniqueConstraint("fax_id", "kind", "location", "sha256", name="copies_key"),
+    Index("copies_tenant", "tenant_id", "id"),
+    comment="every copy of a fax that left the archive",
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id"),
+    Column("subject", JSONB, nullable=True, comment="whose data; forgotten when nothing of it is left"),
+    Column("pseudonym", LargeBinary, nullable=False, comment="HMAC of the subject under the server key"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False, server_default="running"),
+    _json("report"),
+    _time("created_at", now=True),
+    _time("finished_at"),
+    CheckConstraint("state in ('running', 'waiting', 'done')", name="state"),
+    Index("erasures_tenant", "tenant_id", "id"),
+    Index("erasures_open", "id", postgresql_where=text("state <> 'done'")),
+    comment="erasure of all that is about a number, a station or some faxes",
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("fax_id", Uuid, nullable=True, comment="what was deleted; not a reference"),
+    _reference("erasure_id", "erasures.id", nullable=True, ondelete="SET NULL"),
+    Column("said", JSONB, nullable=False, comment="the certificate: what, when, why, by whom; no content, no numbers"),
+    Column("signature", LargeBinary, nullable=False, comment="Ed25519 over the certificate in canonical form"),
+    _time("at", now=True),
+    Index("tombstones_tenant", "tenant_id", "id"),
+    Index("tombstones_fax", "fax_id"),
+    Index("tombstones_erasure", "erasure_id", postgresql_where=text("erasure_id is not null")),
+    comment="what was deleted for good: a restored backup has it deleted again",
 )

@@ -1,0 +1,74 @@
+"""``record``: one row of the audit log, in the transaction of what it tells of.
+
+The row gets its number and its place in the tree a moment later (``sequencing``), so that transactions which record
+something never wait for each other.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.actor import Actor
+from faxgw.audit.canonical import canonical
+from faxgw.store.tables import audit_waiting
+
+Outcome = Literal["ok", "refused"]
+
+
+async def record(
+    connection: AsyncConnection,
+    *,
+    tenant_id: UUID,
+    actor: Actor | str,
+    action: str,
+    object: str = "",
+    object_id: UUID | str | None = None,
+    outcome: Outcome = "ok",
+    source: str = "",
+    data: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Append one row to a tenant's log; it is there when, and if, the transaction commits.
+
+    Args:
+        connection: a transaction of the tenant, or of the dispatcher.
+        tenant_id: whose log.
+        actor: who did it: who asks, or ``service`` or ``operator``, or a ``pseudonym``.
+        action: what was done, such as ``policy.changed``; docs/audit.md lists them.
+        object: what kind of thing it was done to.
+        object_id: which one; ids of rows are random and say nothing of a person once the row is gone.
+        outcome: ``refused`` if it was asked for and not done.
+        source: by what; for an ``Actor`` it is the credential.
+        data: null, booleans, integers, text, lists and objects; persons and numbers as ``pseudonym`` only.
+        now: when; the time by the clock unless given.
+
+    Raises:
+        NotCanonical: if something in ``data`` is none of these.
+    """
+    who, by = (actor, source) if isinstance(actor, str) else (f"user:{actor.user_id}", source or _credential(actor))
+    entry = {
+        "action": action,
+        "actor": who,
+        "data": dict(data or {}),
+        "object": object,
+        "object_id": str(object_id) if object_id else "",
+        "outcome": outcome,
+        "source": by,
+        "tenant": str(tenant_id),
+        "time": (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    }
+    await connection.execute(_APPEND, {"tenant_id": tenant_id, "entry": canonical(entry).decode()})
+
+
+_APPEND = insert(audit_waiting)
+
+
+def _credential(actor: Actor) -> str:
+    session_id = getattr(actor, "session_id", None)
+    if session_id:
+        return f"session:{session_id}"
+    return f"api_key:{actor.api_key_id}" if actor.api_key_id else ""
