@@ -26,6 +26,8 @@ from faxgw.documents.document import RenderOptions
 from faxgw.documents.parts import Upload
 from faxgw.documents.prepare import DocumentLimits, prepare
 from faxgw.errors import RequestError
+from faxgw.faxes.accepting import Held
+from faxgw.faxes.drawing import Drawn, store_pages, taken_over, write_page_sets
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -66,13 +68,23 @@ _NEVER = ("multipart/", "application/json", "application/x-www-form-urlencoded")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An upload that was read and is in the store, sealed; no row speaks of it yet."""
+    """An upload that was read and is in the store, sealed; no row speaks of it yet.
+
+    Attributes:
+        drawn: its pages, stored as well, if they are fax pages already.
+    """
 
     stored: StoredObject
     pages: int
+    drawn: Drawn | None = None
+
+    @property
+    def object_ids(self) -> list[UUID]:
+        """What is in the store."""
+        return [self.stored.id, *(page.id for _, page in self.drawn.pages)] if self.drawn else [self.stored.id]
 
 
-Then = Callable[[AsyncConnection, UUID], Awaitable[Answer]]
+Then = Callable[[AsyncConnection, UUID, Held], Awaitable[Answer]]
 """What is done with a document, by its id, in the transaction that keeps it."""
 
 
@@ -91,13 +103,16 @@ async def receive(call: Call, *, name: str, then: Then | None = None) -> Respons
     async def write(connection: AsyncConnection) -> Answer:
         nonlocal kept
         row = _row(call, received, name=name, media_type=media_type)
-        owner = PublicKey.from_octets(call.actor.public_key)
-        await write_down(connection, [stored], owner=owner, spool=call.gateway.spool)
-        await connection.execute(insert(documents).values(row))
+        drawn = [received.drawn] if received.drawn else []
+        sealed = [stored, *(page for each in drawn for _, page in each.pages)]
+        await write_down(connection, sealed, owner=_owner(call), spool=call.gateway.spool)
+        if drawn:
+            await write_page_sets(connection, drawn, tenant_id=call.actor.tenant_id)
+        await connection.execute(_INSERT, row)
         kept = True
         if then:
-            return await then(connection, row["id"])
-        body = {key: value for key, value in row.items() if key not in ("tenant_id", "user_id", "object_id")}
+            return await then(connection, row["id"], Held(received.pages, row["page_set_id"]))
+        body = {key: value for key, value in row.items() if key not in _INNER}
         return Answer(201, body, {"location": f"/v1/documents/{row['id']}"})
 
     try:
@@ -106,11 +121,20 @@ async def receive(call: Call, *, name: str, then: Then | None = None) -> Respons
     except RequestError:
         # Refused, so nothing was committed. After anything else, such as a break or a cancellation in mid-commit, the
         # row may be there and needs its object; an object without a row is found and removed later.
-        await asyncio.shield(call.gateway.objects.delete([stored.id]))
+        await asyncio.shield(call.gateway.objects.delete(received.object_ids))
         raise
     if not kept:
-        await call.gateway.objects.delete([stored.id])
+        await call.gateway.objects.delete(received.object_ids)
     return response
+
+
+_INSERT = insert(documents)
+_INNER = ("tenant_id", "user_id", "object_id", "page_set_id")
+"""Columns of a document that are nobody's business."""
+
+
+def _owner(call: Call) -> PublicKey:
+    return PublicKey.from_octets(call.actor.public_key)
 
 
 async def check_room(call: Call) -> None:
@@ -151,9 +175,7 @@ async def _received(call: Call, name: str) -> Received:
         if len(head) > SMALL:
             break
     else:
-        content = bytes(head)
-        pages = await _pages(gateway, name, content)
-        return Received(await gateway.objects.put(content, tenant=tenant, kind=KIND), pages)
+        return await _small(call, name, bytes(head))
     stored = await gateway.objects.put(_all_of(head, stream), tenant=tenant, kind=KIND)
     try:
         async with call.api.long_uploads:
@@ -163,6 +185,22 @@ async def _received(call: Call, name: str) -> Received:
     except BaseException:
         await asyncio.shield(gateway.objects.delete([stored.id]))
         raise
+
+
+async def _small(call: Call, name: str, content: bytes) -> Received:
+    """Read a document from memory, and store it; one that is fax pages already together with its pages."""
+    gateway, actor = call.gateway, call.actor
+    pages = await taken_over(gateway, [Upload(name, content)])
+    if pages is None:
+        count = await _pages(gateway, name, content)
+        return Received(await gateway.objects.put(content, tenant=actor.tenant_id, kind=KIND), count)
+    stored = await gateway.objects.put(content, tenant=actor.tenant_id, kind=KIND)
+    try:
+        drawn = await store_pages(gateway, pages, tenant_id=actor.tenant_id)
+    except BaseException:
+        await asyncio.shield(gateway.objects.delete([stored.id]))
+        raise
+    return Received(stored, len(pages), Drawn(new_id(), actor.user_id, _owner(call), drawn))
 
 
 async def _all_of(head: bytearray, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -201,6 +239,7 @@ def _row(call: Call, received: Received, *, name: str, media_type: str) -> dict[
         "sha256": received.stored.sha256,
         "size": received.stored.length,
         "pages": received.pages,
+        "page_set_id": received.drawn.page_set_id if received.drawn else None,
         "created_at": now,
         "expires_at": now + KEPT,
     }

@@ -13,8 +13,6 @@ from t30.t4 import Bitmap, Decoder, encode
 TURNED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 """Each octet with its bits in the other order, for ``bytes.translate``: the wire's order to the file's, and back."""
 
-MIRRORED = np.frombuffer(TURNED, np.uint8)
-
 
 @dataclass(frozen=True, slots=True)
 class CodedPage:
@@ -69,14 +67,15 @@ def page_hash(bitmap: Bitmap, resolution: Resolution) -> bytes:
     """
     text = f"faxgw page 1\n{bitmap.width} {bitmap.rows} {resolution.across} {resolution.down}\n"
     digest = hashlib.sha256(text.encode())
-    digest.update(packed(bitmap).tobytes())
+    digest.update(packed(bitmap))
     return digest.digest()
 
 
 def packed(bitmap: Bitmap) -> NDArray[np.uint8]:
     """Return the rows as in a PBM file: shape (rows, ceil(width / 8)), first pel most significant, black = 1."""
     octets = bitmap.words.view(np.uint8)[:, : -(-bitmap.width // 8)]
-    return MIRRORED[octets]
+    # A table over bytes turns them in a third of the time that an index over an array takes.
+    return np.frombuffer(octets.tobytes().translate(TURNED), np.uint8).reshape(octets.shape)
 
 
 # --------------------------------------------------------------------------------------------------- a page by itself

@@ -10,18 +10,19 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, bindparam, column, func, insert, literal, or_, select
+from sqlalchemy import Row, Text, Uuid, and_, bindparam, column, func, insert, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
 from faxgw.faxes import private
-from faxgw.faxes.changes import tell_each, tell_new, wake
+from faxgw.faxes.changes import Told, first_call, tell_each, tell_new, wake
 from faxgw.faxes.content import unlock
 from faxgw.faxes.counting import count
+from faxgw.faxes.drawing import are_as_they_are
 from faxgw.faxes.ending import hours_of
-from faxgw.faxes.policies import Lists, Tenant, lists_for, tenant_of
+from faxgw.faxes.policies import Lists, Tenant, lists_for, standing_of
 from faxgw.faxes.requests import Accepted, BatchRequest, Destination, Drawing, FaxRequest
 from faxgw.faxes.sealed import OWNER, SPOOL, spent, spool_again
 from faxgw.gateway import Gateway
@@ -30,7 +31,7 @@ from faxgw.model import Direction, EventType, State
 from faxgw.numbers import normalised, split_subaddress
 from faxgw.rules.admission import admit_number, admit_size
 from faxgw.rules.windows import start
-from faxgw.store.tables import batches, boxes, documents, faxes, page_sets, pages, wraps
+from faxgw.store.tables import batches, documents, faxes, page_sets, pages, wraps
 
 COLUMNS = ("to", "labels", "priority", "box")
 """What has a column of its own."""
@@ -39,39 +40,56 @@ AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
-class _Pages:
+class Held:
     """What is to be sent: how many pages, and the page set that has them already, if one does."""
 
     count: int
     page_set_id: UUID | None
 
 
-async def accept(connection: AsyncConnection, gateway: Gateway, actor: Actor, request: FaxRequest) -> Accepted:
-    """Take a fax on.
+async def accept(
+    connection: AsyncConnection, gateway: Gateway, actor: Actor, request: FaxRequest, *, new: Held | None = None
+) -> Accepted:
+    """Take a fax on; one whose pages are there already can be called at once.
+
+    Args:
+        connection: a transaction of the actor's tenant.
+        gateway: the gateway.
+        actor: who asks.
+        request: what for.
+        new: the request's one document, if this transaction has written it.
 
     Raises:
         RequestError: ``number.*``, ``document.*``, ``quota.*``, ``schedule.*``, ``box.unknown``.
     """
     now = datetime.now(UTC)
-    tenant = await tenant_of(connection, actor.tenant_id)
+    standing = await standing_of(
+        connection, actor.tenant_id, actor.user_id, box=request.box, numbers=lambda tenant: _numbers(request.to, tenant)
+    )
+    tenant = standing.tenant
     number, subaddress = _number(request.to, tenant)
-    await admit(connection, tenant, [number])
+    _admit_all([number], standing.lists, tenant)
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, *private.NAMES})
-    start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
-    what = await _pages(connection, gateway, actor, request, request.page_set)
+    at = start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
+    what = _what(new, request, tenant) if new else await _pages(connection, gateway, actor, request, tenant)
     admit_size(tenant.policy.limits, pages=what.count, destinations=1)
     await count(connection, actor, tenant, pages=what.count, calls=1, now=now)
-    fax_id = new_id()
-    values = {
-        "id": fax_id,
+    fax = {
+        "id": new_id(),
+        "state": State.ACCEPTED.value,
         "to_number": number,
         "labels": request.labels,
         "request": _request(asked, subaddress),
         "private_id": await private.put_away(connection, gateway, actor, request),
-        **await _common(connection, actor, request, what),
+        **_common(actor, request, what, _own_box(standing.box_id)),
     }
-    await tell_new(connection, values, EventType.ACCEPTED, {"state": State.ACCEPTED.value}, work="draw")
-    return Accepted(id=fax_id, state=State.ACCEPTED.value)
+    told: list[Told] = [(EventType.ACCEPTED, {"state": State.ACCEPTED.value})]
+    if what.page_set_id is None:
+        await tell_new(connection, fax, told, work="draw")
+        return Accepted(id=fax["id"], state=State.ACCEPTED.value)
+    state, more = first_call(what.count, at, now)
+    await tell_new(connection, fax | {"state": state.value, "next_call_at": at}, [*told, *more], work="call")
+    return Accepted(id=fax["id"], state=state.value)
 
 
 async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Actor, request: BatchRequest) -> Accepted:
@@ -81,12 +99,13 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
         RequestError: as ``accept``; the first number that is refused has the whole batch refused.
     """
     now = datetime.now(UTC)
-    tenant = await tenant_of(connection, actor.tenant_id)
+    standing = await standing_of(connection, actor.tenant_id, actor.user_id, box=request.box, numbers=lambda _: ())
+    tenant = standing.tenant
     wanted = await asyncio.to_thread(_distinct, request.to, tenant)
     await admit(connection, tenant, list({number for number, _ in wanted}))
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, "name", *private.NAMES})
     start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
-    what = await _pages(connection, gateway, actor, request, request.page_set)
+    what = await _pages(connection, gateway, actor, request, tenant)
     admit_size(tenant.policy.limits, pages=what.count, destinations=len(wanted))
     await count(connection, actor, tenant, pages=what.count * len(wanted), calls=len(wanted), now=now)
     batch_id = new_id()
@@ -96,11 +115,14 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
         )
     )
     names = {number: to.to_name for (number, _), to in wanted.items() if to.to_name}
-    common = await _common(connection, actor, request, what) | {"batch_id": batch_id}
+    common = _common(actor, request, what, _own_box(standing.box_id)) | {
+        "state": State.ACCEPTED.value,
+        "batch_id": batch_id,
+    }
     common["private_id"] = await private.put_away(connection, gateway, actor, request, names)
     leader = new_id()
     destinations = list(wanted.items())
-    shared = request.cover is None and what.page_set_id is None
+    shared = request.cover is None
     await _write(connection, destinations[:1], common, asked, labels=request.labels, ids=[leader])
     common["drawn_with"] = leader if shared else None
     for first in range(1, len(destinations), AT_ONCE):
@@ -137,6 +159,14 @@ def _request(asked: dict[str, Any], subaddress: str) -> dict[str, Any]:
     return asked | ({"subaddress": subaddress} if subaddress else {})
 
 
+def _numbers(text: str, tenant: Tenant) -> list[str]:
+    """Return the number in a list; an empty one, if it is none."""
+    try:
+        return [_number(text, tenant)[0]]
+    except RequestError:
+        return []
+
+
 def _number(text: str, tenant: Tenant) -> tuple[str, str]:
     plain, subaddress = split_subaddress(text)
     return normalised(plain, tenant.numbering), subaddress
@@ -170,17 +200,14 @@ def _distinct(given: Sequence[str | Destination], tenant: Tenant) -> Mapping[tup
     return wanted
 
 
-async def _common(
-    connection: AsyncConnection, actor: Actor, request: FaxRequest | BatchRequest, what: _Pages
-) -> dict[str, Any]:
+def _common(actor: Actor, request: FaxRequest | BatchRequest, what: Held, box_id: UUID) -> dict[str, Any]:
     """Return the columns that every fax of a request has alike."""
     return {
         "tenant_id": actor.tenant_id,
         "direction": Direction.OUT.value,
-        "state": State.ACCEPTED.value,
         "user_id": actor.user_id,
         "api_key_id": actor.api_key_id,
-        "box_id": await _box(connection, actor, request.box),
+        "box_id": box_id,
         "page_set_id": what.page_set_id,
         "from_number": request.sender,
         "pages": what.count,
@@ -188,11 +215,7 @@ async def _common(
     }
 
 
-async def _box(connection: AsyncConnection, actor: Actor, asked: UUID | None) -> UUID:
-    """Return the box that was asked for, if it is the user's own; else their first."""
-    own = select(boxes.c.id).where(boxes.c.tenant_id == actor.tenant_id, boxes.c.owner_id == actor.user_id)
-    wanted = own.where(boxes.c.id == asked) if asked else own.order_by(boxes.c.id).limit(1)
-    found: UUID | None = (await connection.execute(wanted)).scalar_one_or_none()
+def _own_box(found: UUID | None) -> UUID:
     if found is None:
         raise RequestError("box.unknown", "There is no such box of yours; GET /v1/boxes lists them.")
     return found
@@ -202,22 +225,50 @@ async def _box(connection: AsyncConnection, actor: Actor, asked: UUID | None) ->
 
 
 async def _pages(
-    connection: AsyncConnection, gateway: Gateway, actor: Actor, asked: Drawing, page_set: UUID | None
-) -> _Pages:
+    connection: AsyncConnection, gateway: Gateway, actor: Actor, asked: FaxRequest | BatchRequest, tenant: Tenant
+) -> Held:
     """Count the pages of what is to be sent, hold it, and see to it that the gateway can open it.
 
     Raises:
         RequestError: ``document.unknown``, if something of it is not there, or is somebody else's; ``document.spent``;
             ``key.locked``.
     """
-    if page_set is not None:
-        own = (page_sets.c.id == page_set) & (page_sets.c.user_id == actor.user_id)
-        kept = or_(page_sets.c.expires_at > func.now(), page_sets.c.expires_at.is_(None))
-        found = await connection.execute(select(page_sets.c.pages).where(own, kept).with_for_update(read=True))
-        if not (pages_there := found.scalar_one_or_none()):
-            raise RequestError("document.unknown", f"There is no page set {page_set} of yours; draw it anew.")
-        await spooled(connection, gateway, actor, page_set)
-        return _Pages(pages_there, page_set)
+    if asked.page_set is not None:
+        return Held(await _own_page_set(connection, gateway, actor, asked.page_set), asked.page_set)
+    there = await _own_documents(connection, actor, asked.documents)
+    if len(asked.documents) == 1:
+        (only,) = there.values()
+        what = _what(Held(only.pages, only.page_set_id), asked, tenant)
+        if what.page_set_id is not None:
+            await spooled(connection, gateway, actor, what.page_set_id)
+            return what
+    await _opened(connection, gateway, actor, [row.object_id for row in there.values() if not row.open])
+    return Held(sum(there[each].pages for each in asked.documents) + (asked.cover is not None), None)
+
+
+def _what(document: Held, asked: Drawing, tenant: Tenant) -> Held:
+    """Return what is to be sent of one document: its pages as they are, if nothing is to be drawn."""
+    if document.page_set_id is not None and are_as_they_are(asked, tenant):
+        return document
+    return Held(document.count, None)
+
+
+async def _own_page_set(connection: AsyncConnection, gateway: Gateway, actor: Actor, page_set: UUID) -> int:
+    """Hold a page set of the actor's, and return how many pages it has."""
+    own = (page_sets.c.id == page_set) & (page_sets.c.user_id == actor.user_id)
+    kept = or_(page_sets.c.expires_at > func.now(), page_sets.c.expires_at.is_(None))
+    found = await connection.execute(select(page_sets.c.pages).where(own, kept).with_for_update(read=True))
+    count: int | None = found.scalar_one_or_none()
+    if not count:
+        raise RequestError("document.unknown", f"There is no page set {page_set} of yours; draw it anew.")
+    await spooled(connection, gateway, actor, page_set)
+    return count
+
+
+async def _own_documents(
+    connection: AsyncConnection, actor: Actor, asked: Sequence[UUID]
+) -> Mapping[UUID, Row[tuple[UUID, int, UUID, UUID | None, bool]]]:
+    """Hold documents of the actor's, and return them by their ids."""
     usable = or_(documents.c.expires_at > func.now(), documents.c.expires_at.is_(None))
     spool = and_(wraps.c.object_id == documents.c.object_id, wraps.c.kind == SPOOL)
     rows = await connection.execute(
@@ -225,18 +276,18 @@ async def _pages(
             documents.c.id,
             documents.c.pages,
             documents.c.object_id,
+            documents.c.page_set_id,
             select(wraps.c.object_id).where(spool).exists().label("open"),
         )
-        .where(documents.c.id.in_(asked.documents), documents.c.user_id == actor.user_id, usable)
+        .where(documents.c.id.in_(asked), documents.c.user_id == actor.user_id, usable)
         .order_by(documents.c.id)
         .with_for_update(read=True, of=documents)
     )
     there = {row.id: row for row in rows}
-    for each in asked.documents:
+    for each in asked:
         if each not in there:
             raise RequestError("document.unknown", f"There is no document {each} of yours; upload it again.")
-    await _opened(connection, gateway, actor, [row.object_id for row in there.values() if not row.open])
-    return _Pages(sum(there[each].pages for each in asked.documents) + (asked.cover is not None), None)
+    return there
 
 
 async def spooled(

@@ -121,8 +121,8 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
     again = {name: value for name, value in fax["request"].items() if name != "send_at"}
     new |= {"id": new_id(), "state": State.ACCEPTED.value, "request": again}
     new |= {"user_id": fax["user_id"], "api_key_id": actor.api_key_id}
-    told = {"state": State.ACCEPTED.value, "again": str(fax_id)}
-    await tell_new(connection, new, EventType.ACCEPTED, told, work="draw")
+    said = {"state": State.ACCEPTED.value, "again": str(fax_id)}
+    await tell_new(connection, new, [(EventType.ACCEPTED, said)], work="draw")
     if partial:
         await _take_over(connection, fax, new["id"])
     return Accepted(id=new["id"], state=State.ACCEPTED.value)

@@ -1,6 +1,7 @@
 """The only writer of a fax's state: a change, its event, and all who are told of it, in one transaction."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     cast,
+    column,
     func,
     insert,
     literal,
@@ -113,29 +115,48 @@ async def tell(
     return int(event_id)
 
 
-async def tell_new(
-    connection: AsyncConnection, fax: Mapping[str, Any], event: EventType, data: Mapping[str, Any], *, work: str
-) -> None:
-    """Write a new fax and its first event, and have the nodes look for ``work``: all in one statement."""
+Told = tuple[EventType, Mapping[str, Any]]
+"""An event, and what it says."""
+
+
+def first_call(pages: int, at: datetime, now: datetime) -> tuple[State, Sequence[Told]]:
+    """Return the state of a fax whose pages are there and that may be called from ``at`` on, and what is told of it."""
+    later = at > now
+    state = State.SCHEDULED if later else State.QUEUED
+    said = {"state": state.value} | ({"at": at.isoformat()} if later else {})
+    ready = (EventType.READY, {"state": State.READY.value, "pages": pages})
+    return state, [ready, (EventType.SCHEDULED if later else EventType.QUEUED, said)]
+
+
+async def tell_new(connection: AsyncConnection, fax: Mapping[str, Any], told: Sequence[Told], *, work: str) -> None:
+    """Write a new fax and its first events, and have the nodes look for ``work``: all in one statement."""
     values = {f"fax_{name}": value for name, value in fax.items()}
-    statement = _new_fax(tuple(fax), event, work)
-    event_id, tenant_id, wanted, *_ = (await connection.execute(statement, {"data": dict(data), **values})).one()
-    if wanted:
-        await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
+    said = {"types": [event.value for event, _ in told], "said": [dict(data) for _, data in told]}
+    for row in (await connection.execute(_new_fax(tuple(fax), work), said | values)).all():
+        if row.hooked:
+            await enqueue(connection, tenant_id=row.tenant_id, event_id=row.id, type=row.type)
 
 
 @cache
-def _new_fax(names: tuple[str, ...], event: EventType, work: str) -> Select[Any]:
+def _new_fax(names: tuple[str, ...], work: str) -> Select[Any]:
     row = insert(faxes).values(**{name: bindparam(f"fax_{name}", type_=faxes.c[name].type) for name in names})
     written = row.returning(faxes.c.id, faxes.c.tenant_id).cte("written")
-    told = select(written.c.tenant_id, written.c.id, literal(event.value), bindparam("data", type_=JSONB))
-    new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], told).returning(events).cte("new")
+    told = (
+        func.unnest(bindparam("types", type_=ARRAY(Text)), bindparam("said", type_=ARRAY(JSONB)))
+        .table_valued(column("type", Text), column("data", JSONB), with_ordinality="place")
+        .render_derived(name="told")
+    )
+    each = select(written.c.tenant_id, written.c.id, told.c.type, told.c.data).order_by(told.c.place)
+    new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], each).returning(events).cte("new")
     notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
-    hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
     return select(
         new.c.id,
         new.c.tenant_id,
-        hooked,
+        new.c.type,
+        select(webhooks.c.id)
+        .where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled)
+        .exists()
+        .label("hooked"),
         func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)),
         func.pg_notify(literal(WORK_CHANNEL), literal(work)),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, select
+from sqlalchemy import and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.sealed import StoredObject
@@ -28,6 +28,7 @@ from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolWrap
 from faxgw.keys.wraps import PublicKey
+from faxgw.store.rows import Rows
 from faxgw.store.tables import documents, page_sets, pages, users, wraps
 from t30.pages import Resolution
 
@@ -134,7 +135,7 @@ async def _prepared(
 ) -> AsyncGenerator[PreparedPage]:
     """Give the pages one by one: as they are, where nothing is to be drawn, else drawn by a worker."""
     as_they_are = None
-    if options.resolution is None and options.paper is None and options.header is None:
+    if _unchanged(options):
         as_they_are = await asyncio.to_thread(_taken_over, parts, most)
     if as_they_are is not None:
         for page in as_they_are:
@@ -143,6 +144,34 @@ async def _prepared(
     async with prepare(parts, options, gateway.renderers, limits=DocumentLimits(pages=most)) as prepared:
         async for page in prepared:
             yield page
+
+
+def are_as_they_are(asked: Drawing, tenant: Tenant) -> bool:
+    """Tell whether nothing is to be drawn where a document's pages are fax pages already."""
+    return asked.cover is None and _unchanged(_options(asked, tenant))
+
+
+def _unchanged(options: RenderOptions) -> bool:
+    return options.resolution is None and options.paper is None and options.header is None
+
+
+async def taken_over(gateway: Gateway, parts: Sequence[Upload]) -> list[PreparedPage] | None:
+    """Return the pages of uploads that are fax pages already, if they all are and are not many; else None."""
+    return await asyncio.to_thread(_taken_over, parts, gateway.config.rendering.max_pages)
+
+
+async def store_pages(
+    gateway: Gateway, drawn: Sequence[PreparedPage], *, tenant_id: UUID
+) -> list[tuple[PreparedPage, StoredObject]]:
+    """Store pages, sealed; nothing is left of them if one cannot be stored."""
+    stored: list[tuple[PreparedPage, StoredObject]] = []
+    try:
+        for page in drawn:
+            stored.append((page, await gateway.objects.put(page.page.octets, tenant=tenant_id, kind="page")))
+    except BaseException:
+        await asyncio.shield(gateway.objects.delete([each.id for _, each in stored]))
+        raise
+    return stored
 
 
 def _taken_over(parts: Sequence[Upload | CoverPage], most: int) -> list[PreparedPage] | None:
@@ -209,28 +238,38 @@ async def keep(connection: AsyncConnection, gateway: Gateway, drawn: Sequence[Dr
 
     One that no fax uses is not kept for long.
     """
-    expires = datetime.now(UTC) + KEPT
     there = select(page_sets.c.id).where(page_sets.c.id.in_([each.page_set_id for each in drawn]))
     known = set((await connection.execute(there)).scalars())
     drawn = [each for each in drawn if each.page_set_id not in known]
     if not drawn:
         return
-    await connection.execute(
-        insert(page_sets),
-        [
-            {
-                "id": each.page_set_id,
-                "tenant_id": tenant_id,
-                "user_id": each.user_id,
-                "pages": len(each.pages),
-                "expires_at": expires,
-            }
-            for each in drawn
-        ],
-    )
     sealed = [(stored, each.owner) for each in drawn for _, stored in each.pages]
     await write_down_each(connection, sealed, spool=gateway.spool)
-    await connection.execute(insert(pages), [row for each in drawn for row in _rows(each, tenant_id)])
+    await write_page_sets(connection, drawn, tenant_id=tenant_id)
+
+
+async def write_page_sets(connection: AsyncConnection, drawn: Sequence[Drawn], *, tenant_id: UUID) -> None:
+    """Write the rows of page sets and their pages, whose objects are written down."""
+    expires = datetime.now(UTC) + KEPT
+    sets = [
+        {
+            "id": each.page_set_id,
+            "tenant_id": tenant_id,
+            "user_id": each.user_id,
+            "pages": len(each.pages),
+            "expires_at": expires,
+        }
+        for each in drawn
+    ]
+    rows = [row for each in drawn for row in _rows(each, tenant_id)]
+    await connection.execute(_WRITE, _PAGE_SETS.values(sets) | _PAGES.values(rows))
+
+
+_PAGE_SETS = Rows(page_sets, "id", "tenant_id", "user_id", "pages", "expires_at")
+_PAGES = Rows(
+    pages, "tenant_id", "page_set_id", "index", "object_id", "sha256", "width", "resolution", "rows", "octets"
+)
+_WRITE = select(literal(1)).add_cte(_PAGE_SETS.inserted().cte("new_sets"), _PAGES.inserted().cte("new_pages"))
 
 
 def _rows(drawn: Drawn, tenant_id: UUID) -> list[dict[str, object]]:

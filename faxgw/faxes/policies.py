@@ -1,19 +1,19 @@
 """A tenant's policy as rules see it, read in the transaction that acts on it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Text, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Select, Text, Uuid, and_, bindparam, case, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.numbers import Numbering
 from faxgw.rules.admission import ListEntry
 from faxgw.rules.policy import TenantPolicy
-from faxgw.store.tables import number_rules, tenants
+from faxgw.store.tables import boxes, number_rules, tenants
 
 SANDBOX_NUMBERS = frozenset(f"+155501{last:02}" for last in range(100))
 """Outside of every numbering plan, so no real call can go there."""
@@ -21,11 +21,12 @@ SANDBOX_NUMBERS = frozenset(f"+155501{last:02}" for last in range(100))
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant, and what it wants."""
+    """A tenant, and what it wants; ``version`` is its policy's."""
 
     id: UUID
     name: str
     policy: TenantPolicy
+    version: int
 
     @property
     def numbering(self) -> Numbering:
@@ -40,7 +41,15 @@ async def tenant_of(connection: AsyncConnection, tenant_id: UUID) -> Tenant:
             select(tenants.c.name, tenants.c.version, tenants.c.policy).where(tenants.c.id == tenant_id)
         )
     ).one()
-    return Tenant(tenant_id, row.name, _Policy(tenant_id, row.version, row.policy).read())
+    return _tenant(tenant_id, row.name, row.version, row.policy)
+
+
+def _tenant(tenant_id: UUID, name: str, version: int, policy: dict[str, object]) -> Tenant:
+    return Tenant(tenant_id, name, _Policy(tenant_id, version, policy).read(), version)
+
+
+_LAST: dict[UUID, Tenant] = {}
+"""Each tenant as it was read last; it holds while the version does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +74,90 @@ async def lists_for(
     connection: AsyncConnection, tenant: Tenant, numbers: Collection[str], *, direction: Literal["out", "in"]
 ) -> Lists:
     """Read what the lists say of some numbers."""
-    pattern = number_rules.c.pattern
-    rows = await connection.execute(
-        select(pattern, number_rules.c.action).where(
-            number_rules.c.tenant_id == tenant.id,
-            number_rules.c.direction == direction,
-            or_(pattern == func.any(literal(list(numbers), ARRAY(Text))), pattern.like("%*")),
-        )
+    asked = {"tenant": tenant.id, "numbers": list(numbers), "direction": direction}
+    found = (await connection.execute(select(_ENTRIES), asked)).scalar_one()
+    return _lists(tenant, found, direction)
+
+
+_ENTRIES = (
+    select(func.jsonb_agg(func.jsonb_build_array(number_rules.c.pattern, number_rules.c.action)))
+    .where(
+        number_rules.c.tenant_id == bindparam("tenant", type_=Uuid),
+        number_rules.c.direction == bindparam("direction"),
+        or_(
+            number_rules.c.pattern == func.any(bindparam("numbers", type_=ARRAY(Text))),
+            number_rules.c.pattern.like("%*"),
+        ),
     )
+    .scalar_subquery()
+)
+
+
+def _lists(tenant: Tenant, found: list[list[str]] | None, direction: Literal["out", "in"]) -> Lists:
     whole: dict[str, tuple[ListEntry, ...]] = {}
     prefixes: list[ListEntry] = []
-    for row in rows:
-        entry = ListEntry(pattern=row.pattern, direction=direction, action=row.action)
-        if row.pattern.endswith("*"):
+    for pattern, action in found or ():
+        entry = ListEntry.model_validate({"pattern": pattern, "direction": direction, "action": action})
+        if pattern.endswith("*"):
             prefixes.append(entry)
         else:
-            whole[row.pattern] = (entry,)
+            whole[pattern] = (entry,)
     return Lists(tenant.policy, whole, tuple(prefixes))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a request meets with: the tenant, its lists, and the box that a fax is to lie in, if there is one."""
+
+    tenant: Tenant
+    lists: Lists
+    box_id: UUID | None
+
+
+async def standing_of(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    user_id: UUID,
+    *,
+    box: UUID | None,
+    numbers: Callable[[Tenant], Collection[str]],
+) -> Standing:
+    """Read all that a request meets with, in one statement unless the policy has changed.
+
+    Args:
+        connection: a transaction of the tenant.
+        tenant_id: of the tenant.
+        user_id: whose request it is.
+        box: the box that was asked for; None: the user's first.
+        numbers: returns which numbers the lists are read for; how people write them is in the policy.
+    """
+    tenant = _LAST.get(tenant_id)
+    while True:
+        known = 0 if tenant is None else tenant.version
+        asked = {"tenant": tenant_id, "user": user_id, "box": box, "known": known, "direction": "out"}
+        row = (
+            await connection.execute(_STANDING, {**asked, "numbers": [] if tenant is None else [*numbers(tenant)]})
+        ).one()
+        if tenant is not None and row.version == known:
+            return Standing(tenant, _lists(tenant, row.entries, "out"), row.box)
+        tenant = _LAST[tenant_id] = _tenant(tenant_id, row.name, row.version, row.policy)
+
+
+def _standing() -> Select[tuple[str, int, object, object, UUID]]:
+    own = and_(boxes.c.tenant_id == tenants.c.id, boxes.c.owner_id == bindparam("user", type_=Uuid))
+    asked = bindparam("box", type_=Uuid)
+    box = select(boxes.c.id).where(own, or_(asked.is_(None), boxes.c.id == asked)).order_by(boxes.c.id).limit(1)
+    changed = tenants.c.version != bindparam("known")
+    return select(
+        tenants.c.name,
+        tenants.c.version,
+        case((changed, tenants.c.policy), else_=literal(None, JSONB)).label("policy"),
+        _ENTRIES.label("entries"),
+        box.scalar_subquery().label("box"),
+    ).where(tenants.c.id == bindparam("tenant", type_=Uuid))
+
+
+_STANDING = _standing()
 
 
 class _Policy:

@@ -6,7 +6,7 @@ An object is in the store, durably, before any row speaks of it.
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,7 @@ from faxgw.errors import RequestError
 from faxgw.keys.sealing import Label, SealBroken
 from faxgw.keys.spool import SpoolKeyGone, SpoolKeys, SpoolUnavailable, SpoolWrap
 from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken, unwrap, wrap, wrap_context
+from faxgw.store.rows import Rows
 from faxgw.store.tables import objects, wraps
 
 OWNER, SPOOL = "owner", "spool"
@@ -34,15 +35,11 @@ async def write_down_each(
     """Write the rows of objects that have each an owner of its own; otherwise as ``write_down``."""
     if not stored:
         return
-    await connection.execute(
-        insert(objects),
-        [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each, _ in stored],
-    )
+    made = [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each, _ in stored]
     rows = [_owner_row(each.label, each.dek, owner) for each, owner in stored if owner]
     if spool:
         rows += [_spool_row(each.label, each.dek, spool) for each, _ in stored]
-    if rows:
-        await connection.execute(insert(wraps), rows)
+    await connection.execute(_WRITE_DOWN, _OBJECTS.values(made) | _WRAPS.values(rows))
 
 
 async def open_spooled(
@@ -123,6 +120,11 @@ async def spool_again(
         rows.append(_spool_row(Label(tenant_id, object_id, ""), dek, spool))
     if rows:
         await connection.execute(upsert(wraps).on_conflict_do_nothing(), rows)
+
+
+_OBJECTS = Rows(objects, "id", "tenant_id", "kind", "size")
+_WRAPS = Rows(wraps, "tenant_id", "object_id", "kind", "key_id", "blob")
+_WRITE_DOWN = select(literal(1)).add_cte(_OBJECTS.inserted().cte("new_objects"), _WRAPS.inserted().cte("new_wraps"))
 
 
 def _owner_row(label: Label, dek: bytes, owner: PublicKey) -> dict[str, object]:

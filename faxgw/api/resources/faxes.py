@@ -17,7 +17,7 @@ from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, own_fax, visible_fax
 from faxgw.api.shapes import AcceptedShape, AttemptShape, AttemptsShape, FaxShape, FaxSummary, Page
 from faxgw.api.uploads import BODY, check_room, receive
-from faxgw.faxes.accepting import accept
+from faxgw.faxes.accepting import Held, accept
 from faxgw.faxes.actions import cancel, release, resend
 from faxgw.faxes.requests import Accepted, FaxRequest, Number, Paper, Resolution, Screen
 from faxgw.model import Direction, State
@@ -62,9 +62,9 @@ class Wishes(BaseModel):
 async def send_document(call: Caller, wishes: Annotated[Wishes, Query()]) -> Response:
     """Send the document in the body to one number: an upload and a fax in one request, committed together."""
 
-    async def send(connection: AsyncConnection, document: UUID) -> Answer:
+    async def send(connection: AsyncConnection, document: UUID, held: Held) -> Answer:
         asked = FaxRequest(documents=[document], **wishes.model_dump(exclude={"name"}))
-        return _accepted(await accept(connection, call.gateway, call.actor, asked))
+        return _accepted(await accept(connection, call.gateway, call.actor, asked, new=held))
 
     return await receive(call, name=wishes.name, then=send)
 

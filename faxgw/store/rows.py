@@ -1,0 +1,35 @@
+"""Many rows in one statement that is always the same: each column goes as one array.
+
+So it is built, compiled and prepared once, however many rows there are; and several tables fit into one statement.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Insert, Table, bindparam, column, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+class Rows:
+    """Some columns of a table, of which rows are inserted."""
+
+    def __init__(self, table: Table, *names: str) -> None:
+        self._table = table
+        self._names = names
+
+    def inserted(self) -> Insert:
+        """Return the statement, to be executed with what ``values`` returns."""
+        kinds = {name: self._table.c[name].type for name in self._names}
+        arrays = (bindparam(self._parameter(name), type_=ARRAY(kind)) for name, kind in kinds.items())
+        rows = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in kinds.items()))
+        return insert(self._table).from_select(
+            list(self._names), select(*rows.render_derived(name=f"{self._table.name}_rows").c)
+        )
+
+    def values(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """Return the rows as the statement takes them: column by column."""
+        there = list(rows)
+        return {self._parameter(name): [row[name] for row in there] for name in self._names}
+
+    def _parameter(self, name: str) -> str:
+        return f"{self._table.name}_{name}"
