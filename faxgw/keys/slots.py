@@ -1,4 +1,4 @@
-"""Slots: the ways to a user's private key.
+"""Slots: the ways to a private key, of a person or of a person's membership in a tenant.
 
 Each holds the whole key under one secret, so changing a password rewrites one slot and no data.
 """
@@ -6,6 +6,8 @@ Each holds the whole key under one secret, so changing a password rewrites one s
 import asyncio
 import os
 import secrets
+import sys
+import threading
 import unicodedata
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +37,14 @@ LANES = 1
 # OpenSSL 4.0 runs lanes on one small pool of threads for the whole process: two derivations of four lanes at once fail
 # ("not enough memory") or never end, on two cores. One lane needs none of them.
 
-_ARGON2 = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
+
+def _after_calls() -> None:
+    """Let this thread wait for whatever else wants a core: a call's next frame is due, a sign-in is not."""
+    if sys.platform == "linux":  # elsewhere, it would be the whole process that waits
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+_ARGON2 = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2", initializer=_after_calls)
 # Two at once: each takes 64 MiB and 150 ms of a core.
 
 
@@ -67,7 +76,7 @@ class Slot:
     """A private key under one secret.
 
     Attributes:
-        kind: ``password``, ``recovery`` or ``api_key``.
+        kind: ``password``, ``recovery``, ``api_key``, ``session`` or ``set_up``.
         parameters: what the secret's derivation needs, as JSON.
         blob: nonce and AES-256-GCM-SIV ciphertext.
     """
@@ -138,10 +147,10 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiSecret:
-    """The secret part of an API key; its server-side check is another derivation (``ServerKeys.mac``)."""
+class _Generated:
+    """A secret of 160 bits of chance; its server-side check is another derivation (``ServerKeys.mac``)."""
 
-    kind: ClassVar[str] = "api_key"
+    kind: ClassVar[str]
     octets: bytes = field(repr=False)
 
     def new_parameters(self) -> dict[str, Any]:
@@ -149,16 +158,36 @@ class ApiSecret:
         return {"kdf": HKDF_SHA256, "salt": _salt()}
 
     async def kek(self, parameters: Mapping[str, Any]) -> bytes:
-        """Return the key that this secret stands for; it has 160 bits of chance and needs no stretching."""
+        """Return the key that this secret stands for; with so much chance, it needs no stretching."""
         return _derived(self.octets, parameters, kind=self.kind)
 
 
-@dataclass(frozen=True, slots=True)
-class RecoveryCode:
+class ApiSecret(_Generated):
+    """The secret part of an API key."""
+
+    __slots__ = ()
+    kind = "api_key"
+
+
+class SessionSecret(_Generated):
+    """The secret part of a session's token."""
+
+    __slots__ = ()
+    kind = "session"
+
+
+class SetUpSecret(_Generated):
+    """The secret part of the code by which somebody who was invited comes in."""
+
+    __slots__ = ()
+    kind = "set_up"
+
+
+class RecoveryCode(_Generated):
     """160 bits to be written down: shown once, opens when the password is forgotten."""
 
-    kind: ClassVar[str] = "recovery"
-    octets: bytes = field(repr=False)
+    __slots__ = ()
+    kind = "recovery"
 
     @classmethod
     def generate(cls) -> "RecoveryCode":
@@ -178,14 +207,6 @@ class RecoveryCode:
     def text(self) -> str:
         """Seven groups of five letters and digits."""
         return typed(self.octets)
-
-    def new_parameters(self) -> dict[str, Any]:
-        """Return a new salt."""
-        return {"kdf": HKDF_SHA256, "salt": _salt()}
-
-    async def kek(self, parameters: Mapping[str, Any]) -> bytes:
-        """Return the key that this code stands for."""
-        return _derived(self.octets, parameters, kind=self.kind)
 
 
 def _salt() -> str:
