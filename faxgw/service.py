@@ -25,9 +25,11 @@ from faxgw.health import Health, NotReady
 from faxgw.keys.spool import SpoolKeys, SpoolUnavailable
 from faxgw.keys.tokens import ServerKeys
 from faxgw.lines.board import Board
-from faxgw.lines.dispatcher import recover, run_dispatcher, run_ears, run_leases
-from faxgw.lines.incoming import answer
+from faxgw.lines.dispatcher import run_dispatcher
+from faxgw.lines.ears import run_ears
 from faxgw.lines.keeper import UNTRIED
+from faxgw.lines.leases import recover, run_leases
+from faxgw.lines.ringing import answer
 from faxgw.model import State
 from faxgw.private import private_listener
 from faxgw.store.database import Database, DatabaseUnavailable

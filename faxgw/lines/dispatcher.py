@@ -1,40 +1,27 @@
-"""Claims calls from the database, exactly as many as this node has idle lines, and keeps their leases.
+"""Claims calls from the database, exactly as many as this node has idle lines.
 
 No fax is dialled twice for one attempt: the attempt is a row before anybody dials. No number has two calls: a partial
-unique index on live attempts says so. A call cannot be taken from a node that has lost touch, so such a node hangs up
-before its leases end.
+unique index on live attempts says so.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
-from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_, update
+from sqlalchemy import RowMapping, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from faxgw.faxes.changes import WORK_CHANNEL, change, tell_each, wake
-from faxgw.faxes.drawer import take_back
-from faxgw.faxes.ending import (
-    CANCELED,
-    CANCELED_TEXT,
-    INTERRUPTED,
-    Ending,
-    end_attempt,
-    fail,
-    history_of,
-    hours_of,
-    known_of,
-)
+from faxgw.faxes.changes import change, tell_each
+from faxgw.faxes.ending import fail, history_of, hours_of, known_of
 from faxgw.faxes.policies import Tenant, tenant_of
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
-from faxgw.lines.incoming import end_interrupted
+from faxgw.lines.leases import lease_end
 from faxgw.lines.outgoing import Claim, OutgoingCall
 from faxgw.model import EventType, State
 from faxgw.rules.attempt import Adjustments
@@ -42,18 +29,14 @@ from faxgw.rules.ladder import adjustments
 from faxgw.rules.routing import Candidate, LineState, Route, choose
 from faxgw.rules.windows import next_open
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, batches, faxes, nodes, routes
+from faxgw.store.tables import attempts, batches, faxes, routes
 from t30.outcome import Reason
-
-log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = 5.0
 """Seconds between two looks when nobody rings."""
 AHEAD = 200
 LOOKS = 20
 """So many queued faxes are looked at, and so often, since the first may all wait for lines that are busy."""
-FORGOTTEN = timedelta(days=1)
-"""A node that was not seen for so long is forgotten."""
 NEVER = Reason("schedule.never", "there is no time within both the tenant's and the fax's hours")
 PROMOTED = 500
 """So many faxes are queued in one transaction."""
@@ -259,16 +242,11 @@ async def _new_attempt(
         "destination": fax["to_number"],
         "node": gateway.node,
         "line": candidate.line,
-        "lease_until": _lease(gateway),
+        "lease_until": lease_end(gateway),
         "route": {"prefix": candidate.prefix, "cost": candidate.cost},
         "adjustments": adjusted.model_dump(mode="json"),
         "first_page": fax["pages_done"],
     }
-
-
-def _lease(gateway: Gateway) -> ColumnElement[datetime]:
-    """Return until when what is written now is ours, by the database's clock, as nodes' clocks differ."""
-    return func.now() + timedelta(seconds=gateway.config.dispatch.lease)
 
 
 async def _adjustments(connection: AsyncConnection, fax: RowMapping) -> Adjustments:
@@ -277,143 +255,3 @@ async def _adjustments(connection: AsyncConnection, fax: RowMapping) -> Adjustme
     memory, _ = await known_of(connection, fax["tenant_id"], fax["to_number"])
     history = await history_of(connection, fax["id"]) if fax["dials"] else []
     return adjustments(tenant.policy.ladder, history, memory=memory, at=datetime.now(UTC))
-
-
-# ------------------------------------------------------------------------------------------------------------ leases
-
-
-async def run_leases(gateway: Gateway) -> None:
-    """Renew this node's leases, and end the calls of nodes that did not, until cancelled."""
-    touch = _Touch()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_renew_for_ever(gateway, touch))
-        group.create_task(_hang_up_in_time(gateway, touch))
-
-
-class _Touch:
-    """When this node last was in touch with the database, by ``time.monotonic``."""
-
-    def __init__(self) -> None:
-        self.at = time.monotonic()
-
-
-async def _renew_for_ever(gateway: Gateway, touch: _Touch) -> None:
-    pause = gateway.config.dispatch.renew
-    while True:
-        asked = time.monotonic()
-        try:
-            await _renew(gateway)
-            touch.at = asked
-            await _end_abandoned(gateway)
-        except DatabaseUnavailable as trouble:
-            log.debug("leases were not renewed", error=str(trouble))
-        await asyncio.sleep(pause)
-
-
-async def _hang_up_in_time(gateway: Gateway, touch: _Touch) -> None:
-    """End our calls a little before their leases end: after that they may be another node's."""
-    settings = gateway.config.dispatch
-    while True:
-        if time.monotonic() > touch.at + settings.lease - settings.renew:
-            for call in list(gateway.calls):
-                call.hang_up("this node has lost touch with the database")
-        await asyncio.sleep(settings.renew / 4)
-
-
-async def _renew(gateway: Gateway) -> None:
-    """Prolong the leases of the calls on our lines; hang up those that are not ours any more, or not wanted."""
-    calls = {call.attempt_id: call for call in gateway.calls}
-    async with gateway.database.dispatcher(within=gateway.config.dispatch.renew) as connection:
-        await _sign_on(connection, gateway)
-        own = attempts.c.id.in_(list(calls)) & (attempts.c.state == "live") & (attempts.c.node == gateway.node)
-        renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=_lease(gateway))
-        rows = (await connection.execute(renewed.returning(attempts.c.id, faxes.c.cancel_wanted))).all()
-    kept = {row.id for row in rows}
-    for attempt_id, call in calls.items():
-        if attempt_id not in kept and call in gateway.calls:
-            call.hang_up("this call's lease was lost")
-    for row in rows:
-        if row.cancel_wanted:
-            _cancel(calls[row.id])
-
-
-async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
-    """Say that this node is there."""
-    node = upsert(nodes).values(id=gateway.node, name=gateway.config.node)
-    news = {"seen_at": func.now(), "name": gateway.config.node}
-    await connection.execute(node.on_conflict_do_update(index_elements=["id"], set_=news))
-
-
-async def _end_abandoned(gateway: Gateway) -> None:
-    """End the calls of nodes that are gone, and let others draw what they were drawing."""
-    late = (attempts.c.state == "live") & (attempts.c.lease_until < func.now())
-    silent = nodes.c.seen_at < func.now() - timedelta(seconds=gateway.config.dispatch.lease)
-    await _end_dead(gateway, late)
-    async with gateway.database.dispatcher() as connection:
-        if await take_back(connection, drawer_in=select(nodes.c.id).where(silent)):
-            await wake(connection, "draw")
-        await connection.execute(delete(nodes).where(nodes.c.seen_at < func.now() - FORGOTTEN))
-
-
-async def recover(gateway: Gateway) -> int:
-    """Sign on, and end what this node had on its lines when it was killed; return how many calls."""
-    own = (attempts.c.state == "live") & (attempts.c.node == gateway.node)
-    async with gateway.database.dispatcher() as connection:
-        await _sign_on(connection, gateway)
-        await take_back(connection, drawer_in=[gateway.node])
-    return await _end_dead(gateway, own)
-
-
-async def _end_dead(gateway: Gateway, dead: ColumnElement[bool]) -> int:
-    """End attempts that nobody makes any more, each by itself: what is wrong with one holds up no other."""
-    found = select(attempts.c.id, attempts.c.destination).where(dead).order_by(attempts.c.id)
-    async with gateway.database.dispatcher() as connection:
-        rows = (await connection.execute(found)).all()
-    for row in rows:
-        try:
-            async with gateway.database.dispatcher() as connection:
-                still = select(attempts.c.id).where(dead, attempts.c.id == row.id).with_for_update(skip_locked=True)
-                if (await connection.execute(still)).first() is not None:
-                    await _end_one(connection, row.id, outgoing=bool(row.destination))
-        except DatabaseUnavailable:
-            raise
-        except Exception:
-            log.exception("the call of a node that is gone could not be ended", attempt=str(row.id))
-    return len(rows)
-
-
-async def _end_one(connection: AsyncConnection, attempt_id: UUID, *, outgoing: bool) -> None:
-    if outgoing:
-        ending = Ending(INTERRUPTED, "the gateway was stopped in the middle of the call")
-        await end_attempt(connection, attempt_id, ending)
-    else:
-        await end_interrupted(connection, attempt_id)
-
-
-# ------------------------------------------------------------------------------------------------------------- waking
-
-
-async def run_ears(gateway: Gateway) -> None:
-    """Listen for work that other transactions leave, until cancelled."""
-    async with gateway.database.listen(WORK_CHANNEL) as notices:
-        async for notice in notices:
-            if notice.missed:
-                gateway.draw_bell.set()
-                gateway.call_bell.set()
-            elif notice.payload == "draw":
-                gateway.draw_bell.set()
-            elif notice.payload == "call":
-                gateway.call_bell.set()
-            elif notice.payload.startswith("cancel "):
-                _cancel_fax(gateway, UUID(notice.payload.removeprefix("cancel ")))
-
-
-def _cancel_fax(gateway: Gateway, fax_id: UUID) -> None:
-    for call in gateway.calls:
-        if isinstance(call, OutgoingCall) and call.claim.fax["id"] == fax_id:
-            _cancel(call)
-
-
-def _cancel(call: object) -> None:
-    if isinstance(call, OutgoingCall):
-        call.hang_up(CANCELED_TEXT, why=CANCELED)

@@ -1,15 +1,14 @@
-"""One incoming call: whose it is, whether it is answered, and its pages, each durable before it is confirmed."""
+"""One incoming call that is answered: its pages, each durable before it is confirmed, and what it comes to."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,21 +22,21 @@ from faxgw.documents.coded import CodedPage, bitmap_of, page_hash
 from faxgw.documents.receiver import Receiver
 from faxgw.errors import RequestError
 from faxgw.faxes.changes import change, tell
-from faxgw.faxes.ending import CANCELED, INTERRUPTED, is_live
-from faxgw.faxes.policies import Lists, lists_for, tenant_of
+from faxgw.faxes.ending import CANCELED, is_live
+from faxgw.faxes.policies import Lists
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolUnavailable
 from faxgw.keys.wraps import PublicKey
+from faxgw.lines.received import end_incoming
 from faxgw.lines.talk import TRY_AGAIN, Talk, written
 from faxgw.lines.watching import Watcher, file_trace
-from faxgw.model import Direction, EventType, State
-from faxgw.numbers import Numbering, caller_id
-from faxgw.rules.incoming import Arrival, Assignment, Screening, after_receiving, before_answering, choose_box
+from faxgw.model import EventType, State
+from faxgw.rules.incoming import Arrival, Assignment, Screening, after_receiving, choose_box
 from faxgw.rules.policy import TenantPolicy
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, boxes, faxes, numbers, objects, page_sets, pages, tenants, users
+from faxgw.store.tables import faxes, objects, page_sets, pages
 from t30.answering import answering
 from t30.line import AwaitCall, FaxLine, LineAction, LineClock, LineEvent, Ringing
 from t30.outcome import Direction as CallDirection
@@ -46,16 +45,9 @@ from t30.session import Session
 
 log = structlog.get_logger(__name__)
 
-LOOKED_UP_WITHIN = 3.0
-"""Seconds to find out whose a call is, before the caller hears nothing for too long."""
-
-
-QUIET, SHORTEST_QUIET = 10.0, 0.1
-"""Seconds of the line without a ring after which a caller has given up; of real time at least."""
-
 
 @dataclass(frozen=True, slots=True)
-class _Home:
+class Home:
     """Where a call leads: a box, and all that is needed to file pages in it."""
 
     box_id: UUID
@@ -65,7 +57,7 @@ class _Home:
 
 
 @dataclass(slots=True)
-class _Call:
+class Arriving:
     """A call that is being answered: what the rows of its fax are made of.
 
     Attributes:
@@ -74,7 +66,7 @@ class _Call:
 
     line: str
     arrival: Arrival
-    homes: list[tuple[Assignment, _Home]]
+    homes: list[tuple[Assignment, Home]]
     policy: TenantPolicy
     lists: Lists
     began: datetime
@@ -82,158 +74,22 @@ class _Call:
     attempt_id: UUID = field(default_factory=new_id)
     page_set_id: UUID = field(default_factory=new_id)
 
-    def home(self, subaddress: str) -> _Home:
+    def home(self, subaddress: str) -> Home:
         """Return the box that a sender with this subaddress means."""
         arrival = replace(self.arrival, subaddress=subaddress)
         chosen = choose_box(arrival, [each for each, _ in self.homes]).assignment
         return next(home for each, home in self.homes if each == chosen)
 
 
-async def answer(gateway: Gateway, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
-    """Take a call that rings, or let it ring; return whether the line did its part."""
-    next_call: Ringing | None = ringing
-    while next_call is not None:
-        call = await _call_for(gateway, settings, next_call)
-        if call is not None:
-            return await IncomingCall(gateway, call).take(line, settings, next_call)
-        next_call = await _let_ring(line, next_call)
-    return True
-
-
-async def _call_for(gateway: Gateway, settings: LineSettings, ringing: Ringing) -> _Call | None:
-    """Return the call if it is to be answered."""
-    if (obstacle := await gateway.not_receiving()) is not None:
-        log.warning("a call is not answered", line=settings.name, reason=obstacle)
-        return None
-    try:
-        async with asyncio.timeout(LOOKED_UP_WITHIN):
-            return await _looked_up(gateway, settings, ringing)
-    except (DatabaseUnavailable, TimeoutError) as trouble:
-        log.warning("a call is not answered", line=settings.name, reason=f"its box could not be looked up: {trouble}")
-        return None
-
-
-async def _let_ring(line: Line, refused: Ringing) -> Ringing | None:
-    """Let a call ring until its caller gives up; return the one that rings after it already.
-
-    What rings on is the same call: the number of a caller comes with the first ring only on many lines.
-    """
-    while True:
-        try:
-            async with asyncio.timeout(max(line.clock.real(QUIET), SHORTEST_QUIET)):
-                event = await line.perform(AwaitCall())
-        except TimeoutError:
-            return None
-        if isinstance(event, Ringing) and event.caller not in ("", refused.caller):
-            return event
-
-
-_NUMBERING = Numbering()
-
-
-async def _looked_up(gateway: Gateway, settings: LineSettings, ringing: Ringing) -> _Call | None:
-    """Find out whose a call is and write its fax down; None if it is not to be answered."""
-    arrival = Arrival(settings.name, caller_id(ringing.dialled, _NUMBERING))
-    while True:
-        async with gateway.database.dispatcher() as connection:
-            homes = await _homes(connection, arrival, settings.tenants)
-            first = choose_box(arrival, [each for each, _ in homes])
-            if first.assignment is None:
-                log.info("a call is not answered", line=settings.name, reason=first.text)
-                return None
-            home = next(home for each, home in homes if each == first.assignment)
-            tenant = await tenant_of(connection, home.tenant_id)
-            # Whether it is an inland number is for the tenant to say, whose it is now known to be.
-            arrival = replace(arrival, caller=caller_id(ringing.caller, tenant.numbering))
-            lists = await lists_for(connection, tenant, [arrival.caller], direction="in")
-            now = datetime.now(UTC)
-            entries = lists.entries(arrival.caller)
-            screened = before_answering(arrival, rules=tenant.policy.junk, entries=entries, at=now)
-            if screened.screening is Screening.REJECT:
-                log.info("a call is not answered", line=settings.name, reason="junk", rule=screened.rule)
-                return None
-            same_tenant = [(each, one) for each, one in homes if one.tenant_id == home.tenant_id]
-            call = _Call(settings.name, arrival, same_tenant, tenant.policy, lists, now)
-            if await _write_ringing(connection, gateway, call, home):
-                return call
-        # A claim was made for this line as it began to ring; it is given back in a moment.
-        await asyncio.sleep(0.05)
-
-
-async def _homes(
-    connection: AsyncConnection, arrival: Arrival, may_use: frozenset[str]
-) -> list[tuple[Assignment, _Home]]:
-    """Return every assignment that may hold for a call on this line to this number.
-
-    Args:
-        connection: a transaction of the dispatcher.
-        arrival: the call.
-        may_use: names of the tenants that the line is for; empty: for all.
-    """
-    number = numbers.c.number
-    statement = (
-        select(numbers, users.c.id.label("user_id"), users.c.public_key)
-        .join(boxes, boxes.c.id == numbers.c.box_id)
-        .join(users, users.c.id == boxes.c.owner_id)
-        .join(tenants, tenants.c.id == numbers.c.tenant_id)
-        .where(numbers.c.line.in_(["", arrival.line]), or_(number.in_(["", arrival.dialled]), number.like("%*")))
-    )
-    if may_use:
-        statement = statement.where(tenants.c.name.in_(may_use))
-    return [
-        (
-            Assignment(
-                box=row.box_id, number=row.number or None, line=row.line or None, subaddress=row.subaddress or None
-            ),
-            _Home(row.box_id, row.tenant_id, row.user_id, PublicKey.from_octets(row.public_key)),
-        )
-        for row in await connection.execute(statement)
-    ]
-
-
-async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: _Call, home: _Home) -> bool:
-    """Write the fax and its only attempt down; false while another call is still written down for the line."""
-    values: dict[str, Any] = {
-        "id": call.fax_id,
-        "tenant_id": home.tenant_id,
-        "direction": Direction.IN.value,
-        "state": State.RINGING.value,
-        "user_id": home.user_id,
-        "box_id": home.box_id,
-        "from_number": call.arrival.caller,
-        "to_number": call.arrival.dialled,
-        "line": call.line,
-    }
-    on_line = (attempts.c.node == gateway.node) & (attempts.c.line == call.line) & (attempts.c.state == "live")
-    if (await connection.execute(select(attempts.c.id).where(on_line))).first() is not None:
-        return False
-    await connection.execute(insert(faxes).values(values))
-    new = upsert(attempts).values(
-        id=call.attempt_id,
-        tenant_id=home.tenant_id,
-        fax_id=call.fax_id,
-        index=1,
-        destination="",
-        node=gateway.node,
-        line=call.line,
-        lease_until=func.now() + timedelta(seconds=gateway.config.dispatch.lease),
-    )
-    if (await connection.execute(new.on_conflict_do_nothing().returning(attempts.c.id))).first() is None:
-        await connection.execute(delete(faxes).where(faxes.c.id == call.fax_id))
-        return False
-    await tell(connection, home.tenant_id, call.fax_id, EventType.RINGING, {"state": State.RINGING.value})
-    return True
-
-
 class IncomingCall:
     """Answers one call and files what it brings."""
 
-    def __init__(self, gateway: Gateway, call: _Call) -> None:
+    def __init__(self, gateway: Gateway, call: Arriving) -> None:
         self.attempt_id = call.attempt_id
         self._gateway = gateway
         self._call = call
         self._watcher: Watcher | None = None
-        self._settled: _Home | None = None
+        self._settled: Home | None = None
         self._talk = Talk()
 
     async def take(self, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
@@ -266,7 +122,7 @@ class IncomingCall:
         self._talk.hang_up(text)
 
     @property
-    def _home(self) -> _Home:
+    def _home(self) -> Home:
         """Where the fax lies: as the sender says before its first page, whatever it may say later."""
         return self._settled or self._call.home(self._watcher.subaddress if self._watcher else "")
 
@@ -289,7 +145,7 @@ class IncomingCall:
         except (DatabaseUnavailable, StoreError, SpoolUnavailable) as trouble:
             raise OSError(str(trouble)) from trouble
 
-    async def _begin(self, connection: AsyncConnection, home: _Home) -> None:
+    async def _begin(self, connection: AsyncConnection, home: Home) -> None:
         """With the first page, say that pages come, and for whom, now that the sender has said it."""
         if not await is_live(connection, self.attempt_id):
             raise RequestError("fax.state", "the call was given up by this gateway")
@@ -315,7 +171,7 @@ class IncomingCall:
     async def _file(
         self,
         connection: AsyncConnection,
-        home: _Home,
+        home: Home,
         index: int,
         page: CodedPage,
         *,
@@ -391,56 +247,6 @@ class IncomingCall:
                 return
             except DatabaseUnavailable:
                 await asyncio.sleep(TRY_AGAIN)
-
-
-def _no_mark(_pages_done: int) -> str:
-    return ""
-
-
-async def end_incoming(
-    connection: AsyncConnection,
-    attempt_id: UUID,
-    *,
-    whole: bool,
-    mark: Callable[[int], str] = _no_mark,
-    **values: Any,
-) -> None:
-    """End the attempt of an incoming call, if it is still live, and its fax with it.
-
-    ``mark`` says by the number of its pages what the fax is marked with.
-    """
-    live = (attempts.c.id == attempt_id) & (attempts.c.state == "live")
-    ended = update(attempts).where(live).values(state="ended", lease_until=None, ended_at=func.now(), **values)
-    attempt = (await connection.execute(ended.returning(attempts))).mappings().one_or_none()
-    if attempt is None:
-        return
-    locked = select(faxes).where(faxes.c.id == attempt["fax_id"]).with_for_update()
-    fax = (await connection.execute(locked)).mappings().one()
-    done, cause, text = fax["pages_done"], attempt["cause"], attempt["cause_text"]
-    state, event = _verdict(done, whole=whole)
-    marked = mark(done) if done else ""
-    data: dict[str, Any] = {"pages": done} | ({"mark": marked} if marked else {})
-    if cause:
-        data["reason"] = {"code": cause, "text": text}
-    columns = {"pages": done, "reason_code": cause, "reason_text": text, "mark": marked}
-    await connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(pages=done))
-    await change(connection, fax["id"], to=state, event=event, data=data, **columns)
-
-
-def _verdict(pages_done: int, *, whole: bool) -> tuple[State, EventType]:
-    if not pages_done:
-        return State.FAILED, EventType.FAILED
-    if whole:
-        return State.RECEIVED, EventType.RECEIVED
-    return State.PARTIALLY_RECEIVED, EventType.PARTIALLY_RECEIVED
-
-
-INTERRUPTED_TEXT = "the gateway was stopped in the middle of the call"
-
-
-async def end_interrupted(connection: AsyncConnection, attempt_id: UUID) -> None:
-    """End an incoming call whose node died: what was received before is kept."""
-    await end_incoming(connection, attempt_id, whole=False, cause=INTERRUPTED, cause_text=INTERRUPTED_TEXT)
 
 
 class _Rung:

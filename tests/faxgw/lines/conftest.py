@@ -25,7 +25,7 @@ from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.tokens import ApiKey
 from faxgw.keys.wraps import PublicKey
-from faxgw.lines.dispatcher import recover
+from faxgw.lines.leases import recover
 from faxgw.model import State
 from faxgw.service import open_gateway, run_all, telephony
 from faxgw.setup import SetUp, make_tenant

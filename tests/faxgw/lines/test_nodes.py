@@ -15,7 +15,8 @@ from faxgw.config import Config, LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.faxes.drawer import run_drawer
 from faxgw.faxes.ending import Ending, end_attempt
-from faxgw.lines.dispatcher import claim_calls, recover
+from faxgw.lines.dispatcher import claim_calls
+from faxgw.lines.leases import recover
 from faxgw.lines.outgoing import Claim, OutgoingCall, OutgoingPages
 from faxgw.model import State
 from faxgw.service import open_gateway

@@ -1,0 +1,142 @@
+"""Leases: this node's are renewed while its calls last; the calls of a node that did not renew are ended by others.
+
+A call cannot be taken from a node that has lost touch, so such a node hangs up before its leases end.
+"""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.faxes.changes import wake
+from faxgw.faxes.drawer import take_back
+from faxgw.faxes.ending import INTERRUPTED, Ending, end_attempt
+from faxgw.gateway import Gateway
+from faxgw.lines.ears import cancel_call
+from faxgw.lines.received import end_incoming
+from faxgw.store.database import DatabaseUnavailable
+from faxgw.store.tables import attempts, faxes, nodes
+
+log = structlog.get_logger(__name__)
+
+INTERRUPTED_TEXT = "the gateway was stopped in the middle of the call"
+FORGOTTEN = timedelta(days=1)
+"""A node that was not seen for so long is forgotten."""
+
+
+def lease_end(gateway: Gateway) -> ColumnElement[datetime]:
+    """Return until when what is written now is ours, by the database's clock, as nodes' clocks differ."""
+    return func.now() + timedelta(seconds=gateway.config.dispatch.lease)
+
+
+async def run_leases(gateway: Gateway) -> None:
+    """Renew this node's leases, and end the calls of nodes that did not, until cancelled."""
+    touch = _Touch()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_renew_for_ever(gateway, touch))
+        group.create_task(_hang_up_in_time(gateway, touch))
+
+
+async def recover(gateway: Gateway) -> int:
+    """Sign on, and end what this node had on its lines when it was killed; return how many calls."""
+    own = (attempts.c.state == "live") & (attempts.c.node == gateway.node)
+    async with gateway.database.dispatcher() as connection:
+        await _sign_on(connection, gateway)
+        await take_back(connection, drawer_in=[gateway.node])
+    return await _end_dead(gateway, own)
+
+
+class _Touch:
+    """When this node last was in touch with the database, by ``time.monotonic``."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+
+async def _renew_for_ever(gateway: Gateway, touch: _Touch) -> None:
+    pause = gateway.config.dispatch.renew
+    while True:
+        asked = time.monotonic()
+        try:
+            await _renew(gateway)
+            touch.at = asked
+            await _end_abandoned(gateway)
+        except DatabaseUnavailable as trouble:
+            log.debug("leases were not renewed", error=str(trouble))
+        await asyncio.sleep(pause)
+
+
+async def _hang_up_in_time(gateway: Gateway, touch: _Touch) -> None:
+    """End our calls a little before their leases end: after that they may be another node's."""
+    settings = gateway.config.dispatch
+    while True:
+        if time.monotonic() > touch.at + settings.lease - settings.renew:
+            for call in list(gateway.calls):
+                call.hang_up("this node has lost touch with the database")
+        await asyncio.sleep(settings.renew / 4)
+
+
+async def _renew(gateway: Gateway) -> None:
+    """Prolong the leases of the calls on our lines; hang up those that are not ours any more, or not wanted."""
+    calls = {call.attempt_id: call for call in gateway.calls}
+    async with gateway.database.dispatcher(within=gateway.config.dispatch.renew) as connection:
+        await _sign_on(connection, gateway)
+        own = attempts.c.id.in_(list(calls)) & (attempts.c.state == "live") & (attempts.c.node == gateway.node)
+        renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=lease_end(gateway))
+        rows = (await connection.execute(renewed.returning(attempts.c.id, faxes.c.cancel_wanted))).all()
+    kept = {row.id for row in rows}
+    for attempt_id, call in calls.items():
+        if attempt_id not in kept and call in gateway.calls:
+            call.hang_up("this call's lease was lost")
+    for row in rows:
+        if row.cancel_wanted:
+            cancel_call(calls[row.id])
+
+
+async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
+    """Say that this node is there."""
+    node = upsert(nodes).values(id=gateway.node, name=gateway.config.node)
+    news = {"seen_at": func.now(), "name": gateway.config.node}
+    await connection.execute(node.on_conflict_do_update(index_elements=["id"], set_=news))
+
+
+async def _end_abandoned(gateway: Gateway) -> None:
+    """End the calls of nodes that are gone, and let others draw what they were drawing."""
+    late = (attempts.c.state == "live") & (attempts.c.lease_until < func.now())
+    silent = nodes.c.seen_at < func.now() - timedelta(seconds=gateway.config.dispatch.lease)
+    await _end_dead(gateway, late)
+    async with gateway.database.dispatcher() as connection:
+        if await take_back(connection, drawer_in=select(nodes.c.id).where(silent)):
+            await wake(connection, "draw")
+        await connection.execute(delete(nodes).where(nodes.c.seen_at < func.now() - FORGOTTEN))
+
+
+async def _end_dead(gateway: Gateway, dead: ColumnElement[bool]) -> int:
+    """End attempts that nobody makes any more, each by itself: what is wrong with one holds up no other."""
+    found = select(attempts.c.id, attempts.c.destination).where(dead).order_by(attempts.c.id)
+    async with gateway.database.dispatcher() as connection:
+        rows = (await connection.execute(found)).all()
+    for row in rows:
+        try:
+            async with gateway.database.dispatcher() as connection:
+                still = select(attempts.c.id).where(dead, attempts.c.id == row.id).with_for_update(skip_locked=True)
+                if (await connection.execute(still)).first() is not None:
+                    await _end_one(connection, row.id, outgoing=bool(row.destination))
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("the call of a node that is gone could not be ended", attempt=str(row.id))
+    return len(rows)
+
+
+async def _end_one(connection: AsyncConnection, attempt_id: UUID, *, outgoing: bool) -> None:
+    """End a call of which nothing is known but the pages that were confirmed before."""
+    if outgoing:
+        await end_attempt(connection, attempt_id, Ending(INTERRUPTED, INTERRUPTED_TEXT))
+    else:
+        await end_incoming(connection, attempt_id, whole=False, cause=INTERRUPTED, cause_text=INTERRUPTED_TEXT)
