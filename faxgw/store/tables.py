@@ -672,18 +672,18 @@ erasures = Table(
     comment="erasure of all that is about a number, a station or some faxes",
 )
 
-tombstones = Table(
-    "tombstones",
+certificates = Table(
+    "certificates",
     metadata,
     _id(),
     _tenant(),
     Column("fax_id", Uuid, nullable=True, comment="what was deleted; not a reference"),
     _reference("erasure_id", "erasures.id", nullable=True, ondelete="SET NULL"),
-    Column("said", JSONB, nullable=False, comment="the certificate: what, when, why, by whom; no content, no numbers"),
-    Column("signature", LargeBinary, nullable=False, comment="Ed25519 over the certificate in canonical form"),
-    _time("at", now=True),
-    Index("tombstones_tenant", "tenant_id", "id"),
-    Index("tombstones_fax", "fax_id"),
-    Index("tombstones_erasure", "erasure_id", postgresql_where=text("erasure_id is not null")),
-    comment="what was deleted for good: a restored backup has it deleted again",
+    Column("said", JSONB, nullable=False, comment="what, when, why, by whom; no content, no numbers"),
+    Column("signature", LargeBinary, nullable=False, comment="Ed25519 over what is said, in canonical form"),
+    _time("created_at", now=True),
+    Index("certificates_tenant", "tenant_id", "id"),
+    Index("certificates_fax", "fax_id", postgresql_where=text("fax_id is not null")),
+    Index("certificates_erasure", "erasure_id", postgresql_where=text("erasure_id is not null")),
+    comment="that something was deleted for good",
 )
