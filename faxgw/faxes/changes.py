@@ -19,6 +19,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -146,7 +147,8 @@ def _new_fax(names: tuple[str, ...], work: str) -> Select[Any]:
         .table_valued(column("type", Text), column("data", JSONB), with_ordinality="place")
         .render_derived(name="told")
     )
-    each = select(written.c.tenant_id, written.c.id, told.c.type, told.c.data).order_by(told.c.place)
+    each = select(written.c.tenant_id, written.c.id, told.c.type, told.c.data)
+    each = each.select_from(written.join(told, true())).order_by(told.c.place)
     new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], each).returning(events).cte("new")
     notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
     return select(
