@@ -11,6 +11,7 @@ from faxgw.rules.incoming import JunkRule
 from faxgw.rules.ladder import LadderPolicy
 from faxgw.rules.model import Rules
 from faxgw.rules.quotas import Quotas
+from faxgw.rules.retention import RetentionPolicy
 from faxgw.rules.retry import RetryPolicy
 from faxgw.rules.windows import Hours
 
@@ -76,6 +77,19 @@ class TenantPolicy(Rules):
     )
     junk: tuple[JunkRule, ...] = Field(
         default=(), max_length=200, description="Calls that nobody wants; the first rule that fits is taken."
+    )
+    retention: RetentionPolicy = Field(
+        default=RetentionPolicy(), description="How long faxes are kept. Without a rule, nothing is ever deleted."
+    )
+    storage: Literal["archive", "none"] = Field(
+        default="archive",
+        description="Keep faxes sealed to their owner (`archive`), or nothing once they have ended (`none`).",
+    )
+    collect_hours: int = Field(
+        default=24,
+        ge=0,
+        le=168,
+        description="Where nothing is stored, an incoming fax waits so long to be collected; 0: no call is answered.",
     )
 
     def numbering(self, extra: frozenset[str] = frozenset()) -> Numbering:
