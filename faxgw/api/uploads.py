@@ -88,15 +88,21 @@ Then = Callable[[AsyncConnection, UUID, Held], Awaitable[Answer]]
 """What is done with a document, by its id, in the transaction that keeps it."""
 
 
-async def receive(call: Call, *, name: str, then: Then | None = None) -> Response:
+async def receive(call: Call, *, name: str, then: Then | None = None, drawn: bool = False) -> Response:
     """Take the body of a request as a document, and answer with what it is, or with what became of it.
+
+    Args:
+        call: the request.
+        name: of the document.
+        then: what is done with it, and answered.
+        drawn: it is to be drawn, even if it is fax pages already.
 
     Raises:
         Problem, RequestError: ``request.*``, ``document.*``, ``storage.full``.
     """
     media_type = _media_type(call.request.headers.get("content-type", ""))
     await check_room(call)
-    received = await _received(call, name)
+    received = await _received(call, name, drawn=drawn)
     stored = received.stored
     kept = False
 
@@ -164,7 +170,7 @@ def _media_type(given: str) -> str:
     return media_type
 
 
-async def _received(call: Call, name: str) -> Received:
+async def _received(call: Call, name: str, *, drawn: bool) -> Received:
     request, gateway, tenant = call.request, call.gateway, call.actor.tenant_id
     assert isinstance(request, Body)
     request.limit = gateway.config.api.max_body
@@ -175,7 +181,7 @@ async def _received(call: Call, name: str) -> Received:
         if len(head) > SMALL:
             break
     else:
-        return await _small(call, name, bytes(head))
+        return await _small(call, name, bytes(head), drawn=drawn)
     stored = await gateway.objects.put(_all_of(head, stream), tenant=tenant, kind=KIND)
     try:
         async with call.api.long_uploads:
@@ -187,20 +193,20 @@ async def _received(call: Call, name: str) -> Received:
         raise
 
 
-async def _small(call: Call, name: str, content: bytes) -> Received:
+async def _small(call: Call, name: str, content: bytes, *, drawn: bool) -> Received:
     """Read a document from memory, and store it; one that is fax pages already together with its pages."""
     gateway, actor = call.gateway, call.actor
-    pages = await taken_over(gateway, [Upload(name, content)])
+    pages = None if drawn else await taken_over(gateway, [Upload(name, content)])
     if pages is None:
         count = await _pages(gateway, name, content)
         return Received(await gateway.objects.put(content, tenant=actor.tenant_id, kind=KIND), count)
     stored = await gateway.objects.put(content, tenant=actor.tenant_id, kind=KIND)
     try:
-        drawn = await store_pages(gateway, pages, tenant_id=actor.tenant_id)
+        page_set = Drawn(new_id(), actor.user_id, _owner(call), await store_pages(gateway, pages, actor.tenant_id))
     except BaseException:
         await asyncio.shield(gateway.objects.delete([stored.id]))
         raise
-    return Received(stored, len(pages), Drawn(new_id(), actor.user_id, _owner(call), drawn))
+    return Received(stored, len(pages), page_set)
 
 
 async def _all_of(head: bytearray, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -67,7 +67,7 @@ def page_hash(bitmap: Bitmap, resolution: Resolution) -> bytes:
     """
     text = f"faxgw page 1\n{bitmap.width} {bitmap.rows} {resolution.across} {resolution.down}\n"
     digest = hashlib.sha256(text.encode())
-    digest.update(packed(bitmap))
+    digest.update(packed(bitmap).data)
     return digest.digest()
 
 

@@ -161,7 +161,7 @@ async def taken_over(gateway: Gateway, parts: Sequence[Upload]) -> list[Prepared
 
 
 async def store_pages(
-    gateway: Gateway, drawn: Sequence[PreparedPage], *, tenant_id: UUID
+    gateway: Gateway, drawn: Sequence[PreparedPage], tenant_id: UUID
 ) -> list[tuple[PreparedPage, StoredObject]]:
     """Store pages, sealed; nothing is left of them if one cannot be stored."""
     stored: list[tuple[PreparedPage, StoredObject]] = []

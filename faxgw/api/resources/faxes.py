@@ -66,7 +66,8 @@ async def send_document(call: Caller, wishes: Annotated[Wishes, Query()]) -> Res
         asked = FaxRequest(documents=[document], **wishes.model_dump(exclude={"name"}))
         return _accepted(await accept(connection, call.gateway, call.actor, asked, new=held))
 
-    return await receive(call, name=wishes.name, then=send)
+    drawn = wishes.resolution is not None or wishes.paper is not None or bool(wishes.header)
+    return await receive(call, name=wishes.name, then=send, drawn=drawn)
 
 
 def _accepted(accepted: Accepted) -> Answer:

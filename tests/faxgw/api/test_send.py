@@ -1,13 +1,15 @@
 """A document and a fax in one request."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
+from faxgw.documents.coded import bitmap_of, page_hash
 from faxgw.documents.tiff import tiff_octets
 from faxgw.gateway import Gateway
-from faxgw.store.tables import documents, faxes, objects, wraps
+from faxgw.store.tables import documents, events, faxes, objects, page_sets, pages, wraps
 from tests.faxgw.api.conftest import Client
 from tests.faxgw.api.people import Person, drawn_page
 
@@ -28,6 +30,68 @@ async def test_a_document_in_the_body_becomes_a_fax(gateway: Gateway, owner: Per
     assert fax.request == {"documents": [str(document.id)], "resolution": "fine"}
     assert (fax.to_number, fax.priority, fax.pages, document.name) == ("+15550100", 7, 1, "letter.tif")
     assert kinds == ["owner", "spool"]
+
+
+async def test_a_fax_page_in_the_body_is_sent_as_it_is_and_needs_no_drawing(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    page = drawn_page(1)
+    octets = await asyncio.to_thread(tiff_octets, [page])
+    answer = await client.post(URL, params={"to": "+15550100"}, content=octets, headers=TIFF)
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        fax = (await connection.execute(select(faxes))).one()
+        document = (await connection.execute(select(documents))).one()
+        sent = (await connection.execute(select(pages))).one()
+        told = (await connection.execute(select(events.c.type, events.c.data).order_by(events.c.id))).all()
+    assert fax.page_set_id == document.page_set_id == sent.page_set_id
+    assert (sent.sha256, sent.rows) == (page_hash(bitmap_of(page), page.resolution), page.rows)
+    assert [(each.type, each.data["state"]) for each in told] == [
+        ("fax.accepted", "accepted"),
+        ("fax.ready", "ready"),
+        ("fax.queued", "queued"),
+    ]
+    assert fax.next_call_at is not None
+
+
+async def test_a_fax_page_for_later_is_scheduled_at_once(gateway: Gateway, owner: Person, client: Client) -> None:
+    octets = await asyncio.to_thread(tiff_octets, [drawn_page(1)])
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=5)
+    answer = await client.post(
+        URL, params={"to": "+15550100", "send_at": later.isoformat()}, content=octets, headers=TIFF
+    )
+    assert (answer.status_code, answer.json()["state"]) == (202, "scheduled")
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        assert (await connection.execute(select(faxes.c.next_call_at))).scalar_one() == later
+        told = (await connection.scalars(select(events.c.type).order_by(events.c.id))).all()
+    assert told == ["fax.accepted", "fax.ready", "fax.scheduled"]
+
+
+async def test_faxes_of_one_document_of_fax_pages_share_them_and_one_with_a_header_does_not(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    octets = await asyncio.to_thread(tiff_octets, [drawn_page(1), drawn_page(2)])
+    document = (await client.post("/v1/documents", content=octets, headers=TIFF)).json()["id"]
+    asked = {"to": "+15550100", "documents": [document]}
+    states = [
+        (await client.post("/v1/faxes", json=asked | more)).json()["state"]
+        for more in ({}, {}, {"header": True}, {"documents": [document, document]})
+    ]
+    assert states == ["queued", "queued", "accepted", "accepted"]
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        sets = (await connection.scalars(select(faxes.c.page_set_id).order_by(faxes.c.id))).all()
+        assert (await connection.execute(select(func.count()).select_from(pages))).scalar_one() == 2
+    assert sets[0] is not None
+    assert sets[1:] == [sets[0], None, None]
+
+
+async def test_a_document_whose_pages_were_taken_away_is_drawn(gateway: Gateway, owner: Person, client: Client) -> None:
+    octets = await asyncio.to_thread(tiff_octets, [drawn_page(1)])
+    document = (await client.post("/v1/documents", content=octets, headers=TIFF)).json()["id"]
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        await connection.execute(delete(page_sets))
+    answer = await client.post("/v1/faxes", json={"to": "+15550100", "documents": [document]})
+    assert (answer.status_code, answer.json()["state"]) == (202, "accepted")
 
 
 @pytest.mark.parametrize(
@@ -61,4 +125,4 @@ async def test_the_same_request_under_one_key_is_one_fax(gateway: Gateway, owner
     assert other.json()["code"] == "idempotency.mismatch"
     async with gateway.database.tenant(owner.tenant_id) as connection:
         assert (await connection.execute(select(func.count()).select_from(faxes))).scalar_one() == 1
-    assert len([each async for each in gateway.objects.objects.list()]) == 1
+    assert len([each async for each in gateway.objects.objects.list()]) == 2  # the document, and its page
