@@ -49,11 +49,15 @@ class BucketStore:
             return len(content)
         size = 0
         writer = await self._run(partial(obstore.open_writer, buffer_size=PART), self._bucket, name)
-        # A writer that is let go without being closed gives its upload up.
-        async for octets in content:
-            await self._run(writer.write, octets)
-            size += len(octets)
-        await self._run(writer.close)
+        try:
+            async for octets in content:
+                await self._run(writer.write, octets)
+                size += len(octets)
+            await self._run(writer.close)
+        except BaseException as error:
+            # A writer that is only let go leaves its parts in the bucket, where they are paid for and seen by nobody.
+            self._threads.submit(_give_up, writer, error)
+            raise
         return size
 
     async def get(self, object_id: UUID) -> bytes:
@@ -143,6 +147,11 @@ def open_bucket(url: str, *, options: Mapping[str, str]) -> BucketStore:
     except (BaseError, ValueError) as error:
         raise RequestError("archive.location", f"{url} cannot hold the archive: {_first_line(error)}") from error
     return BucketStore(bucket)
+
+
+def _give_up(writer: Any, error: BaseException) -> None:
+    with suppress(BaseError, OSError, ValueError):
+        writer.__exit__(type(error), error, None)
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Object stores: one promise, held by a local folder and by buckets (of obstore, in memory and on disk)."""
+"""Object stores: one promise, held by a local folder and by buckets (in memory, on disk, and of an S3 server)."""
 
 import asyncio
 import errno
@@ -20,19 +20,25 @@ from faxgw.archive.folder import FolderStore
 from faxgw.archive.objects import ObjectMissing, ObjectStore, StoreFull, StoreUnavailable, id_of, name_of, open_store
 from faxgw.errors import RequestError
 from faxgw.ids import new_id
+from tests.faxgw.archive.s3 import S3Server
 
 ID = new_id()
 CONTENT = os.urandom(100_000)
-STORES: dict[str, Callable[[Path], ObjectStore]] = {
-    "folder": lambda path: FolderStore(path / "objects"),
-    "bucket in memory": lambda _: BucketStore(MemoryStore()),
-    "bucket on disk": lambda path: BucketStore(LocalStore(prefix=path / "bucket", mkdir=True)),
+STORES: dict[str, Callable[[Path, pytest.FixtureRequest], ObjectStore]] = {
+    "folder": lambda path, _: FolderStore(path / "objects"),
+    "bucket in memory": lambda _, __: BucketStore(MemoryStore()),
+    "bucket on disk": lambda path, _: BucketStore(LocalStore(prefix=path / "bucket", mkdir=True)),
+    "bucket of S3": lambda _, request: _of_s3(request.getfixturevalue("s3")),
 }
+
+
+def _of_s3(server: S3Server) -> ObjectStore:
+    return open_store(f"s3://{server.new_bucket()}/archive", options=server.options)
 
 
 @pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
-    opened = STORES[request.param](tmp_path)
+    opened = STORES[request.param](tmp_path, request)
     yield opened
     await opened.close()
 
