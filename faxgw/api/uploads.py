@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -27,11 +27,11 @@ from faxgw.documents.parts import Upload
 from faxgw.documents.prepare import DocumentLimits, prepare
 from faxgw.errors import RequestError
 from faxgw.faxes.accepting import Held
-from faxgw.faxes.drawing import Drawn, store_pages, taken_over, write_page_sets
-from faxgw.faxes.sealed import write_down
+from faxgw.faxes.drawing import PAGE_SETS, Drawn, page_set_values, store_pages, taken_over
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.wraps import PublicKey
+from faxgw.store.rows import Rows
 from faxgw.store.tables import documents
 
 KIND = "document"
@@ -109,12 +109,7 @@ async def receive(call: Call, *, name: str, then: Then | None = None, drawn: boo
     async def write(connection: AsyncConnection) -> Answer:
         nonlocal kept
         row = _row(call, received, name=name, media_type=media_type)
-        drawn = [received.drawn] if received.drawn else []
-        sealed = [stored, *(page for each in drawn for _, page in each.pages)]
-        await write_down(connection, sealed, owner=_owner(call), spool=call.gateway.spool)
-        if drawn:
-            await write_page_sets(connection, drawn, tenant_id=call.actor.tenant_id)
-        await connection.execute(_INSERT, row)
+        await connection.execute(_KEEP, _values(call, received, row))
         kept = True
         if then:
             return await then(connection, row["id"], Held(received.pages, row["page_set_id"]))
@@ -134,9 +129,34 @@ async def receive(call: Call, *, name: str, then: Then | None = None, drawn: boo
     return response
 
 
-_INSERT = insert(documents)
 _INNER = ("tenant_id", "user_id", "object_id", "page_set_id")
 """Columns of a document that are nobody's business."""
+
+
+_DOCUMENTS = Rows(
+    documents,
+    "id",
+    "tenant_id",
+    "user_id",
+    "object_id",
+    "name",
+    "media_type",
+    "sha256",
+    "size",
+    "pages",
+    "page_set_id",
+    "created_at",
+    "expires_at",
+)
+_KEEP = select(literal(1)).add_cte(*PAGE_SETS, _DOCUMENTS.inserted().cte("new_documents"))
+
+
+def _values(call: Call, received: Received, row: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return all rows of an upload, for one statement."""
+    drawn = [received.drawn] if received.drawn else []
+    document = (received.stored, _owner(call))
+    rows = page_set_values(drawn, call.gateway, tenant_id=call.actor.tenant_id, besides=[document])
+    return rows | _DOCUMENTS.values([row])
 
 
 def _owner(call: Call) -> PublicKey:

@@ -23,7 +23,7 @@ from faxgw.documents.screening import Screen
 from faxgw.errors import RequestError
 from faxgw.faxes.policies import Tenant, tenant_of
 from faxgw.faxes.requests import Cover, Drawing
-from faxgw.faxes.sealed import SPOOL, open_by, spent, write_down_each
+from faxgw.faxes.sealed import SEALED, SPOOL, open_by, sealed_values, spent
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolWrap
@@ -243,13 +243,17 @@ async def keep(connection: AsyncConnection, gateway: Gateway, drawn: Sequence[Dr
     drawn = [each for each in drawn if each.page_set_id not in known]
     if not drawn:
         return
-    sealed = [(stored, each.owner) for each in drawn for _, stored in each.pages]
-    await write_down_each(connection, sealed, spool=gateway.spool)
-    await write_page_sets(connection, drawn, tenant_id=tenant_id)
+    await connection.execute(_KEEP, page_set_values(drawn, gateway, tenant_id=tenant_id))
 
 
-async def write_page_sets(connection: AsyncConnection, drawn: Sequence[Drawn], *, tenant_id: UUID) -> None:
-    """Write the rows of page sets and their pages, whose objects are written down."""
+def page_set_values(
+    drawn: Sequence[Drawn],
+    gateway: Gateway,
+    *,
+    tenant_id: UUID,
+    besides: Sequence[tuple[StoredObject, PublicKey | None]] = (),
+) -> dict[str, list[Any]]:
+    """Return the rows of page sets, and of objects besides their pages, for a statement that has ``PAGE_SETS``."""
     expires = datetime.now(UTC) + KEPT
     sets = [
         {
@@ -261,15 +265,18 @@ async def write_page_sets(connection: AsyncConnection, drawn: Sequence[Drawn], *
         }
         for each in drawn
     ]
+    sealed = [*besides, *((stored, each.owner) for each in drawn for _, stored in each.pages)]
     rows = [row for each in drawn for row in _rows(each, tenant_id)]
-    await connection.execute(_WRITE, _PAGE_SETS.values(sets) | _PAGES.values(rows))
+    return sealed_values(sealed, spool=gateway.spool) | _SETS.values(sets) | _PAGES.values(rows)
 
 
-_PAGE_SETS = Rows(page_sets, "id", "tenant_id", "user_id", "pages", "expires_at")
+_SETS = Rows(page_sets, "id", "tenant_id", "user_id", "pages", "expires_at")
 _PAGES = Rows(
     pages, "tenant_id", "page_set_id", "index", "object_id", "sha256", "width", "resolution", "rows", "octets"
 )
-_WRITE = select(literal(1)).add_cte(_PAGE_SETS.inserted().cte("new_sets"), _PAGES.inserted().cte("new_pages"))
+PAGE_SETS = (*SEALED, _SETS.inserted().cte("new_sets"), _PAGES.inserted().cte("new_pages"))
+"""The parts of a statement that write page sets, with their pages and objects."""
+_KEEP = select(literal(1)).add_cte(*PAGE_SETS)
 
 
 def _rows(drawn: Drawn, tenant_id: UUID) -> list[dict[str, object]]:

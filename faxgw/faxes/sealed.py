@@ -4,6 +4,7 @@ An object is in the store, durably, before any row speaks of it.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import literal, select
@@ -33,13 +34,26 @@ async def write_down_each(
     connection: AsyncConnection, stored: Sequence[tuple[StoredObject, PublicKey | None]], *, spool: SpoolKeys | None
 ) -> None:
     """Write the rows of objects that have each an owner of its own; otherwise as ``write_down``."""
-    if not stored:
-        return
+    if stored:
+        await connection.execute(_WRITE_DOWN, sealed_values(stored, spool=spool))
+
+
+def sealed_values(
+    stored: Sequence[tuple[StoredObject, PublicKey | None]], *, spool: SpoolKeys | None
+) -> dict[str, list[Any]]:
+    """Return the rows of objects, for a statement that has ``SEALED``."""
     made = [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each, _ in stored]
     rows = [_owner_row(each.label, each.dek, owner) for each, owner in stored if owner]
     if spool:
         rows += [_spool_row(each.label, each.dek, spool) for each, _ in stored]
-    await connection.execute(_WRITE_DOWN, _OBJECTS.values(made) | _WRAPS.values(rows))
+    return _OBJECTS.values(made) | _WRAPS.values(rows)
+
+
+_OBJECTS = Rows(objects, "id", "tenant_id", "kind", "size")
+_WRAPS = Rows(wraps, "tenant_id", "object_id", "kind", "key_id", "blob")
+SEALED = (_OBJECTS.inserted().cte("new_objects"), _WRAPS.inserted().cte("new_wraps"))
+"""The parts of a statement that write the rows of objects."""
+_WRITE_DOWN = select(literal(1)).add_cte(*SEALED)
 
 
 async def open_spooled(
@@ -120,11 +134,6 @@ async def spool_again(
         rows.append(_spool_row(Label(tenant_id, object_id, ""), dek, spool))
     if rows:
         await connection.execute(upsert(wraps).on_conflict_do_nothing(), rows)
-
-
-_OBJECTS = Rows(objects, "id", "tenant_id", "kind", "size")
-_WRAPS = Rows(wraps, "tenant_id", "object_id", "kind", "key_id", "blob")
-_WRITE_DOWN = select(literal(1)).add_cte(_OBJECTS.inserted().cte("new_objects"), _WRAPS.inserted().cte("new_wraps"))
 
 
 def _owner_row(label: Label, dek: bytes, owner: PublicKey) -> dict[str, object]:

@@ -31,7 +31,7 @@ between looks whether a silent connection for notifications is alive."""
 PAUSE = 0.25
 """Seconds between tries to listen again."""
 
-_BEGIN = f"SELECT set_config('{TENANT}', %s, true)"
+_BEGIN = f"BEGIN; SELECT set_config('{TENANT}', '{{}}', true)"
 
 UNAVAILABLE = ("08", "40", "53", "57P", "58")
 """SQLSTATE of what is no statement's fault: no connection; undone for another one's sake, such as a deadlock; no room,
@@ -181,6 +181,7 @@ def _engine(url: str, pool: int, patience: float) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=patience,
         pool_use_lifo=True,
+        isolation_level="AUTOCOMMIT",  # that is: BEGIN is ours, see ``_opened``; commit and rollback are as ever
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_LIMIT, "application_name": "faxgw"},
     )
@@ -211,8 +212,8 @@ async def _opened(connection: AsyncConnection, tenant: str) -> bool:
     raw = await driver(connection)
     with _Limit(CONNECT_LIMIT, raw) as limit:
         try:
-            # Past SQLAlchemy, which would take 150 us more of every transaction; prepared from the first time on.
-            await raw.execute(_BEGIN, (tenant,), prepare=True)
+            # One round trip in place of two, and past SQLAlchemy, which would take 150 us more of every transaction.
+            await raw.execute(_BEGIN.format(tenant).encode())
             return True
         except psycopg.OperationalError:
             await connection.invalidate()
