@@ -77,7 +77,7 @@ FOLLOWS: dict[State, frozenset[State]] = {
 """State -> what may come after it. A fax whose node died goes by the same arrows."""
 
 ON_LINE = frozenset({State.DIALING, State.SENDING, State.RINGING, State.RECEIVING})
-WAITING = frozenset({State.SCHEDULED, State.QUEUED, State.WAITING_RETRY})
+WAITING = frozenset({State.SCHEDULED, State.WAITING_RETRY})
 """Until ``next_call_at``; then they are queued, and a line takes them as soon as it can."""
 
 

@@ -7,36 +7,32 @@ unique index on live attempts says so.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, tuple_, update
+from sqlalchemy import RowMapping, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.faxes.changes import change, tell_each
-from faxgw.faxes.ending import fail, history_of, hours_of, known_of
-from faxgw.faxes.policies import Tenant, tenant_of
+from faxgw.faxes.ending import fail, history_of, known_of
+from faxgw.faxes.policies import tenant_of
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.lines.leases import lease_end
 from faxgw.lines.outgoing import Claim, OutgoingCall
-from faxgw.model import EventType, State
+from faxgw.lines.queue import Choice, choose_calls
+from faxgw.model import WAITING, EventType, State
 from faxgw.rules.attempt import Adjustments
 from faxgw.rules.ladder import adjustments
-from faxgw.rules.routing import Candidate, LineState, Route, choose
-from faxgw.rules.windows import next_open
+from faxgw.rules.routing import Candidate
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, batches, faxes, routes
+from faxgw.store.tables import attempts, faxes
 from t30.outcome import Reason
 
 LOOK_AGAIN = 5.0
 """Seconds between two looks when nobody rings."""
-AHEAD = 200
-LOOKS = 20
-"""So many queued faxes are looked at, and so often, since the first may all wait for lines that are busy."""
 NEVER = Reason("schedule.never", "there is no time within both the tenant's and the fax's hours")
 PROMOTED = 500
 """So many faxes are queued in one transaction."""
@@ -69,7 +65,7 @@ async def _wait(gateway: Gateway) -> None:
 
 async def _queue_what_is_due(gateway: Gateway) -> bool:
     """Queue scheduled faxes and retries whose time has come; return whether there are more of them."""
-    waiting = [State.SCHEDULED.value, State.WAITING_RETRY.value]
+    waiting = [literal(state.value, literal_execute=True) for state in WAITING]  # which the index's condition needs
     async with gateway.database.dispatcher() as connection:
         due = (
             select(faxes.c.id)
@@ -88,105 +84,18 @@ async def _queue_what_is_due(gateway: Gateway) -> bool:
 # ---------------------------------------------------------------------------------------------------------- claiming
 
 
-@dataclass(slots=True)
-class _Choice:
-    """What a look at the queue came to.
-
-    Attributes:
-        lines: this node's, busy as soon as a fax is meant for them.
-        meant: fax -> the line that is to take it.
-        closed: faxes that must wait, since it is not an hour at which they may be called; when it is; None: never.
-    """
-
-    lines: dict[str, LineState]
-    meant: dict[UUID, Candidate]
-    closed: dict[datetime | None, list[UUID]]
-
-    @property
-    def has_idle(self) -> bool:
-        return any(line.idle and line.sends and line.up for line in self.lines.values())
-
-
 async def claim_calls(gateway: Gateway) -> list[tuple[str, Claim]]:
     """Claim a fax for each idle line, where there is one; the claims are committed when this returns."""
-    choice = _Choice({state.name: state for state in gateway.board.states()}, {}, {})
-    if not choice.has_idle:
+    choice = Choice({line.name: line for line in gateway.board.states()})
+    if not choice.idle:
         return []
     lease_ends = time.monotonic() + gateway.config.dispatch.lease
     async with gateway.database.dispatcher() as connection:
-        await _choose(connection, choice)
+        await choose_calls(connection, choice)
         for when, fax_ids in choice.closed.items():
             await _put_off(connection, fax_ids, when)
         begun = await _begin(connection, gateway, choice.meant)
     return [(attempt["line"], Claim(fax, attempt, lease_ends)) for fax, attempt in begun]
-
-
-async def _choose(connection: AsyncConnection, choice: _Choice) -> None:
-    """Go through the queue until every idle line has its fax."""
-    after: tuple[Any, ...] | None = None
-    numbers: set[str] = set()
-    known: dict[UUID, tuple[Tenant, list[Route]]] = {}
-    for _ in range(LOOKS):
-        found = await _queued(connection, after)
-        for fax in found:
-            if fax["tenant_id"] not in known:
-                known[fax["tenant_id"]] = (
-                    await tenant_of(connection, fax["tenant_id"]),
-                    await _routes(connection, fax["tenant_id"]),
-                )
-            tenant, routed = known[fax["tenant_id"]]
-            opens = next_open(hours_of(tenant, fax["request"]), now := datetime.now(UTC))
-            if opens is None or opens > now:
-                choice.closed.setdefault(opens, []).append(fax["id"])
-            elif fax["to_number"] not in numbers:
-                _take_line(choice, fax, tenant, routed, numbers)
-            if not choice.has_idle:
-                return
-        if len(found) < AHEAD:
-            return
-        after = (found[-1]["priority"], found[-1]["next_call_at"], found[-1]["id"])
-
-
-def _take_line(choice: _Choice, fax: RowMapping, tenant: Tenant, routed: Sequence[Route], numbers: set[str]) -> None:
-    candidate = choose(
-        fax["to_number"],
-        routes=routed,
-        lines=list(choice.lines.values()),
-        tenant=tenant.name,
-        now=datetime.now(UTC),
-        avoid=fax["plan"].get("avoid", ""),
-    ).line
-    if candidate is not None:
-        numbers.add(fax["to_number"])
-        choice.meant[fax["id"]] = candidate
-        choice.lines[candidate.line] = replace(choice.lines[candidate.line], idle=False)
-
-
-async def _queued(connection: AsyncConnection, after: tuple[Any, ...] | None) -> Sequence[RowMapping]:
-    """Return queued faxes in their order, ``AHEAD`` of them from behind ``after`` on, none to a number on the line."""
-    calling = select(attempts.c.id).where(attempts.c.state == "live", attempts.c.destination == faxes.c.to_number)
-    paused = select(batches.c.id).where(batches.c.id == faxes.c.batch_id, batches.c.state != "running")
-    order = (faxes.c.priority, faxes.c.next_call_at, faxes.c.id)
-    columns = (*order, faxes.c.tenant_id, faxes.c.to_number, faxes.c.request, faxes.c.plan)
-    statement = (
-        select(*columns)
-        .where(
-            faxes.c.state == State.QUEUED.value,
-            faxes.c.next_call_at <= func.now(),
-            ~calling.exists(),
-            ~paused.exists(),
-        )
-        .order_by(*order)
-        .limit(AHEAD)
-    )
-    if after is not None:
-        statement = statement.where(tuple_(*order) > tuple_(*after))
-    return (await connection.execute(statement)).mappings().all()
-
-
-async def _routes(connection: AsyncConnection, tenant_id: UUID) -> list[Route]:
-    rows = await connection.execute(select(routes).where(routes.c.tenant_id == tenant_id))
-    return [Route(prefix=row.prefix, lines=tuple(row.lines), cost=row.cost) for row in rows]
 
 
 async def _put_off(connection: AsyncConnection, fax_ids: Sequence[UUID], when: datetime | None) -> None:

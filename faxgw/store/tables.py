@@ -321,6 +321,7 @@ faxes = Table(
     Index("faxes_page_set", "page_set_id"),
     Index("faxes_private", "private_id", postgresql_where=text("private_id is not null")),
     Index("faxes_due", "next_call_at", "priority", postgresql_where=text(f"state in ({_states(WAITING)})")),
+    Index("faxes_queue", "tenant_id", "priority", "next_call_at", "id", postgresql_where=text("state = 'queued'")),
     Index("faxes_to_draw", "priority", "id", postgresql_where=text("state in ('accepted', 'converting')")),
     Index("faxes_drawn_with", "drawn_with", postgresql_where=text("drawn_with is not null")),
     Index("faxes_to_number", "tenant_id", "to_number", "id"),
