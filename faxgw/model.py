@@ -82,7 +82,7 @@ WAITING = frozenset({State.SCHEDULED, State.WAITING_RETRY})
 
 
 class EventType(Enum):
-    """What happened to a fax; the value is the name in events and webhooks."""
+    """What happened, mostly to a fax; the value is the name in events and webhooks."""
 
     ACCEPTED = "fax.accepted"
     READY = "fax.ready"
@@ -103,6 +103,8 @@ class EventType(Enum):
     PAGE_RECEIVED = "fax.page_received"
     RECEIVED = "fax.received"
     PARTIALLY_RECEIVED = "fax.partially_received"
+    DELETED = "fax.deleted"
+    PURGED = "retention.purged"
     TEST = "webhook.test"
 
 

@@ -22,7 +22,8 @@ def test_the_picture_of_the_life_is_that_of_the_code() -> None:
 def test_the_users_page_names_every_state_and_every_event_of_a_fax() -> None:
     text = (HOUSE / "docs/life-of-a-fax.md").read_text()
     assert set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE)) == {state.value for state in State}
-    assert set(re.findall(r"`(fax\.\w+)`", text)) == {each.value for each in EventType} - {"webhook.test"}
+    named = set(re.findall(r"`((?:fax|retention)\.\w+)`", text))
+    assert named == {each.value for each in EventType} - {"webhook.test"}
 
 
 def test_every_state_leads_to_an_end() -> None:
