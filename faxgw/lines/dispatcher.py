@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, literal, select, update
+from sqlalchemy import RowMapping, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +28,7 @@ from faxgw.rules.attempt import Adjustments
 from faxgw.rules.ladder import adjustments
 from faxgw.rules.routing import Candidate
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, faxes
+from faxgw.store.tables import attempts, batches, faxes
 from t30.outcome import Reason
 
 LOOK_AGAIN = 5.0
@@ -119,7 +119,8 @@ async def _begin(
     All are written in one statement, in the order of their numbers, so that two nodes never wait for each other.
     """
     own = faxes.c.id.in_(list(meant)) & (faxes.c.state == State.QUEUED.value)
-    locked = await connection.execute(select(faxes).where(own).with_for_update(skip_locked=True))
+    runs = or_(faxes.c.batch_id.is_(None), faxes.c.batch_id.in_(await _running(connection, list(meant))))
+    locked = await connection.execute(select(faxes).where(own, runs).with_for_update(skip_locked=True))
     chosen = {fax["id"]: fax for fax in sorted(locked.mappings(), key=lambda each: str(each["to_number"]))}
     if not chosen:
         return []
@@ -137,6 +138,16 @@ async def _begin(
             line=attempt["line"],
         )
     return begun
+
+
+async def _running(connection: AsyncConnection, fax_ids: Sequence[UUID]) -> list[UUID]:
+    """Return which batches of these faxes go on, and have them do so until this transaction is committed.
+
+    So a pause is committed after the last call that begins. A batch that is being paused just now is none of them.
+    """
+    own = select(faxes.c.batch_id).where(faxes.c.id.in_(fax_ids))
+    running = select(batches.c.id).where(batches.c.id.in_(own), batches.c.state == "running")
+    return list((await connection.execute(running.with_for_update(read=True, skip_locked=True))).scalars())
 
 
 async def _new_attempt(

@@ -1,20 +1,28 @@
 """One document to many numbers."""
 
+import asyncio
 import time
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, insert, select, text, update
 
 from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.errors import RequestError
 from faxgw.faxes.actions import cancel_batch, pause_batch, resume_batch
 from faxgw.faxes.drawer import AT_ONCE
+from faxgw.ids import new_id
+from faxgw.lines.dispatcher import claim_calls
 from faxgw.model import State
+from faxgw.store.database import Database
 from faxgw.store.tables import attempts, batches, events, faxes, page_sets, pages
 from tests.faxgw.lines.conftest import Office, seen, sim_line
 from tests.faxgw.lines.pages import fax_pages
+from tests.faxgw.lines.test_nodes import idle_office
 
 HUNDREDS = [f"+49301234{n:03}" for n in range(1, 201)]
 
@@ -111,6 +119,59 @@ async def test_a_number_given_twice_gets_one_fax_and_each_subaddress_its_own(off
     batch = await office.batch(to, document, send_at=at)
     found = await all_in(office, batch, "scheduled")
     assert sorted(fax.request.get("subaddress", "") for fax in found) == ["", "1", "2"]
+
+
+async def test_a_pause_is_committed_after_the_last_call_that_begins(database: Database, tmp_path: Path) -> None:
+    async with idle_office(database, tmp_path, sim_line("one", "15550199")) as office:
+        batch, elsewhere = await queued_batch(office, "+15550100"), await queued_batch(office, "+15550106")
+        (fax,), (other,) = await members(office, batch), await members(office, elsewhere)
+        row = {"id": new_id(), "tenant_id": fax.tenant_id, "fax_id": other.id, "index": 1, "node": "", "line": ""}
+        blocking = {**row, "destination": fax.to_number, "lease_until": func.now() + timedelta(minutes=1)}
+        async with office.gateway.database.dispatcher() as connection:
+            await connection.execute(update(faxes).where(faxes.c.id == other.id).values(priority=99))
+        office.gateway.board.keepers["one"].state = "idle"
+        async with office.gateway.database.dispatcher() as connection:
+            await connection.execute(insert(attempts).values(blocking))  # the claim waits to see what becomes of it
+            claiming = asyncio.create_task(claim_calls(office.gateway))
+            await seen(_waiting, office, 1)
+            pausing = asyncio.create_task(office.do(pause_batch, batch))
+            await seen(_paused_or_waiting, office, pausing)
+            assert not pausing.done()
+            await connection.execute(delete(attempts).where(attempts.c.id == row["id"]))
+        ((_, claim),) = await claiming
+        assert (claim.fax["id"], await pausing) == (fax.id, "paused")
+
+
+async def test_a_batch_that_is_being_paused_gets_no_call(database: Database, tmp_path: Path) -> None:
+    async with idle_office(database, tmp_path, sim_line("one", "15550199")) as office:
+        batch = await queued_batch(office, "+15550100")
+        office.gateway.board.keepers["one"].state = "idle"
+        async with office.gateway.database.tenant(office.tenant.tenant) as connection:
+            await pause_batch(connection, batch)
+            assert await claim_calls(office.gateway) == []
+        assert await claim_calls(office.gateway) == []
+        await office.do(resume_batch, batch)
+        assert len(await claim_calls(office.gateway)) == 1
+
+
+async def queued_batch(office: Office, number: str) -> UUID:
+    """Have a batch of one fax wait for a line."""
+    batch = await office.batch([number], await office.upload(tiff_octets(fax_pages(1)), 1))
+    queued = {"state": State.QUEUED.value, "next_call_at": func.now(), "pages": 1}
+    async with office.gateway.database.dispatcher() as connection:
+        await connection.execute(update(faxes).where(faxes.c.batch_id == batch).values(queued))
+    return batch
+
+
+async def _waiting(office: Office, count: int) -> bool:
+    """Tell whether so many transactions wait for another."""
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    async with office.gateway.database.dispatcher() as connection:
+        return bool((await connection.execute(waits)).scalar_one() >= count)
+
+
+async def _paused_or_waiting(office: Office, pausing: "asyncio.Task[Any]") -> bool:
+    return pausing.done() or await _waiting(office, 2)
 
 
 @pytest.mark.soak
