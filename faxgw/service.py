@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import func, select
 
 from faxgw import metrics
-from faxgw.archive.objects import StoreError, open_store
+from faxgw.archive.objects import ObjectStore, StoreError, open_store
 from faxgw.archive.sealed import SealedStore
 from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
@@ -175,8 +175,7 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         RequestError: if its keys or its store cannot be used.
     """
     config.data_dir.mkdir(parents=True, exist_ok=True)
-    options = {name: value.get_secret_value() for name, value in config.objects.options.items()}
-    store = open_store(_location(config), options=options)
+    store = open_objects(config)
     limits = WorkerLimits(seconds=config.rendering.seconds, memory=config.rendering.memory)
     node, call_bell = _node_id(config.data_dir), asyncio.Event()
     gateway = Gateway(
@@ -198,6 +197,16 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         await gateway.database.close()
         await gateway.renderers.close()
         await gateway.call_renderers.close()
+
+
+def open_objects(config: Config) -> ObjectStore:
+    """Open the store of sealed objects.
+
+    Raises:
+        RequestError: ``archive.location`` if there can be none.
+    """
+    options = {name: value.get_secret_value() for name, value in config.objects.options.items()}
+    return open_store(_location(config), options=options)
 
 
 def _location(config: Config) -> str | Path:

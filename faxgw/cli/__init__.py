@@ -30,6 +30,7 @@ COMMANDS = {
     "watch": "faxgw.cli.watch:app",
     "cancel": "faxgw.cli.cancel:app",
     "config": "faxgw.cli.config:app",
+    "backup": "faxgw.cli.backup:app",
     "doctor": "faxgw.cli.doctor:app",
     "bench": "faxgw.cli.bench:app",
 }
@@ -51,6 +52,7 @@ SUMMARIES = {
     "watch": "Follow a fax of a running gateway, page by page.",
     "cancel": "Cancel faxes of a running gateway.",
     "config": "Check the configuration of the service, or print a sample.",
+    "backup": "Make backups, verify them, restore them.",
     "doctor": "Say what on this machine is missing, unsafe or slow.",
     "bench": "Measure what the gateway can do on this machine.",
 }

@@ -111,12 +111,12 @@ def _refuse_other_roles(connection: psycopg.Connection) -> None:
             )
 
 
-def upgrade(owner_url: str, scripts: Path = SCRIPTS) -> None:
-    """Run every migration that the database has not had."""
+def upgrade(owner_url: str, scripts: Path = SCRIPTS, *, to: str = "head") -> None:
+    """Run every migration that the database has not had, or those up to one of them."""
     from alembic import command  # noqa: PLC0415  slow, and seldom needed
 
     with alembic(owner_url, scripts) as config:
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 @contextmanager

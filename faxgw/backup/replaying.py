@@ -1,0 +1,77 @@
+"""What was deleted after the backup is deleted again, and what was under way then is ended, before anything serves."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from faxgw.backup.rows import Connection
+from faxgw.backup.tombstones import FILE, Tombstone, line
+
+RESTORED, RESTORED_TEXT = "service.restored", "the gateway was restored from a backup made while the fax was under way"
+
+_FAXES = "SELECT id FROM tombstones WHERE kind = 'fax'"
+_OBJECTS = "SELECT id FROM tombstones WHERE kind = 'object'"
+
+_UNTIE = f"UPDATE faxes SET drawn_with = NULL WHERE drawn_with IN ({_FAXES})"
+_DELETE = (
+    f"DELETE FROM faxes WHERE id IN ({_FAXES})",
+    f"DELETE FROM documents WHERE object_id IN ({_OBJECTS})",
+    f"DELETE FROM wraps WHERE object_id IN ({_OBJECTS})",
+)
+
+_END = (
+    "DELETE FROM wraps WHERE kind = 'spool'",
+    "UPDATE attempts SET state = 'ended', lease_until = NULL, ended_at = now(), cause = 'call.interrupted',"
+    f" cause_text = '{RESTORED_TEXT}' WHERE state = 'live'",
+)
+_END_FAXES = f"""
+WITH ended AS (
+  UPDATE faxes SET
+    state = CASE WHEN state = 'receiving' THEN 'partially_received'
+                 WHEN direction = 'out' AND pages > 0 AND pages_done >= pages THEN 'delivered'
+                 WHEN direction = 'out' AND pages_done > 0 THEN 'partially_sent' ELSE 'failed' END,
+    reason_code = '{RESTORED}', reason_text = '{RESTORED_TEXT}', finished_at = now(), next_call_at = NULL,
+    drawer = '', draw_until = NULL, version = version + 1
+  WHERE finished_at IS NULL RETURNING id, tenant_id, state
+)
+INSERT INTO events (tenant_id, fax_id, type, data)
+SELECT tenant_id, id, 'fax.' || state,
+  jsonb_build_object('reason', jsonb_build_object('code', '{RESTORED}', 'text', '{RESTORED_TEXT}')) FROM ended
+"""
+_ALL = "SELECT id, tenant_id, kind, deleted_at, signature FROM tombstones ORDER BY deleted_at, id"
+
+
+def replay(connection: Connection) -> int:
+    """Delete what the tombstones name; return how many faxes, documents and wraps there were of it."""
+    with connection.transaction():
+        connection.execute(_UNTIE)
+        return sum(connection.execute(each).rowcount for each in _DELETE)
+
+
+def end_what_was_under_way(connection: Connection) -> int:
+    """End calls and faxes that were under way: what was sent after the backup must not be sent again.
+
+    The keys that could open their pages for sending were in no backup.
+    """
+    with connection.transaction():
+        for statement in _END:
+            connection.execute(statement)
+        return connection.execute(_END_FAXES).rowcount
+
+
+def is_wanted(connection: Connection, object_id: UUID) -> bool:
+    """Tell whether a sealed object is to be there: one without a wrap opens for nobody."""
+    found = connection.execute("SELECT EXISTS (SELECT FROM wraps WHERE object_id = %s)", (object_id,)).fetchone()
+    return bool(found and found[0])
+
+
+def keep_log(connection: Connection, data_dir: Path) -> None:
+    """Write all tombstones into the log of the new data directory: an older backup may be restored another day."""
+    with os.fdopen(os.open(data_dir / FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with connection.transaction(), connection.cursor(name="tombstones") as cursor:
+            at: datetime
+            for stone, tenant_id, kind, at, signature in cursor.execute(_ALL):
+                file.write(line(Tombstone(stone, tenant_id, kind, at), signature))
+        file.flush()
+        os.fsync(file.fileno())
