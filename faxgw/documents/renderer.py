@@ -36,6 +36,10 @@ from t30.t4.raster import Bitmap
 ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 """All of the environment that a worker is given: what it needs to start, and no secrets."""
 
+SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""One thread; and memory in large pieces: every document begins with none, and fetching 4 kB at a time takes as long as
+drawing does."""
+
 PAGES_BETWEEN_STARTS = 500
 """A worker begins anew after so many pages, in case a library lets its memory grow."""
 
@@ -189,7 +193,7 @@ class Renderer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env=environment | SETTINGS,
                 # Ctrl-C is for the call, which still has a page to end properly.
                 start_new_session=True,
             )
