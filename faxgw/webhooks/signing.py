@@ -10,6 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from faxgw.keys.jwk import jwk
+
 SECRET_OCTETS = 32
 SECRET_PREFIX = "whsec_"
 PUBLIC_KEY_PREFIX = "whpk_"
@@ -55,15 +57,8 @@ def headers(message: str, body: bytes, *, at: datetime, signers: Iterable[Signer
 
 def public_keys(*keys: Ed25519PublicKey) -> dict[str, Any]:
     """Return what receivers of v1a need to know: a JWK set (RFC 8037), each key in the form ``whpk_...``, too."""
-    return {"keys": [_jwk(key.public_bytes_raw()) for key in keys]}
-
-
-def _jwk(raw: bytes) -> dict[str, str]:
-    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    # The thumbprint of RFC 7638: its members in this order, without spaces.
-    thumbprint = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
-    kid = base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode()
-    return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": kid, "x": x, "whpk": PUBLIC_KEY_PREFIX + _base64(raw)}
+    raw = [key.public_bytes_raw() for key in keys]
+    return {"keys": [{**jwk(each), "whpk": PUBLIC_KEY_PREFIX + _base64(each)} for each in raw]}
 
 
 def _base64(octets: bytes) -> str:
