@@ -33,6 +33,8 @@ from t30.outcome import Reason
 
 LOOK_AGAIN = 5.0
 """Seconds between two looks when nobody rings."""
+CLAIMED_WITHIN = 10.0
+"""Seconds for a claim: less than ``leases.UNHELD``, so that what it claims is in hand before it could be nobody's."""
 NEVER = Reason("schedule.never", "there is no time within both the tenant's and the fax's hours")
 PROMOTED = 500
 """So many faxes are queued in one transaction."""
@@ -47,10 +49,9 @@ async def run_dispatcher(gateway: Gateway) -> None:
             claims = await claim_calls(gateway)
         except DatabaseUnavailable:
             more, claims = False, []
-        for keeper_name, claim in claims:
-            job = OutgoingCall(gateway, claim)
-            if not gateway.board.keepers[keeper_name].take(job):
-                await job.give_back()
+        jobs = [(gateway.board.keepers[name], OutgoingCall(gateway, claim)) for name, claim in claims]
+        for refused in [job for keeper, job in jobs if not keeper.take(job)]:
+            await refused.give_back()
         if not more:
             await _wait(gateway)
 
@@ -90,7 +91,7 @@ async def claim_calls(gateway: Gateway) -> list[tuple[str, Claim]]:
     if not choice.idle:
         return []
     lease_ends = time.monotonic() + gateway.config.dispatch.lease
-    async with gateway.database.dispatcher() as connection:
+    async with gateway.database.dispatcher(within=CLAIMED_WITHIN) as connection:
         await choose_calls(connection, choice)
         for when, fax_ids in choice.closed.items():
             await _put_off(connection, fax_ids, when)

@@ -25,6 +25,8 @@ from faxgw.store.tables import attempts, faxes, nodes
 log = structlog.get_logger(__name__)
 
 INTERRUPTED_TEXT = "the gateway was stopped in the middle of the call"
+UNHELD = timedelta(seconds=15)
+"""A call of this node that nobody has in hand for so long is nobody's: the database broke as it took it down."""
 FORGOTTEN = timedelta(days=1)
 """A node that was not seen for so long is forgotten."""
 
@@ -44,11 +46,18 @@ async def run_leases(gateway: Gateway) -> None:
 
 async def recover(gateway: Gateway) -> int:
     """Sign on, and end what this node had on its lines when it was killed; return how many calls."""
-    own = (attempts.c.state == "live") & (attempts.c.node == gateway.node)
     async with gateway.database.dispatcher() as connection:
         await _sign_on(connection, gateway)
         await take_back(connection, drawer_in=[gateway.node])
-    return await _end_dead(gateway, own)
+    return await _end_dead(gateway, _own(gateway))
+
+
+async def end_interrupted(connection: AsyncConnection, attempt_id: UUID, *, outgoing: bool) -> None:
+    """End a call of which nothing is known but the pages that were confirmed before."""
+    if outgoing:
+        await end_attempt(connection, attempt_id, Ending(INTERRUPTED, INTERRUPTED_TEXT))
+    else:
+        await end_incoming(connection, attempt_id, whole=False, cause=INTERRUPTED, cause_text=INTERRUPTED_TEXT)
 
 
 class _Touch:
@@ -86,7 +95,7 @@ async def _renew(gateway: Gateway) -> None:
     calls = {call.attempt_id: call for call in gateway.calls}
     async with gateway.database.dispatcher(within=gateway.config.dispatch.renew) as connection:
         await _sign_on(connection, gateway)
-        own = attempts.c.id.in_(list(calls)) & (attempts.c.state == "live") & (attempts.c.node == gateway.node)
+        own = _own(gateway) & attempts.c.id.in_(list(calls))
         renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=lease_end(gateway))
         rows = (await connection.execute(renewed.returning(attempts.c.id, faxes.c.cancel_wanted))).all()
     kept = {row.id for row in rows}
@@ -98,6 +107,10 @@ async def _renew(gateway: Gateway) -> None:
             cancel_call(calls[row.id])
 
 
+def _own(gateway: Gateway) -> ColumnElement[bool]:
+    return (attempts.c.state == "live") & (attempts.c.node == gateway.node)
+
+
 async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
     """Say that this node is there."""
     node = upsert(nodes).values(id=gateway.node, name=gateway.config.node)
@@ -106,10 +119,11 @@ async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
 
 
 async def _end_abandoned(gateway: Gateway) -> None:
-    """End the calls of nodes that are gone, and let others draw what they were drawing."""
+    """End the calls of nodes that are gone, let others draw what they were drawing, and end what nobody has in hand."""
     late = (attempts.c.state == "live") & (attempts.c.lease_until < func.now())
+    held = attempts.c.id.in_([call.attempt_id for call in gateway.calls])
     silent = nodes.c.seen_at < func.now() - timedelta(seconds=gateway.config.dispatch.lease)
-    await _end_dead(gateway, late)
+    await _end_dead(gateway, late | (_own(gateway) & ~held & (attempts.c.started_at < func.now() - UNHELD)))
     async with gateway.database.dispatcher() as connection:
         if await take_back(connection, drawer_in=select(nodes.c.id).where(silent)):
             await wake(connection, "draw")
@@ -126,17 +140,9 @@ async def _end_dead(gateway: Gateway, dead: ColumnElement[bool]) -> int:
             async with gateway.database.dispatcher() as connection:
                 still = select(attempts.c.id).where(dead, attempts.c.id == row.id).with_for_update(skip_locked=True)
                 if (await connection.execute(still)).first() is not None:
-                    await _end_one(connection, row.id, outgoing=bool(row.destination))
+                    await end_interrupted(connection, row.id, outgoing=bool(row.destination))
         except DatabaseUnavailable:
             raise
         except Exception:
             log.exception("the call of a node that is gone could not be ended", attempt=str(row.id))
     return len(rows)
-
-
-async def _end_one(connection: AsyncConnection, attempt_id: UUID, *, outgoing: bool) -> None:
-    """End a call of which nothing is known but the pages that were confirmed before."""
-    if outgoing:
-        await end_attempt(connection, attempt_id, Ending(INTERRUPTED, INTERRUPTED_TEXT))
-    else:
-        await end_incoming(connection, attempt_id, whole=False, cause=INTERRUPTED, cause_text=INTERRUPTED_TEXT)

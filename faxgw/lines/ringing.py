@@ -2,11 +2,11 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, insert, or_, select
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,7 @@ from faxgw.faxes.policies import lists_for, tenant_of
 from faxgw.gateway import Gateway
 from faxgw.keys.wraps import PublicKey
 from faxgw.lines.incoming import Arriving, Home, IncomingCall
+from faxgw.lines.leases import end_interrupted, lease_end
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import Numbering, caller_id
 from faxgw.rules.incoming import Arrival, Assignment, Screening, before_answering, choose_box
@@ -135,7 +136,10 @@ async def _homes(
 
 
 async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: Arriving, home: Home) -> bool:
-    """Write the fax and its only attempt down; false while another call is still written down for the line."""
+    """Write the fax and its only attempt down; false while a call to be made is still written down for the line.
+
+    One to be taken that is written down cannot be going on, since the line rings: nobody was told that it was written.
+    """
     values: dict[str, Any] = {
         "id": call.fax_id,
         "tenant_id": home.tenant_id,
@@ -148,8 +152,10 @@ async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: Ar
         "line": call.line,
     }
     on_line = (attempts.c.node == gateway.node) & (attempts.c.line == call.line) & (attempts.c.state == "live")
-    if (await connection.execute(select(attempts.c.id).where(on_line))).first() is not None:
-        return False
+    for earlier in (await connection.execute(select(attempts.c.id, attempts.c.destination).where(on_line))).all():
+        if earlier.destination:
+            return False
+        await end_interrupted(connection, earlier.id, outgoing=False)
     await connection.execute(insert(faxes).values(values))
     new = upsert(attempts).values(
         id=call.attempt_id,
@@ -159,7 +165,7 @@ async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: Ar
         destination="",
         node=gateway.node,
         line=call.line,
-        lease_until=func.now() + timedelta(seconds=gateway.config.dispatch.lease),
+        lease_until=lease_end(gateway),
     )
     if (await connection.execute(new.on_conflict_do_nothing().returning(attempts.c.id))).first() is None:
         await connection.execute(delete(faxes).where(faxes.c.id == call.fax_id))
