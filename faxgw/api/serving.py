@@ -8,12 +8,10 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faxgw.api.call import Api
-from faxgw.api.hardening import HEADERS
 from faxgw.api.listening import listen
-from faxgw.api.problems import Problem, response
+from faxgw.api.protocol import Protocol
 from faxgw.gateway import Gateway
 from faxgw.private import bound
 from faxgw.tls import ServerTls
@@ -23,17 +21,6 @@ log = structlog.get_logger(__name__)
 GRACE = 5
 """Seconds that requests under way have when the service stops."""
 KEEP_ALIVE = 75
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP, whose own refusals are problems, too."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-        """Refuse what is no HTTP, and close the connection; ``msg`` tells no more than that."""
-        refused = response(Problem("request.http", headers={"connection": "close"}))
-        head = [f"{name}: {value}" for name, value in {**HEADERS, **refused.headers}.items()]
-        self.transport.write("\r\n".join(["HTTP/1.1 400 Bad Request", *head, "", ""]).encode() + bytes(refused.body))
-        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -97,7 +84,7 @@ def _config(app: FastAPI, tls: ServerTls) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
