@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
@@ -16,7 +16,7 @@ from faxgw.keys.sealing import Label
 from faxgw.keys.slots import ApiSecret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import ApiKey
 from faxgw.keys.wraps import KeyPair, PublicKey
-from faxgw.store.tables import key_slots, users, wraps
+from faxgw.store.tables import api_keys, key_slots, users, wraps
 from t30.pages import Coding, Resolution, Width
 
 
@@ -48,6 +48,8 @@ async def exported_object(
 ) -> Export:
     """Return an object as it lies in the archive, with its owner's wrap and slots: it is not opened here.
 
+    Slots of API keys that are expired or revoked are left out: what is not good here any more is good nowhere.
+
     Raises:
         RequestError: ``content.gone``, if it is not sealed to that user.
     """
@@ -57,7 +59,11 @@ async def exported_object(
     wrapped = (await connection.execute(select(wraps.c.blob).where(own))).scalar_one_or_none()
     if wrapped is None:
         raise RequestError("content.gone", "There is nothing to export: it is not sealed to its owner.")
-    rows = await connection.execute(select(key_slots).where(key_slots.c.user_id == user_id))
+    good = api_keys.c.revoked_at.is_(None) & func.coalesce(api_keys.c.expires_at > func.now(), true())
+    found = select(key_slots).outerjoin(api_keys, api_keys.c.id == key_slots.c.api_key_id)
+    rows = await connection.execute(
+        found.where(key_slots.c.user_id == user_id, key_slots.c.api_key_id.is_(None) | good)
+    )
     slots = tuple(Slot(row.kind, row.parameters, row.blob) for row in rows)
     return Export(label, media_type, public_key, wrapped, slots, await store.objects.get(label.object))
 

@@ -1,6 +1,8 @@
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pikepdf
@@ -11,13 +13,14 @@ from sqlalchemy import delete
 from faxgw.archive.folder import FolderStore
 from faxgw.archive.sealed import SealedStore
 from faxgw.documents.coded import page_of
+from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.keys.export import read_export
 from faxgw.store.database import Database
 from faxgw.store.tables import wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
-from tests.faxgw.api.people import Person, add_fax, add_key, add_pages, drawn_page
+from tests.faxgw.api.people import Person, add_fax, add_key, add_pages, drawn_page, now
 
 
 async def fax_of(gateway: Gateway, owner: Person, pages: int = 2) -> str:
@@ -103,6 +106,27 @@ async def test_an_exported_page_opens_with_the_secret_alone(
     export = read_export(tmp_path / "page.faxgw")
     opened = page_of(export.media_type, await export.open(owner.key.text))
     assert opened == drawn_page(1)
+
+
+async def test_keys_that_are_good_no_more_open_no_export(
+    gateway: Gateway, owner: Person, client: Client, tmp_path: Path
+) -> None:
+    fax = await fax_of(gateway, owner, 1)
+    mine: dict[str, Any] = {"scopes": ["content"], "key_pair": owner.key_pair}
+    before = now() - timedelta(seconds=1)
+    bad = [
+        await add_key(gateway, owner.tenant_id, owner.user_id, **mine, **{column: before})
+        for column in ("expires_at", "revoked_at")
+    ]
+    good = await add_key(gateway, owner.tenant_id, owner.user_id, **mine, expires_at=now() + timedelta(hours=1))
+    (tmp_path / "page.faxgw").write_bytes((await client.get(f"{fax}/pages/1/sealed")).content)
+    export = read_export(tmp_path / "page.faxgw")
+    for key in bad:
+        with pytest.raises(RequestError, match="does not open"):
+            await export.open(key.text)
+    for key in (good, owner.key):
+        assert await export.open(key.text)
+    assert len(export.slots) == 2
 
 
 async def test_a_key_that_may_only_read_takes_no_slots_of_its_owner_home(
