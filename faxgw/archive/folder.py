@@ -190,12 +190,10 @@ class _Files:
 
     def remove(self, object_ids: Iterable[UUID]) -> None:
         paths = [self._path(object_id) for object_id in object_ids]
+        # Not brought to the disk: what a loss of power brings back has no row and no key, and upkeep finds it.
         with _explained():
             for path in paths:
                 path.unlink(missing_ok=True)
-            for folder in {path.parent for path in paths}:
-                if folder.exists():
-                    sync_folder(folder)
 
     def folders(self) -> list[Path]:
         with _explained():

@@ -3,7 +3,6 @@
 Each is whole, so that one which was killed has done nothing or all of it; files that it left, upkeep finds.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -23,6 +22,8 @@ BATCH = 100
 """Faxes in one transaction: about a tenth of a second."""
 LOOKED_AT = 10_000
 """Ids of faxes that are looked up at once."""
+REMOVED_AT_ONCE = 4096
+"""Files that are removed at once: each of their folders is brought to the disk once, and there are so many of them."""
 
 
 async def purge(gateway: Gateway, *, now: datetime) -> int:
@@ -46,13 +47,19 @@ async def _dues(database: Database, tenant_id: UUID, now: datetime) -> list[Due]
 
 async def _purge(gateway: Gateway, tenant_id: UUID, due: Due, now: datetime) -> int:
     total, found, after = 0, LOOKED_AT, None
+    gone: list[UUID] = []
     while found == LOOKED_AT:
         async with gateway.database.dispatcher() as connection:
             ids = await _found(connection, tenant_id, due, after, now)
         for first in range(0, len(ids), BATCH):
-            total += await _batch(gateway, tenant_id, ids[first : first + BATCH], due, now)
-            await asyncio.sleep(0)  # calls come first
+            done = await _batch(gateway, tenant_id, ids[first : first + BATCH], due, now)
+            total += len(done.certificates)
+            gone += done.objects
+            if len(gone) >= REMOVED_AT_ONCE:
+                await remove(gateway, gone)
+                gone = []
         found, after = len(ids), ids[-1] if ids else None
+    await remove(gateway, gone)
     return total
 
 
@@ -65,16 +72,14 @@ async def _found(
     return list((await connection.execute(wanted.order_by(faxes.c.id).limit(LOOKED_AT))).scalars())
 
 
-async def _batch(gateway: Gateway, tenant_id: UUID, ids: Sequence[UUID], due: Due, now: datetime) -> int:
+async def _batch(gateway: Gateway, tenant_id: UUID, ids: Sequence[UUID], due: Due, now: datetime) -> Shredded:
     """Shred some faxes, if they are still due; those that somebody works on wait for the next time."""
     async with gateway.database.dispatcher() as connection:
         await no_new_hold(connection, tenant_id)
         still = select(faxes.c.id).where(faxes.c.id.in_(ids), due.condition(now), ~is_held()).order_by(faxes.c.id)
         free = list((await connection.execute(still.with_for_update(skip_locked=True))).scalars())
         why = Why(due.code, due.rule)
-        done = await shred(connection, gateway, free, why=why, by="service", now=now) if free else Shredded()
-    await remove(gateway, done.objects)
-    return len(done.certificates)
+        return await shred(connection, gateway, free, why=why, by="service", now=now)
 
 
 async def count_due(

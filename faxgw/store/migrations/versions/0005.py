@@ -10,44 +10,49 @@ revision = "0005"
 down_revision = "0004"
 
 HELD = [
+    # In PL/pgSQL, which plans a query once, since a trigger asks for every row.
     """CREATE FUNCTION faxgw_held(tenant uuid, fax uuid, box uuid, sender text, receiver text, made timestamptz)
-    RETURNS boolean LANGUAGE sql STABLE AS $$
-        SELECT EXISTS (
+    RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+        RETURN EXISTS (
             SELECT 1 FROM holds h WHERE h.tenant_id = tenant AND h.released_at IS NULL AND CASE
                 WHEN h.by_fax THEN EXISTS (SELECT 1 FROM held_faxes f WHERE f.hold_id = h.id AND f.fax_id = fax)
                 ELSE (cardinality(h.boxes) = 0 OR box = ANY (h.boxes))
                     AND (cardinality(h.numbers) = 0 OR sender = ANY (h.numbers) OR receiver = ANY (h.numbers))
                     AND (h.since IS NULL OR made >= h.since) AND (h.until IS NULL OR made < h.until)
             END
-        )
-    $$""",
+        );
+    END $$""",
     """CREATE FUNCTION faxgw_document_held(tenant uuid, document uuid, made timestamptz)
-    RETURNS boolean LANGUAGE sql STABLE AS $$
-        SELECT EXISTS (SELECT 1 FROM holds h WHERE h.tenant_id = tenant AND h.released_at IS NULL) AND EXISTS (
+    RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+        IF NOT EXISTS (SELECT 1 FROM holds h WHERE h.tenant_id = tenant AND h.released_at IS NULL) THEN
+            RETURN false;
+        END IF;
+        RETURN EXISTS (
             SELECT 1 FROM faxes f WHERE f.tenant_id = tenant
                 -- Ids begin with their time: a fax of a document is younger than it; ten minutes for wrong clocks.
                 AND f.id >= (lpad(to_hex(greatest(0, (extract(epoch FROM made) * 1000)::bigint - 600000)), 12, '0')
                     || repeat('0', 20))::uuid
                 AND f.request -> 'documents' ? document::text AND f.shredded_at IS NULL
                 AND faxgw_held(f.tenant_id, f.id, f.box_id, f.from_number, f.to_number, f.created_at)
-        )
-    $$""",
-    """CREATE FUNCTION faxgw_object_held(tenant uuid, object uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
-        SELECT EXISTS (SELECT 1 FROM holds h WHERE h.tenant_id = tenant AND h.released_at IS NULL) AND (
-            EXISTS (
-                SELECT 1 FROM faxes f WHERE f.id IN (
-                    SELECT id FROM faxes WHERE private_id = object
-                    UNION ALL SELECT x.id FROM pages p JOIN faxes x ON x.page_set_id = p.page_set_id
-                        WHERE p.object_id = object
-                    UNION ALL SELECT fax_id FROM attempts WHERE trace_id = object
-                ) AND f.finished_at IS NOT NULL
-                AND faxgw_held(f.tenant_id, f.id, f.box_id, f.from_number, f.to_number, f.created_at)
-            ) OR EXISTS (
-                SELECT 1 FROM documents d
-                WHERE d.object_id = object AND faxgw_document_held(d.tenant_id, d.id, d.created_at)
-            )
-        )
-    $$""",
+        );
+    END $$""",
+    """CREATE FUNCTION faxgw_object_held(tenant uuid, object uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+        IF NOT EXISTS (SELECT 1 FROM holds h WHERE h.tenant_id = tenant AND h.released_at IS NULL) THEN
+            RETURN false;
+        END IF;
+        RETURN EXISTS (
+            SELECT 1 FROM faxes f WHERE f.id IN (
+                SELECT id FROM faxes WHERE private_id = object
+                UNION ALL SELECT x.id FROM pages p JOIN faxes x ON x.page_set_id = p.page_set_id
+                    WHERE p.object_id = object
+                UNION ALL SELECT fax_id FROM attempts WHERE trace_id = object
+            ) AND f.finished_at IS NOT NULL
+            AND faxgw_held(f.tenant_id, f.id, f.box_id, f.from_number, f.to_number, f.created_at)
+        ) OR EXISTS (
+            SELECT 1 FROM documents d
+            WHERE d.object_id = object AND faxgw_document_held(d.tenant_id, d.id, d.created_at)
+        );
+    END $$""",
     """CREATE FUNCTION faxgw_veto_fax() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF faxgw_held(OLD.tenant_id, OLD.id, OLD.box_id, OLD.from_number, OLD.to_number, OLD.created_at) THEN
             RAISE EXCEPTION 'a legal hold is over the fax %', OLD.id USING ERRCODE = 'FX001';
