@@ -113,11 +113,8 @@ async def test_keys_that_are_good_no_more_open_no_export(
 ) -> None:
     fax = await fax_of(gateway, owner, 1)
     mine: dict[str, Any] = {"scopes": ["content"], "key_pair": owner.key_pair}
-    before = now() - timedelta(seconds=1)
-    bad = [
-        await add_key(gateway, owner.tenant_id, owner.user_id, **mine, **{column: before})
-        for column in ("expires_at", "revoked_at")
-    ]
+    past: tuple[dict[str, Any], ...] = ({"expires_at": now()}, {"revoked_at": now()})
+    bad = [await add_key(gateway, owner.tenant_id, owner.user_id, **mine, **over) for over in past]
     good = await add_key(gateway, owner.tenant_id, owner.user_id, **mine, expires_at=now() + timedelta(hours=1))
     (tmp_path / "page.faxgw").write_bytes((await client.get(f"{fax}/pages/1/sealed")).content)
     export = read_export(tmp_path / "page.faxgw")
