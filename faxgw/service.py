@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from faxgw import metrics
 from faxgw.archive.objects import ObjectStore, StoreError, open_store
 from faxgw.archive.sealed import SealedStore
+from faxgw.audit.sequencing import run_sequencer
 from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
 from faxgw.documents.receiver import Receiver
@@ -108,6 +109,7 @@ async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway]
     later: list[Work] = [
         *telephony(gateway),
         partial(run_worker, gateway),
+        partial(run_sequencer, gateway),
         partial(_count, gateway),
         metrics.sample_loop_lag,
         tls.watch,

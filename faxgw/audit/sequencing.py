@@ -76,7 +76,7 @@ async def _number_all(database: Database, keys: ServerKeys, tenant_id: UUID, now
 
 async def _number(connection: AsyncConnection, keys: ServerKeys, tenant_id: UUID) -> tuple[int, int]:
     """Give numbers to a batch; return how many rows that was, and how many the log has then."""
-    if not await _is_alone(connection, tenant_id):
+    if not await is_alone(connection, tenant_id):
         return 0, 0
     mine = select(audit_waiting.c.id, audit_waiting.c.entry).where(audit_waiting.c.tenant_id == tenant_id)
     waiting = (await connection.execute(mine.order_by(audit_waiting.c.id).limit(BATCH))).all()
@@ -90,7 +90,8 @@ async def _number(connection: AsyncConnection, keys: ServerKeys, tenant_id: UUID
     return len(rows), tree.size
 
 
-async def _is_alone(connection: AsyncConnection, tenant_id: UUID) -> bool:
+async def is_alone(connection: AsyncConnection, tenant_id: UUID) -> bool:
+    """Tell whether this transaction, until its end, is the only one that gives numbers in a tenant's log."""
     lock = func.pg_try_advisory_xact_lock(func.hashtextextended(f"faxgw audit {tenant_id}", 0))
     alone: bool = (await connection.execute(select(lock))).scalar_one()
     return alone

@@ -561,6 +561,8 @@ audit_rows = Table(
     Column("object_id", Text, nullable=False),
     PrimaryKeyConstraint("tenant_id", "seq"),
     Index("audit_rows_object", "tenant_id", "object_id", "seq", postgresql_where=text("object_id <> ''")),
+    Index("audit_rows_actor", "tenant_id", "actor", "seq"),
+    Index("audit_rows_action", "tenant_id", "action", "seq"),
     comment="the log: rows are added and never changed; the last three columns are only to find them",
 )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from procrastinate import Blueprint, JobContext
 
+from faxgw.audit.checkpoints import sign_all
 from faxgw.gateway import Gateway
 from faxgw.tasks.retrying import AGAIN
 from faxgw.upkeep import ageing, leftovers, spooling, uploads
@@ -16,6 +17,7 @@ TIMETABLE = {
     "uploads": "*/10 * * * *",
     "spool_keys": "12 * * * *",
     "answers": "27 * * * *",
+    "checkpoints": "*/5 * * * *",
     "leftovers": "41 */6 * * *",
     "events": "52 3 * * *",
 }
@@ -45,6 +47,13 @@ async def delete_answers(gateway: Gateway, now: datetime) -> None:
         log.info("old answers and counters deleted", answers=answers, counters=counters)
 
 
+async def sign_audit_logs(gateway: Gateway, now: datetime) -> None:
+    """Sign the audit logs that have grown."""
+    done = await sign_all(gateway.database, gateway.server_keys, now=now)
+    if done:
+        log.debug("audit logs signed", logs=done)
+
+
 async def delete_leftovers(gateway: Gateway, now: datetime) -> None:
     """Delete objects that nothing names."""
     done = await leftovers.delete_leftovers(gateway.database, gateway.objects.objects, now=now)
@@ -66,6 +75,7 @@ WORK: Mapping[str, Work] = {
     "uploads": delete_uploads,
     "spool_keys": move_spool_keys,
     "answers": delete_answers,
+    "checkpoints": sign_audit_logs,
     "leftovers": delete_leftovers,
     "events": delete_events,
 }
