@@ -52,7 +52,11 @@ CODES: dict[str, Code] = {
     "access.scope": Code(403, "The API key lacks a scope", "Use a key that has the scope."),
     "access.role": Code(403, "Only owners and admins may do this", "Ask one of them."),
     "access.not_yours": Code(403, "The content belongs to somebody else", "Ask the owner of the box."),
-    "key.locked": Code(423, "The API key does not open content", "Use a key that was made with the scope `content`."),
+    "key.locked": Code(
+        423,
+        "The API key does not open content",
+        "Use a key that was made with the scope `content`; to send again what was sent before, upload it again.",
+    ),
     "rate.limited": Code(429, "The API key makes too many requests", _TRY_LATER, retryable=True),
     # Documents
     "document.unknown": Code(422, "There is no such document", "Upload it again."),

@@ -70,7 +70,8 @@ async def exported_object(
 
 def _locked() -> RequestError:
     return RequestError(
-        "key.locked", "This API key cannot open pages; make one with the scope content while you are unlocked."
+        "key.locked",
+        "This is sealed to its owner, and this API key, made without the scope content, cannot open it.",
     )
 
 
