@@ -1,20 +1,21 @@
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from faxgw.api.paging import created_between
 from faxgw.gateway import Gateway
 from faxgw.ids import least_id, new_id
-from faxgw.store.tables import faxes
-from tests.faxgw.api.conftest import Client
+from faxgw.store.tables import faxes, wraps
+from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
-from tests.faxgw.api.people import Person, add_fax, now, tiff
+from tests.faxgw.api.people import Person, add_fax, add_key, now, tiff
 
 
 async def uploaded(client: Client, folder: Path, pages: int = 1) -> str:
@@ -171,6 +172,28 @@ async def test_a_fax_that_has_ended_is_sent_again_as_a_new_one(gateway: Gateway,
     assert answer.status_code == 202, answer.text
     assert answer.json()["id"] != str(ids["fax_id"])
     assert (await client.get(answer.headers["location"])).json()["page_set"] == str(ids["page_set_id"])
+
+
+@pytest.mark.parametrize("scopes", [["faxes:send", "faxes:read"], ["faxes:send", "content"]])
+async def test_what_was_sent_is_sent_again_by_a_key_with_content_or_uploaded_again(
+    gateway: Gateway, owner: Person, client: Client, connect: Connect, tmp_path: Path, *, scopes: list[str]
+) -> None:
+    opens = "content" in scopes
+    key_pair = owner.key_pair if opens else None
+    key = await add_key(gateway, owner.tenant_id, owner.user_id, scopes=scopes, key_pair=key_pair)
+    sender = connect(replace(owner, key=key))
+    ids = await furnish(gateway, owner)
+    asked = {"to": "+15550100", "documents": [await uploaded(client, tmp_path)]}
+    async with gateway.database.tenant(owner.tenant_id) as connection:  # as the end of its fax leaves it
+        await connection.execute(delete(wraps).where(wraps.c.kind == "spool"))
+    for path, body in (("/v1/faxes", asked), (f"/v1/faxes/{ids['fax_id']}:resend", None)):
+        answer = await sender.post(path, json=body)
+        assert answer.status_code == (202 if opens else 423), answer.text
+        if not opens:
+            assert answer.json()["code"] == "key.locked"
+            assert "upload it again" in answer.json()["action"]
+    asked["documents"] = [await uploaded(sender, tmp_path)]
+    assert (await sender.post("/v1/faxes", json=asked)).status_code == 202
 
 
 async def test_calls_are_told_one_by_one(gateway: Gateway, owner: Person, client: Client) -> None:
