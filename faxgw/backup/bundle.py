@@ -7,7 +7,7 @@ import hashlib
 import os
 import tarfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -124,8 +124,8 @@ def _encrypting(file: IO[bytes], recipients: Sequence[Any]) -> Iterator[Writer]:
         yield Writer(pipe)
 
 
-def entries(path: Path, identities: Sequence[Any], tally: Tally) -> Iterator[Entry]:
-    """Go through a backup; every entry but the last two is tallied when the next is asked for.
+def entries(path: Path, identities: Sequence[Any], tally: Tally) -> Generator[Entry]:
+    """Go through a backup; each is tallied when the next is asked for. Close it after use.
 
     Raises:
         RequestError: ``backup.file`` when it cannot be read, ``backup.damaged`` when it is no backup, or cut off, or
@@ -155,7 +155,9 @@ def entries(path: Path, identities: Sequence[Any], tally: Tally) -> Iterator[Ent
             raise RequestError("backup.key", f"The keys given do not open {path}.") from error
         raise _damaged(str(error)) from error
     except OSError as error:
-        raise RequestError("backup.file", f"{path} cannot be read: {error.strerror or error}.") from error
+        if error.errno is None:  # of age: what it read is not what was written
+            raise _damaged(str(error)) from error
+        raise RequestError("backup.file", f"{path} cannot be read: {error.strerror}.") from error
 
 
 @contextmanager

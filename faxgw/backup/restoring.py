@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -62,11 +62,12 @@ def verify(source: Source) -> dict[str, Any]:
         RequestError: ``backup.*`` when a single bit is not as it was signed.
     """
     tally, last = Tally(), {}
-    for entry in entries(source.path, source.identities, tally):
-        if entry.name in (MANIFEST, SIGNATURE):
-            last[entry.name] = entry.octets()
-        elif last:
-            raise RequestError("backup.damaged", "The backup goes on after its manifest: use another copy.")
+    with closing(entries(source.path, source.identities, tally)) as found:
+        for entry in found:
+            if entry.name in (MANIFEST, SIGNATURE):
+                last[entry.name] = entry.octets()
+            elif last:
+                raise RequestError("backup.damaged", "The backup goes on after its manifest: use another copy.")
     if len(last) != 2:
         raise RequestError("backup.damaged", "The backup ends before its manifest: use another copy.")
     return verified(last[MANIFEST], last[SIGNATURE], tally, signer=source.signer)
@@ -75,12 +76,13 @@ def verify(source: Source) -> dict[str, Any]:
 def restore_files(source: Source, data_dir: Path) -> None:
     """Put back the server's keys, the certificate, the node's id and the configuration, into a new data directory."""
     data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
-    for entry in entries(source.path, source.identities, Tally()):
-        if entry.name == HEADER:
-            continue
-        if not entry.name.startswith(f"{FILES}/"):
-            break
-        _put_file(data_dir, entry)
+    with closing(entries(source.path, source.identities, Tally())) as found:
+        for entry in found:
+            if entry.name == HEADER:
+                continue
+            if not entry.name.startswith(f"{FILES}/"):
+                break
+            _put_file(data_dir, entry)
 
 
 def restore(
@@ -113,15 +115,21 @@ def restore(
     keys = ServerKeys(data_dir / SERVER_KEYS)
     done, tally = Restored(), Tally()
     with (
+        ExitStack() as read,
         closing(psycopg.connect(urls.owner, autocommit=True)) as owner,
         closing(psycopg.connect(urls.dispatcher, autocommit=True)) as dispatcher,
     ):
         _refuse_rows(dispatcher)
         tables = manifest["order"]
         rows.set_triggers(owner, tables, on=False)
-        stream = _Stream(entries(source.path, source.identities, tally))
+        stream = _Stream(read.enter_context(closing(entries(source.path, source.identities, tally))))
         for table in tables:
             done.rows += _restore_table(dispatcher, stream, table, manifest["tables"][table])
+        upgrade(urls.owner)
+        rows.move_numbers_on(dispatcher, owner)
+        tables = list(rows.columns(dispatcher))
+        # Holds that were over the faxes at the time of the backup were lifted before the faxes were deleted.
+        rows.set_triggers(owner, tables, on=False)
         stones = (stone for path in logs for stone in read_log(path, keys.signing.public_key()))
         _write_down(dispatcher, keys, stones)
         done.deleted = replaying.replay(dispatcher)
@@ -131,10 +139,8 @@ def restore(
         stream.finish()
         if tally.said() != manifest["groups"]:
             raise RequestError("backup.damaged", "The backup changed while it was restored: begin anew.")
-        rows.move_numbers_on(dispatcher, owner)
         rows.set_triggers(owner, tables, on=True)
         replaying.keep_log(dispatcher, data_dir)
-    upgrade(urls.owner)
     return done
 
 

@@ -54,8 +54,7 @@ def create(
 
     config = load(config_file, data_dir=data)
     keys = [public_key(each) for each in recipient]
-    if not config.data_dir.is_dir():
-        raise RequestError("data.folder", f"{config.data_dir} is no data directory of a gateway.")
+    _refuse_missing(config)
 
     def work(urls: "Urls") -> Any:
         return make(
@@ -126,6 +125,7 @@ def tombstones_of(
 ) -> None:
     """Write down what has been deleted so far, of every node: for a restore to delete it again."""
     config = load(config_file, data_dir=data)
+    _refuse_missing(config)
     count = _with_database(config, lambda urls: _export(urls, to))
     typer.echo(f"{to}: {count} tombstones")
 
@@ -138,6 +138,11 @@ def new_key(
     from faxgw.backup.agekeys import new_identity  # noqa: PLC0415
 
     typer.echo(new_identity(to))
+
+
+def _refuse_missing(config: Config) -> None:
+    if not config.server_keys.is_dir():
+        raise RequestError("data.folder", f"{config.data_dir} is no data directory of a gateway.")
 
 
 def _source(path: Path, identity: Path, signer: str | None) -> Any:
@@ -177,8 +182,10 @@ def _restored(config: Config, source: Any, logs: list[Path]) -> Any:
 def _export(urls: "Urls", to: Path) -> int:
     from faxgw.backup.tombstones import exported  # noqa: PLC0415
     from faxgw.store.database import Database  # noqa: PLC0415
+    from faxgw.store.migrating import migrate  # noqa: PLC0415
 
     async def export() -> int:
+        await migrate(urls.owner)
         database = Database(urls, pool=1)
         count = 0
         try:
