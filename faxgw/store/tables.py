@@ -228,7 +228,6 @@ page_sets = Table(
     _tenant(),
     _reference("user_id", "users.id"),
     Column("pages", Integer, nullable=False, server_default="0"),
-    _json("options"),
     _time("created_at", now=True),
     _time("expires_at"),
     Index("page_sets_expiry", "expires_at"),
