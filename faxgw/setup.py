@@ -54,7 +54,7 @@ async def make_tenant(
 ) -> SetUp:
     """Make a tenant with its owner, who has every right; ``connection`` is the dispatcher's.
 
-    Numbers of simulated lines that nobody has yet lead to the new box.
+    Numbers of the tenant's simulated lines that nobody has yet lead to the new box.
 
     Raises:
         RequestError: ``usage``, if there is a tenant of that name, or the name, address or password will not do.
@@ -90,7 +90,8 @@ async def make_tenant(
         scopes=sorted(SCOPES),
         key_pair=key_pair,
     )
-    await _take_numbers(connection, tenant_id, box_id, lines)
+    own = [line for line in lines if not line.tenants or name in line.tenants]
+    await _take_numbers(connection, tenant_id, box_id, own)
     return SetUp(tenant_id, user_id, box_id, key.text, recovery.text)
 
 

@@ -79,6 +79,7 @@ CODES: dict[str, Code] = {
     "number.invalid": Code(422, "That is no telephone number", "Write it with country code, such as +15550100."),
     "number.denied_by_policy": Code(403, "The tenant's policy denies this number", "Ask an admin to allow it."),
     "number.taken": Code(409, "The number leads to a box already", "Change that entry, or ask the operator."),
+    "number.line": Code(422, "The line is for other tenants only", "GET /v1/lines lists yours; or ask the operator."),
     "quota.pages": Code(429, "The quota of pages is used up", "Wait for the next hour or day.", retryable=True),
     "quota.calls": Code(429, "The quota of calls is used up", "Wait for the next hour or day.", retryable=True),
     "quota.pages_per_fax": Code(422, "The fax has too many pages", "Send it in parts."),

@@ -45,7 +45,7 @@ class LineSettings(BaseModel):
     ident: Annotated[str, AfterValidator(_identity), Field(examples=["+1 555 0199"])] = ""
     """The station identity that the other machine is shown: at most 20 characters, usually the line's number."""
     tenants: Annotated[frozenset[str], Field(examples=[["acme"]])] = frozenset()
-    """Names of the tenants that may send through this line; all, if none is named."""
+    """Names of the tenants that send through this line and have its calls lead to them; all, if none is named."""
     ecm: bool = True
     """Error correction, where the other machine has it."""
     modems: Annotated[frozenset[Literal["v27ter", "v29", "v17"]], Field(min_length=1)] = frozenset(

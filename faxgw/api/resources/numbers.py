@@ -18,17 +18,20 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
 from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
+from faxgw.api.resources.routing import usable_by
 from faxgw.api.shapes import NumberRuleShape, NumberShape, Page
 from faxgw.faxes.policies import tenant_of
 from faxgw.ids import new_id
 from faxgw.numbers import normalised
 from faxgw.rules.patterns import NumberPattern
-from faxgw.store.tables import boxes, number_rules, numbers
+from faxgw.store.tables import boxes, lines, number_rules, numbers
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["numbers"])
 
 _TAKEN = {"numbers_key": ("number.taken", "That number leads to a box already, on this line and subaddress.")}
 _ELSEWHERE = "Such calls belong to somebody else on this gateway already; choose another number or line."
+_FOREIGN = "No call on that line is for you: its setting `tenants` names others only."
+_ALL_FOREIGN = "No call is for you: the setting `tenants` of every line that takes calls names others only."
 _LOCK = (0x6661786E, 1)
 """Of PostgreSQL's advisory locks, the one of whoever changes which calls lead where."""
 _EXISTS = {
@@ -161,8 +164,23 @@ async def _values(connection: AsyncConnection, call: Call, asked: NumberRequest)
         raise Problem("request.invalid", "Give a number, a line, or both.", extra={"errors": []})
     own = (boxes.c.id == asked.box) & (boxes.c.tenant_id == call.actor.tenant_id)
     await one(connection, select(boxes.c.id).where(own), "box.unknown")
+    await _check_line(connection, call, asked.line)
     await _check_free(connection, call, number=number, line=asked.line)
     return {"number": number, "subaddress": asked.subaddress, "line": asked.line, "box_id": asked.box}
+
+
+async def _check_line(connection: AsyncConnection, call: Call, line: str) -> None:
+    """Refuse an entry that no call could come by: its line, or every line that takes calls, is for other tenants only.
+
+    A line of which nothing is known is none of them: it may be yet to come.
+
+    Raises:
+        Problem: ``number.line``.
+    """
+    asked = lines.c.receives & (lines.c.name == line if line else true())
+    usable = select(func.bool_or(usable_by(call.actor.tenant))).where(asked)
+    if (await connection.execute(usable)).scalar_one() is False:
+        raise Problem("number.line", _FOREIGN if line else _ALL_FOREIGN)
 
 
 async def _check_free(connection: AsyncConnection, call: Call, *, number: str, line: str) -> None:

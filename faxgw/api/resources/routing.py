@@ -120,9 +120,13 @@ async def list_lines(call: Caller) -> Response:
     return ok({"items": [{name: row[name] for name in same} for row in rows]})
 
 
+def usable_by(tenant: str) -> ColumnElement[bool]:
+    """Return the condition on lines that a tenant of this name may use."""
+    return or_(func.cardinality(lines.c.tenants) == 0, literal(tenant) == any_(lines.c.tenants))
+
+
 async def _lines(connection: AsyncConnection, call: Call) -> list[Row]:
-    shared = or_(func.cardinality(lines.c.tenants) == 0, literal(call.actor.tenant) == any_(lines.c.tenants))
-    statement = select(lines).where(shared).order_by(lines.c.name, lines.c.node).limit(MOST_LINES)
+    statement = select(lines).where(usable_by(call.actor.tenant)).order_by(lines.c.name, lines.c.node).limit(MOST_LINES)
     return list((await connection.execute(statement)).mappings())
 
 

@@ -180,9 +180,12 @@ def lines() -> tuple[LineSettings, ...]:
     "lines", [(sim_line("one", "15550199", tenants=frozenset({"acme"})), sim_line("two", "15550198"))]
 )
 async def test_a_line_of_one_tenant_brings_no_fax_to_another(office: Office) -> None:
-    other = await new_tenant(office.gateway, "other", ())
     async with office.gateway.database.dispatcher() as connection:
         await connection.execute(delete(numbers))
+    other = await new_tenant(office.gateway, "other", office.gateway.config.lines)
+    async with office.gateway.database.dispatcher() as connection:
+        taken = await connection.execute(delete(numbers).returning(numbers.c.number))
+        assert [row.number for row in taken] == ["+15550198"]
         theirs = {"id": new_id(), "tenant_id": other.tenant, "number": "", "box_id": other.box}
         await connection.execute(insert(numbers).values(theirs))
     with pytest.raises(RequestError, match="No simulated line"):
