@@ -32,6 +32,8 @@ class Api:
         self.hub = Hub()
         self.long_uploads = asyncio.Semaphore(gateway.config.rendering.workers)
         """So many long uploads are held in memory at once."""
+        self.long_contents = asyncio.Semaphore(gateway.config.rendering.workers)
+        """So many long contents are opened, and made into a file, at once."""
         self.room_seen = -math.inf
         """When there was room on the disk, by the loop's clock."""
 

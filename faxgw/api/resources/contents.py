@@ -1,5 +1,6 @@
 """What is on the pages of a fax, opened with the key of whoever asks; and the recordings of its calls."""
 
+from contextlib import nullcontext
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -26,6 +27,8 @@ from faxgw.store.tables import attempts, confirmations, faxes, pages
 router = APIRouter(prefix="/v1/faxes", route_class=GuardedRoute, tags=["content"])
 
 TRACE = "application/jsonl"
+LONG = 2**20
+"""Octets of pages, as filed, above which a content waits for its turn to be opened."""
 
 
 @router.get("/{fax_id:uuid}/pages", response_model=PagesShape)
@@ -101,7 +104,8 @@ async def get_content(
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
         sealed = await opener(connection, call, [row["object_id"] for row in rows])
-    octets = await whole([await sealed.page(row) for row in rows], format)
+    async with call.api.long_contents if sum(row["octets"] for row in rows) > LONG else nullcontext():
+        octets = await whole([await sealed.page(row) for row in rows], format)
     return content(octets, FORMS[format][1], tag, call.request.headers, name=f"fax-{fax_id}.{format}")
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 import pikepdf
 import pytest
 from PIL import Image
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
+from faxgw.api.resources.contents import LONG
 from faxgw.archive.folder import FolderStore
 from faxgw.archive.sealed import SealedStore
 from faxgw.documents.coded import page_of
@@ -17,7 +18,7 @@ from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.keys.export import read_export
 from faxgw.store.database import Database
-from faxgw.store.tables import wraps
+from faxgw.store.tables import pages, wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
 from tests.faxgw.api.people import Person, add_fax, add_key, add_pages, drawn_page, now
@@ -163,6 +164,35 @@ async def test_whoever_waits_for_the_archive_holds_no_connection_to_the_database
         assert (await client.get(f"/v1/faxes/{ids['fax_id']}")).status_code == 200
         slow.may.set()
         assert (await waiting).status_code == 200
+
+
+class BusyStore(FolderStore):
+    """A folder that takes its time, and counts how many wait for it."""
+
+    waiting = most = 0
+
+    async def get(self, object_id: UUID) -> bytes:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await asyncio.sleep(0.02)
+        self.waiting -= 1
+        return await super().get(object_id)
+
+
+@pytest.mark.parametrize("long", [True, False], ids=["long", "short"])
+async def test_of_long_contents_only_a_few_are_opened_at_once_and_all_are_answered(
+    gateway: Gateway, owner: Person, client: Client, long: bool
+) -> None:
+    fax = await fax_of(gateway, owner, 4)
+    if long:
+        async with gateway.database.tenant(owner.tenant_id) as connection:
+            await connection.execute(update(pages).values(octets=LONG // 4 + 1))
+    busy = BusyStore(gateway.config.data_dir / "objects")
+    gateway.objects = SealedStore(busy)
+    few = gateway.config.rendering.workers
+    answers = await asyncio.gather(*[client.get(f"{fax}/content") for _ in range(3 * few)])
+    assert {each.status_code for each in answers} == {200}
+    assert busy.most == few if long else busy.most > few
 
 
 async def test_pages_say_what_was_confirmed(gateway: Gateway, owner: Person, client: Client) -> None:
