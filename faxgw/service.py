@@ -70,6 +70,7 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
     Raises:
         RequestError: if something that it needs is not there, with the way out.
     """
+    loading = asyncio.create_task(asyncio.to_thread(_load_api))  # while the database starts
     async with AsyncExitStack() as stack:
         urls, server = await stack.enter_async_context(database_of(config))
         await migrate(urls.owner)
@@ -81,6 +82,7 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         _register(health, gateway, server)
         await stack.enter_async_context(private_listener(config.private, health))
         requests = await stack.enter_async_context(_for_requests(gateway))
+        await loading
         await _run(gateway, requests, ready=ready, stop=stop)
 
 
@@ -95,7 +97,6 @@ async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
 
 
 async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
-    # These take their time to import, and nothing before needed them.
     from faxgw import api  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
@@ -227,6 +228,12 @@ def _node_id(data_dir: Path) -> str:
         new.write_text(uuid4().hex + "\n")
         new.replace(path)
     return path.read_text().strip()
+
+
+def _load_api() -> None:
+    """Import what takes its time, and is not needed before the database is there."""
+    from faxgw import api  # noqa: F401, PLC0415
+    from faxgw.tasks import service  # noqa: F401, PLC0415
 
 
 async def _load_codec() -> None:

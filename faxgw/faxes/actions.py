@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Uuid, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
-from faxgw.faxes.accepting import AT_ONCE, admit, spooled
-from faxgw.faxes.changes import WrongState, change, tell_each, tell_new, wake
+from faxgw.faxes.accepting import admit, spooled
+from faxgw.faxes.changes import WrongState, change, event_of, tell_moved, tell_new, wake
 from faxgw.faxes.counting import count
 from faxgw.faxes.ending import CANCELED, CANCELED_TEXT, hours_of, let_go
 from faxgw.faxes.policies import tenant_of
@@ -167,7 +167,7 @@ async def cancel_batch(connection: AsyncConnection, batch_id: UUID) -> str:
     """
     state = await _set_batch(connection, batch_id, "canceled")
     own = select(faxes.c.id).where(faxes.c.batch_id == batch_id, faxes.c.finished_at.is_(None)).order_by(faxes.c.id)
-    ids = list((await connection.execute(own.with_for_update())).scalars())
+    await connection.execute(select(func.count()).select_from(own.with_for_update().subquery()))
     live = faxes.c.batch_id == batch_id, faxes.c.finished_at.is_(None)
     on_line = faxes.c.state.in_([each.value for each in ON_LINE])
     calling = update(faxes).where(*live, on_line).values(cancel_wanted=True).returning(faxes.c.id)
@@ -182,11 +182,13 @@ async def cancel_batch(connection: AsyncConnection, batch_id: UUID) -> str:
         "reason_code": CANCELED,
         "reason_text": CANCELED_TEXT,
     }
-    await connection.execute(update(faxes).where(*live, ~on_line).values(columns))
-    reason = {"reason": {"code": CANCELED, "text": CANCELED_TEXT}}
-    canceled = [fax_id for fax_id in ids if fax_id not in on_lines]
-    for first in range(0, len(canceled), AT_ONCE):
-        await tell_each(connection, canceled[first : first + AT_ONCE], EventType.CANCELED, reason)
+    ended_now = update(faxes).where(*live, ~on_line).values(columns).returning(faxes.c.id, faxes.c.tenant_id)
+    said = {"state": State.CANCELED.value, "reason": {"code": CANCELED, "text": CANCELED_TEXT}}
+    await tell_moved(
+        connection,
+        ended_now,
+        lambda moved: [event_of(moved, literal(EventType.CANCELED.value), literal(said, JSONB))],
+    )
     ended = faxes.c.batch_id == batch_id, faxes.c.state == State.CANCELED.value
     one_of_each = select(faxes).where(*ended).ext(distinct_on(faxes.c.page_set_id)).order_by(faxes.c.page_set_id)
     for row in (await connection.execute(one_of_each)).mappings().all():

@@ -1,13 +1,15 @@
 """The only writer of a fax's state: a change, its event, and all who are told of it, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
+    Insert,
     RowMapping,
     Select,
     Text,
@@ -20,10 +22,12 @@ from sqlalchemy import (
     literal,
     select,
     true,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from faxgw.errors import RequestError
 from faxgw.model import FOLLOWS, EventType, State
@@ -189,14 +193,46 @@ async def tell_each(
         .where(faxes.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
         .order_by(faxes.c.id)
     )
-    new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], rows).returning(events).cte("new")
+    await _tell_all(
+        connection,
+        insert(events).from_select(["tenant_id", "fax_id", "type", "data"], rows),
+        {"more": dict(data or {}), "ids": fax_ids},
+    )
+
+
+async def _tell_all(connection: AsyncConnection, written: Insert, values: Mapping[str, Any]) -> None:
+    """Write events, wake whoever follows, and put them on their way to the webhooks."""
+    new = written.returning(events).cte("new")
     notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
     hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
     notified = func.count(func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)))
-    each = select(new.c.tenant_id, hooked.label("hooked"), notified, func.array_agg(new.c.id)).group_by(new.c.tenant_id)
-    for tenant_id, wanted, _, event_ids in await connection.execute(each, {"more": dict(data or {}), "ids": fax_ids}):
-        if wanted:
-            await enqueue_each(connection, tenant_id=tenant_id, event_ids=sorted(event_ids), type=event.value)
+    ids = func.array_agg(new.c.id).filter(hooked)
+    each = select(new.c.tenant_id, new.c.type, notified, ids).group_by(new.c.tenant_id, new.c.type)
+    for tenant_id, type_, _, event_ids in await connection.execute(each, values):
+        if event_ids:
+            await enqueue_each(connection, tenant_id=tenant_id, event_ids=sorted(event_ids), type=type_)
+
+
+async def tell_moved(
+    connection: AsyncConnection, moved: ReturningUpdate[Any], told: Callable[[CTE], Sequence[Select[Any]]]
+) -> None:
+    """Bring many faxes into other states and tell of them, all in one statement: no row of theirs comes here.
+
+    Args:
+        connection: the transaction.
+        moved: the change, returning ``id``, ``tenant_id`` and what ``told`` needs.
+        told: returns for each event what is written of the faxes that were moved: tenant, fax, type, data.
+    """
+    cte = moved.cte("moved")
+    parts = [each.add_columns(literal(place).label("place")) for place, each in enumerate(told(cte))]
+    rows = union_all(*parts).subquery("told")
+    ordered = select(*list(rows.c)[:4]).order_by(rows.c.place, rows.c.fax)
+    await _tell_all(connection, insert(events).from_select(["tenant_id", "fax_id", "type", "data"], ordered), {})
+
+
+def event_of(moved: CTE, type: ColumnElement[str], data: ColumnElement[Any]) -> Select[Any]:
+    """Return what one event says of each fax that was moved; see ``tell_moved``."""
+    return select(moved.c.tenant_id, moved.c.id.label("fax"), type, data)
 
 
 async def wake(connection: AsyncConnection, work: str) -> None:

@@ -15,14 +15,17 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import (
+    CTE,
     DateTime,
     RowMapping,
     Select,
     Text,
     Uuid,
     bindparam,
+    case,
     column,
     func,
+    literal,
     or_,
     select,
     update,
@@ -33,7 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.archive.objects import StoreError
 from faxgw.errors import RequestError
 from faxgw.faxes import private
-from faxgw.faxes.changes import tell_each, wake
+from faxgw.faxes.changes import event_of, tell_each, tell_moved, wake
 from faxgw.faxes.drawing import Drawn, Sources, draw_pages, keep, sources_of
 from faxgw.faxes.ending import hours_of, let_go
 from faxgw.faxes.policies import Tenant
@@ -330,16 +333,26 @@ async def _ready(connection: AsyncConnection, ready: Sequence[tuple[_Result, dat
             drawer="",
             version=faxes.c.version + 2,
         )
-        .returning(faxes.c.id, faxes.c.state)
+        .returning(faxes.c.id, faxes.c.tenant_id, faxes.c.state, faxes.c.pages, faxes.c.next_call_at)
     )
-    rows = (await connection.execute(moved)).all()
-    ids = [row.id for row in rows]
-    await tell_each(connection, ids, EventType.READY, {"state": State.READY.value}, pages=faxes.c.pages)
-    queued = [row.id for row in rows if row.state == State.QUEUED.value]
-    await tell_each(connection, queued, EventType.QUEUED)
-    later = [row.id for row in rows if row.state == State.SCHEDULED.value]
-    await tell_each(connection, later, EventType.SCHEDULED, at=faxes.c.next_call_at)
+    await tell_moved(connection, moved, _told)
     await wake(connection, "call")
+
+
+def _told(moved: CTE) -> list[Select[Any]]:
+    """Return what is told of faxes whose pages are there."""
+    ready = func.jsonb_build_object("state", State.READY.value, "pages", moved.c.pages)
+    queued = func.jsonb_build_object("state", moved.c.state)
+    scheduled = func.jsonb_build_object("state", moved.c.state, "at", moved.c.next_call_at)
+    at_once = moved.c.state == State.QUEUED.value
+    return [
+        event_of(moved, literal(EventType.READY.value), ready),
+        event_of(
+            moved,
+            case((at_once, EventType.QUEUED.value), else_=EventType.SCHEDULED.value),
+            case((at_once, queued), else_=scheduled),
+        ),
+    ]
 
 
 async def _refuse(connection: AsyncConnection, fax: RowMapping, refused: RequestError) -> None:
