@@ -31,6 +31,7 @@ HEARTBEAT = 15.0
 """Seconds after which a quiet stream shows that it is alive, and any stream has its key checked again."""
 REMEMBERED = 5000
 """Events that a stream remembers, so that none is sent twice."""
+Row = Mapping[Any, Any]
 LAST = frozenset(each.value for each in LAST_EVENTS)
 
 LastEventId = Annotated[
@@ -102,7 +103,7 @@ async def follow_fax(
             return ok(await _list(connection, mine, cursor, limit))
         if after and State(fax["state"]).final and not await _after(connection, mine, after, limit=1):
             return Response(status_code=204)  # tells an EventSource not to come again
-    return _stream(_of_fax(call, fax_id, after))
+    return _stream(_frames(call, fax_id, _OfFax(call, fax_id, after)))
 
 
 @router.get("/events", response_model=Page[EventShape])
@@ -121,66 +122,95 @@ async def follow_all(
     if _wants_list(accept):
         async with call.transaction() as connection:
             return ok(await _list(connection, _all(call), cursor, limit))
-    return _stream(_of_tenant(call, after))
+    return _stream(_frames(call, None, _OfTenant(call, after)))
 
 
-async def _of_fax(call: Call, fax_id: UUID, after: int) -> AsyncIterator[bytes]:
-    """Events of one fax are in the order of their ids, since each locks the fax: nothing can come in between later."""
-    mine = select(events).where(events.c.fax_id == fax_id)
+async def _frames(call: Call, fax_id: UUID | None, source: "_OfFax | _OfTenant") -> AsyncIterator[bytes]:
     with call.api.hub.follow(call.actor.tenant_id, fax_id) as follower:
+        follower.missed = bool(source.after)
         watch = _Watch(call, follower)
         while await watch.holds():
-            async with call.transaction() as connection:
-                rows = await _after(connection, mine, after, limit=MOST)
+            rows = await source.news(follower)
             for row in rows:
-                yield _sent(row, row["id"])
-                after = row["id"]
-            if rows and rows[-1]["type"] in LAST:
+                if source.take(row):
+                    yield _sent(row, source.after)
+            if source.over:
                 return
             if len(rows) < MOST:
                 async for beat in _until_news(watch):
                     yield beat
 
 
-async def _of_tenant(call: Call, after: int) -> AsyncIterator[bytes]:
+class _OfFax:
+    """Events of one fax are in the order of their ids, since each locks the fax: nothing can come in between later.
+
+    Attributes:
+        after: the id that a client goes on after.
+        over: nothing more will come.
+    """
+
+    def __init__(self, call: Call, fax_id: UUID, after: int) -> None:
+        self._call = call
+        self._mine = select(events).where(events.c.fax_id == fax_id)
+        self.after = after
+        self.over = False
+
+    async def news(self, follower: Follower) -> Sequence[Row]:
+        """Return what has happened since."""
+        follower.taken()
+        async with self._call.transaction() as connection:
+            return await _after(connection, self._mine, self.after, limit=MOST)
+
+    def take(self, row: Row) -> bool:
+        """Return whether an event is to be sent."""
+        self.after = row["id"]
+        self.over = row["type"] in LAST
+        return True
+
+
+class _OfTenant:
     """Events of many faxes may be committed in another order than that of their ids, so each is looked up by its own.
 
-    The id that a client goes on after is held back behind those that may still come.
+    The id that a client goes on after is held back behind those that may still come. Otherwise as ``_OfFax``.
     """
-    sent: deque[int] = deque(maxlen=REMEMBERED)
-    with call.api.hub.follow(call.actor.tenant_id, None) as follower:
-        follower.missed = bool(after)
-        watch = _Watch(call, follower)
-        while await watch.holds():
-            try:
-                rows = await _news(call, follower, after)
-            except DatabaseUnavailable:
-                follower.missed = True
-                rows = []
-            for row in rows:
-                if row["id"] not in sent:
-                    sent.append(row["id"])
-                    after = max(after, call.api.hub.settled(row["id"]))
-                    yield _sent(row, after)
-            if len(rows) < MOST:
-                async for beat in _until_news(watch):
-                    yield beat
 
+    over = False
 
-async def _news(call: Call, follower: Follower, after: int) -> Sequence[Mapping[Any, Any]]:
-    ids = follower.taken()
-    if follower.missed and after:
+    def __init__(self, call: Call, after: int) -> None:
+        self._call = call
+        self._sent: deque[int] = deque(maxlen=REMEMBERED)
+        self.after = after
+
+    async def news(self, follower: Follower) -> Sequence[Row]:
+        """Return what has happened since, and perhaps some of what was before."""
+        try:
+            return await self._news(follower)
+        except DatabaseUnavailable:
+            follower.missed = True
+            return []
+
+    def take(self, row: Row) -> bool:
+        """Return whether an event is to be sent."""
+        if row["id"] in self._sent:
+            return False
+        self._sent.append(row["id"])
+        self.after = max(self.after, self._call.api.hub.settled(row["id"]))
+        return True
+
+    async def _news(self, follower: Follower) -> Sequence[Row]:
+        ids = follower.taken()
+        if follower.missed and self.after:
+            follower.missed = False
+            async with self._call.transaction() as connection:
+                rows = await _after(connection, _all(self._call), self.after, limit=MOST)
+            follower.missed = len(rows) == MOST
+            return rows
         follower.missed = False
-        async with call.transaction() as connection:
-            rows = await _after(connection, _all(call), after, limit=MOST)
-        follower.missed = len(rows) == MOST
-        return rows
-    follower.missed = False
-    if not ids:
-        return []
-    async with call.transaction() as connection:
-        statement = _all(call).where(events.c.id.in_(ids)).order_by(events.c.id)
-        return list((await connection.execute(statement)).mappings())
+        if not ids:
+            return []
+        async with self._call.transaction() as connection:
+            statement = _all(self._call).where(events.c.id.in_(ids)).order_by(events.c.id)
+            return list((await connection.execute(statement)).mappings())
 
 
 async def _until_news(watch: _Watch) -> AsyncIterator[bytes]:
@@ -189,9 +219,7 @@ async def _until_news(watch: _Watch) -> AsyncIterator[bytes]:
         yield b": still here\n\n"
 
 
-async def _after(
-    connection: AsyncConnection, statement: Select[Any], after: int, *, limit: int
-) -> Sequence[Mapping[Any, Any]]:
+async def _after(connection: AsyncConnection, statement: Select[Any], after: int, *, limit: int) -> Sequence[Row]:
     found = statement.where(events.c.id > after).order_by(events.c.id).limit(limit)
     return list((await connection.execute(found)).mappings())
 
@@ -225,9 +253,9 @@ def _stream(frames: AsyncIterator[bytes]) -> Response:
     return EventStream(frames, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
 
-def _sent(row: Mapping[Any, Any], go_on_after: int) -> bytes:
+def _sent(row: Row, go_on_after: int) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (go_on_after, row["type"].encode(), dumped(_shape(row)))
 
 
-def _shape(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _shape(row: Row) -> dict[str, Any]:
     return {"id": row["id"], "type": row["type"], "at": row["at"], "fax": row["fax_id"], "data": row["data"]}
