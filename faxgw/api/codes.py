@@ -115,6 +115,9 @@ CODES: dict[str, Code] = {
     "sandbox.none": Code(404, "There is no simulated line", "Configure a `sim:` line."),
     "sandbox.no_line": Code(409, "No simulated line awaits a call", _TRY_LATER, retryable=True),
     # Our side
+    "audit.altered": Code(
+        500, "The audit log is not what was signed", "Export it, keep the file, and ask whoever runs the gateway."
+    ),
     "service.busy": Code(503, "Too many requests are under way", _TRY_LATER, retryable=True),
     "service.unavailable": Code(503, "The service cannot do this at the moment", _TRY_LATER, retryable=True),
     "storage.full": Code(507, "There is no room for more", "Free space on the gateway's disk.", retryable=True),

@@ -39,6 +39,7 @@ TAGS = {
     "usage": "What was used.",
     "policy": "What the tenant lays down.",
     "api keys": "Credentials of programs.",
+    "audit": "What was done, by whom, and the proof that it was not altered.",
     "sandbox": "Try it without a telephone line.",
     "service": "What runs here, who asks, what problems mean.",
 }
@@ -74,6 +75,7 @@ _MORE: dict[str, tuple[int, ...]] = {
     "rotate_webhook": (422,),
     "create_api_key": (423,),
     "revoke_api_key": (409,),
+    "get_audit_proof": (404,),
     "call_in": (404, 422),
 }
 """Operation -> what it may answer besides; problems, but for 204, 206 and 304."""
@@ -106,6 +108,7 @@ _FILES = {
     "get_content": ("application/pdf", "image/tiff"),
     "get_trace": ("application/jsonl",),
     "export_page": ("application/zip",),
+    "export_audit": ("application/jsonl",),
 }
 
 

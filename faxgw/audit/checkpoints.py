@@ -61,11 +61,17 @@ async def sign(database: Database, keys: ServerKeys, tenant_id: UUID, *, now: da
     return True
 
 
-async def _last(connection: AsyncConnection, keys: ServerKeys, tenant_id: UUID) -> tuple[str, Checkpoint] | None:
+async def last_note(connection: AsyncConnection, tenant_id: UUID) -> str:
+    """Return what was signed last of a tenant's log, as it stands there; empty: nothing."""
     mine = select(audit_checkpoints.c.note).where(audit_checkpoints.c.tenant_id == tenant_id)
     newest = mine.order_by(audit_checkpoints.c.size.desc()).limit(1)
-    note: str | None = (await connection.execute(newest)).scalar()
-    if note is None:
+    found: str | None = (await connection.execute(newest)).scalar()
+    return found or ""
+
+
+async def _last(connection: AsyncConnection, keys: ServerKeys, tenant_id: UUID) -> tuple[str, Checkpoint] | None:
+    note = await last_note(connection, tenant_id)
+    if not note:
         return None
     try:
         return note, Checkpoint.opened(note, verifier_of(keys, tenant_id))

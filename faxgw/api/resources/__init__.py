@@ -3,6 +3,7 @@
 from faxgw.api.resources import (
     about,
     api_keys,
+    audit,
     batches,
     boxes,
     contents,
@@ -35,8 +36,10 @@ ROUTERS = (
     usage.router,
     policy.router,
     api_keys.router,
+    audit.router,
     sandbox.router,
     about.router,
     well_known.router,
+    audit.published,
 )
 """In the order in which addresses are looked up: what is asked for most comes first."""
