@@ -13,10 +13,11 @@ from starlette.responses import Response
 from faxgw.api.access import sees_all
 from faxgw.api.answers import Answer, ok
 from faxgw.api.call import Call, Caller
+from faxgw.api.fax_shapes import BatchAccepted, BatchShape
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
-from faxgw.api.shapes import BatchAccepted, BatchShape, Page
+from faxgw.api.shapes import Page
 from faxgw.api.uploads import check_room
 from faxgw.faxes.accepting import accept_batch
 from faxgw.faxes.actions import cancel_batch as cancel

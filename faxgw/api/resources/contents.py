@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from faxgw.api.answers import content, content_tag, ok, unchanged
 from faxgw.api.call import Caller
+from faxgw.api.fax_shapes import PagesShape
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.opening import opener
 from faxgw.api.pictures import FORMS, PNG, png, whole
@@ -18,7 +19,6 @@ from faxgw.api.resources.documents import PageNumber
 from faxgw.api.resources.faxes import AttemptNumber
 from faxgw.api.resources.rows import own_fax, visible_fax
 from faxgw.api.resources.rows import page as page_shape
-from faxgw.api.shapes import PagesShape
 from faxgw.documents.coded import media_type
 from faxgw.faxes.content import as_coded, exported_object
 from faxgw.keys.sealing import Label

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from faxgw.api.answers import nothing, ok, version_of, version_tag
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
+from faxgw.api.line_shapes import DestinationShape
 from faxgw.api.paging import USUAL, Limit
 from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, remove
-from faxgw.api.shapes import DestinationShape, Page
+from faxgw.api.shapes import Page
 from faxgw.faxes.policies import tenant_of
 from faxgw.numbers import normalised
 from faxgw.rules.attempt import Adjustments

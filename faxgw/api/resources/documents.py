@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from faxgw.api.answers import Answer, content, content_tag, ok, unchanged
 from faxgw.api.call import Call, Caller
+from faxgw.api.fax_shapes import DocumentShape, PageSetShape
 from faxgw.api.guard import GuardedRoute, UploadRoute
 from faxgw.api.opening import opener
 from faxgw.api.pictures import PNG, png
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import page as page_shape
-from faxgw.api.shapes import DocumentShape, PageSetShape
 from faxgw.api.uploads import BODY, check_room, receive
 from faxgw.archive.objects import ObjectMissing
 from faxgw.faxes.drawing import draw

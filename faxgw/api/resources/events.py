@@ -14,13 +14,14 @@ from starlette.responses import Response, StreamingResponse
 from faxgw.api.addresses import address_of
 from faxgw.api.answers import ok
 from faxgw.api.call import Call, Caller
+from faxgw.api.fax_shapes import EventShape
 from faxgw.api.following import Follower
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.json import dumped
 from faxgw.api.paging import MOST, USUAL, Limit
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import visible_fax
-from faxgw.api.shapes import EventShape, Page
+from faxgw.api.shapes import Page
 from faxgw.model import LAST_EVENTS, State
 from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import events, faxes

@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from faxgw.api.answers import Answer, ok
 from faxgw.api.call import Call, Caller
+from faxgw.api.fax_shapes import AcceptedShape, AttemptShape, AttemptsShape, FaxShape, FaxSummary
 from faxgw.api.guard import GuardedRoute, UploadRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, Time, created_between, newest_first, page
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, own_fax, visible_fax
-from faxgw.api.shapes import AcceptedShape, AttemptShape, AttemptsShape, FaxShape, FaxSummary, Page
+from faxgw.api.shapes import Page
 from faxgw.api.uploads import BODY, check_room, receive
 from faxgw.faxes.accepting import Held, accept
 from faxgw.faxes.actions import cancel, release, resend

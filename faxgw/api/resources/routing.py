@@ -12,10 +12,11 @@ from starlette.responses import Response
 from faxgw.api.answers import Answer, nothing, ok, version_tag
 from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
+from faxgw.api.line_shapes import LinesShape, RouteShape, SimulationShape
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
 from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
-from faxgw.api.shapes import LinesShape, Page, RouteShape, SimulationShape
+from faxgw.api.shapes import Page
 from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.requests import Number
 from faxgw.ids import new_id
