@@ -5,6 +5,7 @@ unique index on live attempts says so.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from t30.outcome import Reason
 
 LOOK_AGAIN = 5.0
 """Seconds between two looks when nobody rings."""
+DUE_EVERY = 1.0
+"""Seconds between two looks for what is due by the clock, however often somebody rings."""
 CLAIMED_WITHIN = 10.0
 """Seconds for a claim: less than ``leases.UNHELD``, so that what it claims is in hand before it could be nobody's."""
 NEVER = Reason("schedule.never", "there is no time within both the tenant's and the fax's hours")
@@ -42,10 +45,13 @@ PROMOTED = 500
 
 async def run_dispatcher(gateway: Gateway) -> None:
     """Hand calls to lines until cancelled."""
+    clock, looked, more, early = asyncio.get_running_loop().time, -math.inf, False, False
     while True:
         gateway.call_bell.clear()
         try:
-            more = await _queue_what_is_due(gateway)
+            early = not more and clock() < looked + DUE_EVERY
+            if not early:
+                more, looked = await _queue_what_is_due(gateway), clock()
             claims = await claim_calls(gateway)
         except DatabaseUnavailable:
             more, claims = False, []
@@ -53,12 +59,14 @@ async def run_dispatcher(gateway: Gateway) -> None:
         for refused in [job for keeper, job in jobs if not keeper.take(job)]:
             await refused.give_back()
         if not more:
-            await _wait(gateway)
+            # After a ring for which it was too early, a look is owed.
+            owed = looked + DUE_EVERY - clock() if early else LOOK_AGAIN
+            await _wait(gateway, owed)
 
 
-async def _wait(gateway: Gateway) -> None:
+async def _wait(gateway: Gateway, seconds: float) -> None:
     try:
-        async with asyncio.timeout(LOOK_AGAIN):
+        async with asyncio.timeout(seconds):
             await gateway.call_bell.wait()
     except TimeoutError:
         return
