@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping
 from procrastinate import Blueprint
 
 from faxgw.gateway import Gateway
+from faxgw.retention import erasing
 from faxgw.tasks.worker import make_app, work
 from faxgw.upkeep import timetable
 from faxgw.webhooks import delivering
 from faxgw.webhooks.delivering import Courier
 from faxgw.webhooks.posting import Poster
 
-TASKS: Mapping[str, Callable[[], Blueprint]] = {"webhooks": delivering.tasks, "upkeep": timetable.tasks}
+TASKS: Mapping[str, Callable[[], Blueprint]] = {
+    "webhooks": delivering.tasks,
+    "retention": erasing.tasks,
+    "upkeep": timetable.tasks,
+}
 """Namespace -> what makes its tasks."""
 
 

@@ -8,6 +8,7 @@ from procrastinate import Blueprint, JobContext
 
 from faxgw.audit.checkpoints import sign_all
 from faxgw.gateway import Gateway
+from faxgw.retention import erasing, purging
 from faxgw.tasks.retrying import AGAIN
 from faxgw.upkeep import ageing, leftovers, spooling, uploads
 
@@ -20,6 +21,7 @@ TIMETABLE = {
     "checkpoints": "*/5 * * * *",
     "leftovers": "41 */6 * * *",
     "events": "52 3 * * *",
+    "retention": "7-59/10 * * * *",
 }
 """Task -> when (minute, hour, day, month, weekday)."""
 
@@ -69,6 +71,14 @@ async def delete_events(gateway: Gateway, now: datetime) -> None:
         log.info("old events deleted", events=done)
 
 
+async def keep_to_retention(gateway: Gateway, now: datetime) -> None:
+    """Shred what is due by the rules of retention, and go on with erasures that had to wait."""
+    done = await purging.purge(gateway, now=now)
+    if done:
+        log.info("faxes purged", faxes=done)
+    await erasing.go_on(gateway, now=now)
+
+
 Work = Callable[[Gateway, datetime], Awaitable[None]]
 
 WORK: Mapping[str, Work] = {
@@ -78,6 +88,7 @@ WORK: Mapping[str, Work] = {
     "checkpoints": sign_audit_logs,
     "leftovers": delete_leftovers,
     "events": delete_events,
+    "retention": keep_to_retention,
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.archive.objects import StoreError
 from faxgw.archive.sealed import SealedStore
 from faxgw.model import State
+from faxgw.retention.holding import is_held_document
 from faxgw.store.database import Database
 from faxgw.store.tables import documents, faxes, objects, page_sets, pages
 
@@ -29,7 +30,8 @@ UNDRAWN = (State.ACCEPTED.value, State.CONVERTING.value)
 async def delete_expired_uploads(database: Database, store: SealedStore, *, now: datetime) -> int:
     """Delete documents and page sets that have expired; return how many.
 
-    A document stays while a fax is still to be drawn from it, a page set as long as there is a fax of these pages.
+    A document stays while a fax is still to be drawn from it, or a hold is over a fax of it. A page set stays as long
+    as there is a fax of these pages.
     """
     return await _emptied(database, store, _documents, now) + await _emptied(database, store, _page_sets, now)
 
@@ -58,7 +60,7 @@ async def _documents(connection: AsyncConnection, now: datetime) -> tuple[int, S
         .where(faxes.c.state.in_(UNDRAWN), faxes.c.tenant_id == documents.c.tenant_id)
         .where(faxes.c.request["documents"].contains(func.to_jsonb(cast(documents.c.id, Text))))
     )
-    over = select(documents.c.id).where(documents.c.expires_at <= now - GRACE, ~needed.exists())
+    over = select(documents.c.id).where(documents.c.expires_at <= now - GRACE, ~needed.exists(), ~is_held_document())
     batch = over.limit(BATCH).with_for_update(skip_locked=True)
     statement = delete(documents).where(documents.c.id.in_(batch)).returning(documents.c.object_id)
     gone = (await connection.scalars(statement)).all()
