@@ -100,17 +100,21 @@ class _Drawer:
         self._drawing: dict[asyncio.Task[_Result], UUID] = {}
         self._unwritten: list[_Result] = []
         self._renewed = 0.0
+        self._unsure = False
+        """Whether faxes may be claimed of which nobody here knows: the answer to a commit was lost."""
 
     async def step(self) -> None:
         """Claim what there is room for, write what is drawn, and wait for more of either."""
         self._gateway.draw_bell.clear()
         try:
+            await self._be_sure()
             claimed = await self._claimed()
             self._collect()
             await self._write()
             await self._renew()
         except DatabaseUnavailable as trouble:
             log.debug("nothing was drawn: the database is away", error=str(trouble))
+            self._unsure = True
             await asyncio.sleep(1.0)
             return
         if not claimed:
@@ -122,6 +126,14 @@ class _Drawer:
             task.cancel()
         if self._drawing:
             await asyncio.wait(self._drawing)
+
+    async def _be_sure(self) -> None:
+        """After a break, put back what was claimed for this node but is not in hand."""
+        if self._unsure:
+            in_hand = [*self._drawing.values(), *(each.fax["id"] for each in self._unwritten)]
+            async with self._gateway.database.dispatcher() as connection:
+                await take_back(connection, drawer_in=[self._gateway.node], but=in_hand)
+            self._unsure = False
 
     async def _claimed(self) -> bool:
         """Take on as many faxes as there is room for; return whether there are any."""
@@ -376,8 +388,10 @@ async def _put_back(connection: AsyncConnection, fax: RowMapping, *, counts: boo
     await connection.execute(update(faxes).where(own).values(draw_until=soon, plan=plan))
 
 
-async def take_back(connection: AsyncConnection, *, drawer_in: Sequence[str] | Select[tuple[str]]) -> int:
-    """Put back what these nodes were drawing when they were killed; return how many faxes."""
-    own = (faxes.c.state == State.CONVERTING.value) & faxes.c.drawer.in_(drawer_in)
+async def take_back(
+    connection: AsyncConnection, *, drawer_in: Sequence[str] | Select[tuple[str]], but: Sequence[UUID] = ()
+) -> int:
+    """Put back what these nodes were drawing when they were killed, but these; return how many faxes."""
+    own = (faxes.c.state == State.CONVERTING.value) & faxes.c.drawer.in_(drawer_in) & faxes.c.id.not_in(but)
     back = update(faxes).where(own).values(state=State.ACCEPTED.value, drawer="").returning(faxes.c.id)
     return len((await connection.execute(back)).all())

@@ -7,17 +7,20 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from faxgw.documents.coded import bitmap_of
 from faxgw.documents.tiff import tiff_octets
+from faxgw.faxes.accepting import accept
+from faxgw.faxes.drawer import LEASE
+from faxgw.faxes.requests import FaxRequest
 from faxgw.model import State
 from faxgw.sandbox import call_in
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
 from faxgw.store.migrating import migrate
 from faxgw.store.server import PrivateServer
-from faxgw.store.tables import pages
+from faxgw.store.tables import faxes, pages
 from simulators.sandbox import sandbox
 from t30.t4 import Bitmap
 from tests.faxgw.databases import DatabaseServer, scratch
@@ -130,3 +133,20 @@ async def test_xm_14_nothing_of_a_fax_lies_on_a_disk_in_the_clear(
 def _rows(bitmap: Bitmap) -> bytes:
     """Return a few rows that are not white, as they lie in memory."""
     return bytes(next(row for row in bitmap.words if row.any()).tobytes())
+
+
+async def test_a_fax_that_was_claimed_for_drawing_by_a_commit_without_an_answer_is_drawn_all_the_same(
+    alone: tuple[Office, PrivateServer],
+) -> None:
+    office, server = alone
+    document = await office.upload(tiff_octets(LONG[:1]), 1)
+    asked = FaxRequest(to="+15550120", documents=[document], header=True)
+    claimed = {"state": State.CONVERTING.value, "drawer": office.gateway.node}
+    async with office.gateway.database.tenant(office.tenant.tenant) as connection:
+        fax_id = (await accept(connection, office.gateway, office.actor, asked)).id
+        await connection.execute(
+            update(faxes).where(faxes.c.id == fax_id).values(draw_until=func.now() + LEASE, **claimed)
+        )
+    await server.stop()
+    await server.start()
+    assert (await office.ended(fax_id, within=40)).state == "delivered"
