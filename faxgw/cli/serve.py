@@ -30,6 +30,8 @@ DataOption = Annotated[
 ]
 
 PR_SET_DUMPABLE = 4  # linux/prctl.h
+GIVES_WAY = 0.001
+"""Seconds after which a thread that computes lets the loop go on, where calls wait for their answers; usually 5 ms."""
 M_ARENA_MAX, ARENAS = -8, 2  # malloc.h
 
 
@@ -39,6 +41,7 @@ def serve(config_file: ConfigOption = None, data: DataOption = None) -> None:
     config = load(config_file, data_dir=data)
     keep_memory_private()
     keep_memory_small()
+    sys.setswitchinterval(GIVES_WAY)
     with held(config.data_dir), logging_to(config.log) as running:
         LOG_LOST.set_function(lambda: running.lost)
         try:

@@ -32,6 +32,8 @@ from t30.pages import Width
 LOADED = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin)
 """Loaded before the first fork; Pillow would load them in every child anew."""
 
+NICE = 10
+"""Drawing can wait a moment; a call on the line cannot."""
 HEADER_POINTS = 9.0
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 NEXT, OVER = 0, 3
@@ -42,6 +44,7 @@ def main() -> None:
     """Serve jobs. Arguments: octets of memory beyond what starting took, and seconds for one job."""
     memory, seconds = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1
     leave_network()
+    os.nice(NICE)
     _limit(RLIMIT_FSIZE=0, RLIMIT_CORE=0)
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get among the answers.
