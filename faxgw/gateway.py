@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+from faxgw.advisories.state import Board as AdvisoryBoard
 from faxgw.archive.sealed import SealedStore
 from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
@@ -46,6 +47,7 @@ class Gateway:
         draw_bell: rung when there may be something to draw.
         call_bell: rung when there may be somebody to call.
         calls: what is on the lines now.
+        advisories: what is known of this version.
         not_receiving: says why a page could not be made durable now, if so: then no call is answered.
     """
 
@@ -61,4 +63,5 @@ class Gateway:
     draw_bell: asyncio.Event = field(default_factory=asyncio.Event)
     call_bell: asyncio.Event = field(default_factory=asyncio.Event)
     calls: set[LiveCall] = field(default_factory=set)
+    advisories: AdvisoryBoard = field(default_factory=AdvisoryBoard)
     not_receiving: Callable[[], Awaitable[str | None]] = _never

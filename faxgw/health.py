@@ -21,8 +21,12 @@ class NotReady(Exception):
     """Raised by a check: something is wrong; the text is one sentence that says what, and what to do."""
 
 
+class Degraded(Exception):
+    """Raised by a check: the service is ready, but an administrator has something to do; the text says what."""
+
+
 Check = Callable[[], Awaitable[str]]
-"""Returns one sentence when all is well, raises ``NotReady`` with one when it is not."""
+"""Returns one sentence when all is well, raises ``NotReady`` or ``Degraded`` with one when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Finding:
     ok: bool
     text: str
     seconds: float
+    degraded: bool = False
 
 
 class Health:
@@ -72,6 +77,8 @@ async def _ask(check: Check, within: float) -> Finding:
     try:
         async with asyncio.timeout(within):
             ok, text = True, await check()
+    except Degraded as reason:
+        return Finding(ok=True, text=str(reason), seconds=time.monotonic() - begun, degraded=True)
     except NotReady as reason:
         ok, text = False, str(reason)
     except TimeoutError:

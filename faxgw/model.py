@@ -105,6 +105,7 @@ class EventType(Enum):
     PARTIALLY_RECEIVED = "fax.partially_received"
     DELETED = "fax.deleted"
     PURGED = "retention.purged"
+    ADVISORY = "service.advisory"
     TEST = "webhook.test"
 
 

@@ -35,11 +35,13 @@ def private_app(health: Health) -> Starlette:
     async def ready(_request: Request) -> Response:
         findings = await health.findings()
         is_ready = all(each.ok for each in findings.values())
+        is_degraded = any(each.degraded for each in findings.values())
         checks = {
-            name: {"ok": each.ok, "text": each.text, "seconds": round(each.seconds, 4)}
+            name: {"ok": each.ok, "degraded": each.degraded, "text": each.text, "seconds": round(each.seconds, 4)}
             for name, each in findings.items()
         }
-        return JSONResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503, headers=NO_STORE)
+        said = {"ready": is_ready, "degraded": is_degraded, "checks": checks}
+        return JSONResponse(said, 200 if is_ready else 503, headers=NO_STORE)
 
     async def metrics(_request: Request) -> Response:
         return Response(exposition(), media_type=TEXT_FORMAT, headers=NO_STORE)

@@ -22,7 +22,7 @@ from faxgw.documents.receiver import Receiver
 from faxgw.documents.renderer import WorkerLimits
 from faxgw.faxes.drawer import run_drawer
 from faxgw.gateway import Gateway
-from faxgw.health import Health, NotReady
+from faxgw.health import Degraded, Health, NotReady
 from faxgw.keys.spool import SpoolKeys, SpoolUnavailable
 from faxgw.keys.tokens import ServerKeys
 from faxgw.lines.board import Board
@@ -98,6 +98,7 @@ async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
 
 async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
     from faxgw import api  # noqa: PLC0415
+    from faxgw.advisories import telling  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
     tls = ServerTls(gateway.config.api, gateway.config.data_dir)
@@ -114,6 +115,7 @@ async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway]
         partial(_count, gateway),
         metrics.sample_loop_lag,
         tls.watch,
+        partial(telling.watch, gateway),
         _load_codec,
     ]
     works: list[Work] = [serve_api, *(partial(_after, started, work) for work in later)]
@@ -287,10 +289,16 @@ def _register(health: Health, gateway: Gateway, server: PrivateServer | None) ->
             raise NotReady(str(fault)) from fault
         return "The spool keys can be used."
 
+    async def version() -> str:
+        if (state := gateway.advisories.state).is_degraded:
+            raise Degraded(state.text)
+        return state.text
+
     health.register("database", database)
     health.register("lines", lines)
     health.register("disk", disk)
     health.register("spool_keys", spool)
+    health.register("version", version)
 
 
 async def disk_fault(gateway: Gateway) -> str | None:

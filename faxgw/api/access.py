@@ -56,6 +56,7 @@ _KEYS = Access("admin")
 
 ACCESS: dict[str, Access] = {
     "get_version": _ANY,
+    "get_sbom": _ANY,
     "get_self": _ANY,
     "list_problems": _PUBLIC,
     "get_problem": _PUBLIC,

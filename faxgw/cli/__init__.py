@@ -32,6 +32,7 @@ COMMANDS = {
     "cancel": "faxgw.cli.cancel:app",
     "config": "faxgw.cli.config:app",
     "backup": "faxgw.cli.backup:app",
+    "advisories": "faxgw.cli.advisories:app",
     "doctor": "faxgw.cli.doctor:app",
     "bench": "faxgw.cli.bench:app",
 }
@@ -55,6 +56,7 @@ SUMMARIES = {
     "cancel": "Cancel faxes of a running gateway.",
     "config": "Check the configuration of the service, or print a sample.",
     "backup": "Make backups, verify them, restore them.",
+    "advisories": "Say what is known to be wrong with this version.",
     "doctor": "Say what on this machine is missing, unsafe or slow.",
     "bench": "Measure what the gateway can do on this machine.",
 }

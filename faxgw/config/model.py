@@ -2,6 +2,7 @@
 
 import os
 import socket
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,6 +25,15 @@ def _object_store(url: str) -> str:
     if url and not url.startswith(OBJECT_STORES):
         raise ValueError(f"it begins with one of {', '.join(OBJECT_STORES)}, as in s3://BUCKET/PREFIX")
     return url
+
+
+def _ed25519(key: str) -> str:
+    try:
+        if len(b64decode(key, validate=True)) == 32:
+            return key
+    except ValueError:
+        pass
+    raise ValueError("it is 32 octets in base 64, as `faxgw advisories new-key` prints it")
 
 
 def _size(least: int, most: int) -> Any:
@@ -182,6 +192,20 @@ class StorageSettings(_Settings):
         return self.reserve if self.reserve is not None else min(max(disk // 20, 4 * MIB), GIB)
 
 
+class AdvisorySettings(_Settings):
+    """Where to look, at the start and every day, for known faults of this version; nowhere by default."""
+
+    file: Annotated[Path | None, Field(examples=["/etc/faxgw/advisories.json"])] = None
+    """A signed feed in a file; not looked at when there is a url."""
+    url: Annotated[str, Field(examples=["https://updates.example/faxgw-advisories.json"])] = ""
+    """The address of a signed feed, fetched by the rules for webhooks; nothing is ever fetched while it is empty."""
+    keys: Annotated[
+        tuple[Annotated[str, AfterValidator(_ed25519)], ...],
+        Field(examples=[["/eeA3s7B4Zy8YVd9tUu2mOqJzr4N1h0cVb5gKxW6iD8="]]),
+    ] = ()
+    """Public keys (Ed25519, base 64) whose feeds are believed besides the project's."""
+
+
 class LogSettings(_Settings):
     """The log, on standard error."""
 
@@ -239,6 +263,7 @@ class Config(_Settings):
     webhooks: WebhookSettings = WebhookSettings()
     tasks: TaskSettings = TaskSettings()
     storage: StorageSettings = StorageSettings()
+    advisories: AdvisorySettings = AdvisorySettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -61,7 +61,7 @@ class Poster:
         self._seconds = seconds
         self._resolve = resolve
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._transport = httpx.AsyncHTTPTransport(verify=_context(trust), trust_env=False, limits=limits)
+        self._transport = httpx.AsyncHTTPTransport(verify=tls_context(trust), trust_env=False, limits=limits)
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> int:
         """Post a JSON body and return the status of the answer.
@@ -131,7 +131,8 @@ async def _skip(response: httpx.Response) -> None:
                     return
 
 
-def _context(trust: Path | None) -> ssl.SSLContext:
+def tls_context(trust: Path | None) -> ssl.SSLContext:
+    """Return the rules for certificates: public authorities, the machine's own, and those in ``trust`` (PEM)."""
     context = httpx.create_ssl_context(trust_env=False)  # the authorities that browsers trust
     context.load_default_certs()
     if trust is not None:

@@ -13,7 +13,7 @@ import pytest
 from faxgw import metrics
 from faxgw.config.model import PrivateSettings
 from faxgw.errors import RequestError
-from faxgw.health import Finding, Health, NotReady
+from faxgw.health import Degraded, Finding, Health, NotReady
 from faxgw.metrics import CALLS, METRICS, REGISTRY, sample_loop_lag
 from faxgw.private import private_listener
 
@@ -28,6 +28,10 @@ async def broken() -> str:
 
 async def surprised() -> str:
     raise RuntimeError("no sentence for this")
+
+
+async def dated() -> str:
+    raise Degraded("this version has a known fault: install another")
 
 
 async def silent() -> str:
@@ -54,7 +58,8 @@ async def test_a_service_whose_checks_are_well_is_ready(client: httpx.AsyncClien
     answer = await client.get("/health/ready")
     assert answer.status_code == 200
     assert answer.json()["ready"] is True
-    assert answer.json()["checks"]["database"] | {"seconds": 0} == {"ok": True, "text": "all is well", "seconds": 0}
+    said = {"ok": True, "degraded": False, "text": "all is well", "seconds": 0}
+    assert answer.json()["checks"]["database"] | {"seconds": 0} == said
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -76,6 +81,21 @@ async def test_one_check_that_is_not_well_makes_it_not_ready_and_the_others_stil
         "objects": (False, "no answer within 0.01 s"),
     }
     assert (await client.get("/health/live")).json() == {"live": True}
+
+
+@pytest.mark.requirement("XM-23")
+async def test_a_degraded_service_says_why_and_stays_ready(client: httpx.AsyncClient, health: Health) -> None:
+    health.register("database", well)
+    assert (await client.get("/health/ready")).json()["degraded"] is False
+    other = Health()
+    other.register("version", dated)
+    async with (
+        private_listener(PrivateSettings(port=0), other) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asking,
+    ):
+        answer = await asking.get("/health/ready")
+    assert (answer.status_code, answer.json()["ready"], answer.json()["degraded"]) == (200, True, True)
+    assert answer.json()["checks"]["version"]["text"] == "this version has a known fault: install another"
 
 
 async def test_checks_are_asked_once_a_second_however_many_want_to_know(health: Health) -> None:

@@ -1,19 +1,23 @@
 """What runs here, who asks, and what problems mean."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from sqlalchemy import select
 from starlette.responses import Response
 
-from faxgw.api.answers import ok
+from faxgw.advisories.sbom import bill
+from faxgw.api.answers import json_response, ok
 from faxgw.api.call import Caller
 from faxgw.api.codes import CODES, Code
+from faxgw.api.export_shapes import VersionShape
 from faxgw.api.guard import GuardedRoute
+from faxgw.api.json import dumped
 from faxgw.api.problems import Problem
 from faxgw.api.resources.api_keys import shape as api_key
 from faxgw.api.schema import version
-from faxgw.api.shapes import CodeShape, CodesShape, SelfShape, VersionShape
+from faxgw.api.shapes import CodeShape, CodesShape, SelfShape
 from faxgw.store.tables import api_keys, users
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["service"])
@@ -22,9 +26,16 @@ Name = Annotated[str, Path(description="A code.", examples=["number.invalid"])]
 
 
 @router.get("/version", response_model=VersionShape)
-async def get_version(_: Caller) -> Response:
-    """Say what runs here."""
-    return ok({"name": "faxgw", "version": version()})
+async def get_version(call: Caller) -> Response:
+    """Say what runs here, and what is known to be wrong with it."""
+    state = call.gateway.advisories.state
+    return ok({"name": "faxgw", "version": version(), "sbom": "/v1/version/sbom", **state.as_json()})
+
+
+@router.get("/version/sbom", response_model=dict[str, object])
+async def get_sbom(_: Caller) -> Response:
+    """Give what this installation is made of, as CycloneDX 1.6."""
+    return json_response(dumped(await asyncio.to_thread(bill)))
 
 
 @router.get("/self", response_model=SelfShape)

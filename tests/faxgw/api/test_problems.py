@@ -18,6 +18,7 @@ from tests.faxgw.databases import DatabaseServer
 ROOT = Path(__file__).parents[3]
 NEVER_OVER_HTTP = (
     "archive.",
+    "backup.",
     "config.",
     "database.",
     "keys.",
