@@ -8,7 +8,8 @@ from pydantic import Field
 
 from faxgw.api.shapes import Shape
 
-Hash = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$", description="SHA-256, in base64.")]
+Hash = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+"""SHA-256, in base64."""
 
 
 class AuditRowShape(Shape):
@@ -35,6 +36,7 @@ class AuditRowShape(Shape):
     data: dict[str, Any]
     """What else there is to say; persons only as pseudonyms."""
     leaf: Hash
+    """Its leaf hash (RFC 6962), in base64."""
 
 
 class CheckpointShape(Shape):
@@ -43,6 +45,7 @@ class CheckpointShape(Shape):
     size: int
     """How many rows it has."""
     root: Hash
+    """The root of the tree over them, in base64."""
     note: str
     """The signed note (c2sp.org/tlog-checkpoint): keep it as it is, as a file."""
     key: str
@@ -57,12 +60,15 @@ class AuditProofShape(Shape):
     size: int
     """How many rows the tree has that it is about."""
     root: Hash
+    """Its root, in base64."""
     seq: int | None
     """Of an inclusion: which row."""
     leaf: Hash | None
+    """Of an inclusion: the leaf hash of the row."""
     first: int | None
     """Of a consistency: how many rows the earlier tree had."""
     first_root: Hash | None
+    """Of a consistency: the root of the earlier tree."""
     hashes: list[Hash]
     """The proof, the nearest first."""
 

@@ -54,7 +54,7 @@ def verify(file: BinaryIO, *, keys: Sequence[bytes] = (), earlier: Sequence[str]
 
     Raises:
         Refuted: with what is wrong.
-        RequestError: ``audit.no_export``, if it is none.
+        RequestError: ``usage``, if it is none.
     """
     verifier, newest = _head(file.readline(LONGEST_LINE), keys)
     kept = {each.size: each for each in _kept(earlier, verifier)}
@@ -77,7 +77,7 @@ def verify(file: BinaryIO, *, keys: Sequence[bytes] = (), earlier: Sequence[str]
 def _head(line: bytes, keys: Sequence[bytes]) -> tuple[Verifier, Checkpoint]:
     """Return the key and the checkpoint of the first line."""
     if not line.startswith(BEGINS):
-        raise RequestError("audit.no_export", "This is no export of an audit log: GET /v1/audit:export gives one.")
+        raise RequestError("usage", "This is no export of an audit log: GET /v1/audit:export gives one.")
     head = _read(line, "The first line")
     if not isinstance(head, dict) or head.keys() != {"checkpoint", "faxgw_audit", "key"} or head["faxgw_audit"] != FORM:
         raise Refuted("audit.form", "The first line was altered, or is of a later form of exports.")

@@ -18,6 +18,7 @@ from faxgw.api.credentials import tell_of
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
+from faxgw.api.resources.auditing import note
 from faxgw.api.resources.editing import Asked, Row, one
 from faxgw.api.shapes import ApiKeyShape, NewApiKey, Page
 from faxgw.faxes.content import unlock
@@ -74,6 +75,8 @@ async def create_api_key(call: Caller, asked: ApiKeyRequest) -> Response:
         made = (await connection.execute(insert(api_keys).values(values).returning(api_keys))).mappings().one()
         if "content" in asked.scopes:
             await _give_slot(connection, call, key)
+        facts = {"scopes": made["scopes"], "expires_at": made["expires_at"], "user_id": made["user_id"]}
+        await note(connection, call, "api_key.created", key.id, new={"name": asked.name, **facts})
         body = {**shape(made), "key": key.text}
         return Answer(201, body, {"location": f"/v1/api-keys/{key.id}"}, secret=frozenset({"key"}))
 
@@ -98,6 +101,7 @@ async def revoke_api_key(call: Caller, key_id: UUID) -> Response:
         await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=now))
         await connection.execute(key_slots.delete().where(key_slots.c.api_key_id == key_id))
         await tell_of(connection, key_id)
+        await note(connection, call, "api_key.revoked", key_id)
     call.api.credentials.forget(key_id)
     return nothing()
 

@@ -87,13 +87,13 @@ async def get_audit_proof(
     first: Annotated[int | None, Query(ge=0, le=LARGEST, description="The size that the log had before.")] = None,
     size: Size = None,
 ) -> Response:
-    """Prove that row `seq` is in the log, or that a log of size `first` was gone on with."""
-    if (seq is None) == (first is None):
+    """Prove that row `seq` is in the log, or that the log began with what it had at size `first` (0: nothing)."""
+    if seq is not None and first is not None:
         raise Problem("request.invalid", "Give either seq or first.", extra={"errors": []})
     async with call.transaction() as connection:
         present = await size_of(connection, call.actor.tenant_id)
-        size = present if size is None else size
-        if size > present or (seq is not None and seq >= size) or (first is not None and first > size):
+        size, first = present if size is None else size, first or 0
+        if size > present or first > size or (seq is not None and seq >= size):
             raise Problem("request.not_found", f"The log has {present} rows by now.")
         try:
             proof = await _proof(connection, call.actor.tenant_id, seq=seq, first=first, size=size)
@@ -144,19 +144,19 @@ async def _note(connection: AsyncConnection, call: Call) -> str:
 
 
 async def _proof(
-    connection: AsyncConnection, tenant_id: UUID, *, seq: int | None, first: int | None, size: int
+    connection: AsyncConnection, tenant_id: UUID, *, seq: int | None, first: int, size: int
 ) -> dict[str, Any]:
     """Prove that a row, or else an earlier tree, is in the tree of a size."""
-    nothing = {"seq": seq, "leaf": None, "first": first, "first_root": None}
     if seq is not None:
         spans = [Span(0, size), Span(seq, seq + 1), *inclusion_spans(seq, size)]
-        kind, known_as = "inclusion", "leaf"
+        kind, about = "inclusion", ("seq", "leaf")
     else:
-        assert first is not None
         spans = [Span(0, size), Span(0, first), *consistency_spans(first, size)]
-        kind, known_as = "consistency", "first_root"
+        kind, about = "consistency", ("first", "first_root")
     root, known, *hashes = [encoded(each) for each in await hashes_of(connection, tenant_id, spans)]
-    return {**nothing, "kind": kind, "size": size, "root": root, known_as: known, "hashes": hashes}
+    nothing = dict.fromkeys(("seq", "leaf", "first", "first_root"))
+    named = dict(zip(about, (first if seq is None else seq, known), strict=True))
+    return {"kind": kind, "size": size, "root": root, "hashes": hashes, **nothing, **named}
 
 
 def _altered(fault: AuditAltered) -> Problem:

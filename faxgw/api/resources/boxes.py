@@ -15,7 +15,8 @@ from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
-from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
+from faxgw.api.resources.auditing import change_noted, note, note_new
+from faxgw.api.resources.editing import Asked, IfMatch, Row, one, refused, remove
 from faxgw.api.shapes import BoxShape, Page
 from faxgw.ids import new_id
 from faxgw.store.tables import boxes
@@ -52,6 +53,7 @@ async def create_box(call: Caller, asked: BoxRequest) -> Response:
         row = {"id": new_id(), "tenant_id": actor.tenant_id, "owner_id": actor.user_id, "name": asked.name}
         with refused(**_NAME):
             made = (await connection.execute(insert(boxes).values(row).returning(boxes))).mappings().one()
+        await note_new(connection, call, "box.created", made)
         return Answer(201, _shape(made), {"location": f"/v1/boxes/{made['id']}", "etag": version_tag(made["version"])})
 
     return await call.once(work)
@@ -70,7 +72,8 @@ async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: If
     """Give a box another name."""
     async with call.transaction() as connection:
         with refused(**_NAME):
-            row = await change(connection, boxes, _this(call, box_id), if_match=if_match, name=asked.name)
+            mine = _this(call, box_id)
+            row = await change_noted(connection, call, "box.changed", boxes, mine, if_match=if_match, name=asked.name)
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
@@ -86,6 +89,7 @@ async def delete_box(call: Caller, box_id: UUID) -> Response:
             )
         with refused(**in_use):
             await remove(connection, boxes, _this(call, box_id))
+        await note(connection, call, "box.deleted", box_id)
     return nothing()
 
 

@@ -14,8 +14,10 @@ from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.line_shapes import DestinationShape
 from faxgw.api.paging import USUAL, Limit
+from faxgw.api.resources.auditing import note
 from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, remove
 from faxgw.api.shapes import Page
+from faxgw.audit import pseudonym
 from faxgw.faxes.policies import tenant_of
 from faxgw.numbers import normalised
 from faxgw.rules.attempt import Adjustments
@@ -80,6 +82,7 @@ async def change_destination(
         row = await change(
             connection, destinations, _this(call, number), if_match=if_match, override=override, updated_at=func.now()
         )
+        await note(connection, call, "destination.changed", _called(call, number), new=override)
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
@@ -87,7 +90,9 @@ async def change_destination(
 async def delete_destination(call: Caller, number: Number) -> Response:
     """Forget a number: what was learned, what was laid down, and who answered there."""
     async with call.transaction() as connection:
-        await remove(connection, destinations, _this(call, await _kept(connection, call, number)))
+        number = await _kept(connection, call, number)
+        await remove(connection, destinations, _this(call, number))
+        await note(connection, call, "destination.deleted", _called(call, number))
     return nothing()
 
 
@@ -101,6 +106,10 @@ async def _kept(connection: AsyncConnection, call: Call, written: str) -> str:
     if (await connection.execute(known)).one_or_none() is not None:
         return written
     return normalised(written, (await tenant_of(connection, call.actor.tenant_id)).numbering)
+
+
+def _called(call: Call, number: str) -> str:
+    return pseudonym(call.gateway.server_keys, tenant_id=call.actor.tenant_id, subject=number)
 
 
 def _this(call: Call, number: str) -> ColumnElement[bool]:

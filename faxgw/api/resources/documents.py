@@ -15,6 +15,7 @@ from faxgw.api.guard import GuardedRoute, UploadRoute
 from faxgw.api.opening import opener
 from faxgw.api.pictures import PNG, png
 from faxgw.api.problems import Problem
+from faxgw.api.resources.auditing import note
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.api.uploads import BODY, check_room, receive
 from faxgw.archive.objects import ObjectMissing
@@ -106,6 +107,7 @@ async def get_page_of_set(call: Caller, page_set_id: UUID, n: PageNumber) -> Res
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
         sealed = await opener(connection, call, [row["object_id"]])
+        await note(connection, call, "page_set.read", page_set_id, what="page", page=n)
     try:
         page = await sealed.page(row)
     except ObjectMissing as missing:

@@ -17,7 +17,8 @@ from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
-from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
+from faxgw.api.resources.auditing import change_noted, note, note_new
+from faxgw.api.resources.editing import Asked, IfMatch, Row, one, refused, remove
 from faxgw.api.resources.routing import usable_by
 from faxgw.api.shapes import NumberRuleShape, NumberShape, Page
 from faxgw.faxes.policies import tenant_of
@@ -81,6 +82,7 @@ async def create_number(call: Caller, asked: NumberRequest) -> Response:
         row = {"id": new_id(), "tenant_id": call.actor.tenant_id, **values}
         with refused(**_TAKEN):
             made = (await connection.execute(insert(numbers).values(row).returning(numbers))).mappings().one()
+        await note_new(connection, call, "number.created", made)
         return Answer(
             201, _number(made), {"location": f"/v1/numbers/{made['id']}", "etag": version_tag(made["version"])}
         )
@@ -103,7 +105,8 @@ async def change_number(call: Caller, number_id: UUID, asked: NumberRequest, if_
         await one(connection, select(numbers.c.id).where(_this(call, numbers, number_id)))
         values = await _values(connection, call, asked)
         with refused(**_TAKEN):
-            row = await change(connection, numbers, _this(call, numbers, number_id), if_match=if_match, **values)
+            this = _this(call, numbers, number_id)
+            row = await change_noted(connection, call, "number.changed", numbers, this, if_match=if_match, **values)
     return ok(_number(row), etag=version_tag(row["version"]))
 
 
@@ -112,6 +115,7 @@ async def delete_number(call: Caller, number_id: UUID) -> Response:
     """Have calls lead nowhere any more."""
     async with call.transaction() as connection:
         await remove(connection, numbers, _this(call, numbers, number_id))
+        await note(connection, call, "number.deleted", number_id)
     return nothing()
 
 
@@ -129,6 +133,7 @@ async def create_number_rule(call: Caller, asked: NumberRuleRequest) -> Response
         row = {"id": new_id(), "tenant_id": call.actor.tenant_id, **asked.model_dump()}
         with refused(**_EXISTS):
             made = (await connection.execute(insert(number_rules).values(row).returning(number_rules))).mappings().one()
+        await note_new(connection, call, "number_rule.created", made)
         return Answer(201, _rule(made), {"location": f"/v1/number-rules/{made['id']}"})
 
     return await call.once(work)
@@ -146,6 +151,7 @@ async def delete_number_rule(call: Caller, rule_id: UUID) -> Response:
     """Let no rule hold for some numbers any more."""
     async with call.transaction() as connection:
         await remove(connection, number_rules, _this(call, number_rules, rule_id))
+        await note(connection, call, "number_rule.deleted", rule_id)
     return nothing()
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from faxgw.api.answers import ok, version_tag
 from faxgw.api.call import Caller
 from faxgw.api.guard import GuardedRoute
+from faxgw.api.resources.auditing import difference, note
 from faxgw.api.resources.editing import IfMatch, change, one
 from faxgw.rules.policy import TenantPolicy
 from faxgw.store.tables import tenants
@@ -29,7 +30,11 @@ async def change_policy(call: Caller, asked: TenantPolicy, if_match: IfMatch = N
     mine = tenants.c.id == call.actor.tenant_id
     kept = asked.model_dump(mode="json", exclude_defaults=True)
     async with call.transaction() as connection:
+        before = await one(connection, select(tenants.c.policy).where(mine).with_for_update())
         row = await change(connection, tenants, mine, if_match=if_match, policy=kept)
+        old = TenantPolicy.model_validate(before["policy"])
+        changes = difference(old.model_dump(mode="json"), asked.model_dump(mode="json"))
+        await note(connection, call, "policy.changed", call.actor.tenant_id, **changes)
     return _answer(asked, row["version"])
 
 

@@ -15,7 +15,8 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.line_shapes import LinesShape, RouteShape, SimulationShape
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
-from faxgw.api.resources.editing import Asked, IfMatch, Row, change, one, refused, remove
+from faxgw.api.resources.auditing import change_noted, note, note_new
+from faxgw.api.resources.editing import Asked, IfMatch, Row, one, refused, remove
 from faxgw.api.shapes import Page
 from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.requests import Number
@@ -58,6 +59,7 @@ async def create_route(call: Caller, asked: RouteRequest) -> Response:
         row = {"id": new_id(), "tenant_id": call.actor.tenant_id, **_values(asked)}
         with refused(**_EXISTS):
             made = (await connection.execute(insert(routes).values(row).returning(routes))).mappings().one()
+        await note_new(connection, call, "route.created", made)
         return Answer(201, _shape(made), {"location": f"/v1/routes/{made['id']}", "etag": version_tag(made["version"])})
 
     return await call.once(work)
@@ -100,7 +102,8 @@ async def change_route(call: Caller, route_id: UUID, asked: RouteRequest, if_mat
         await one(connection, select(routes.c.id).where(_this(call, route_id)))
         await _check_lines(connection, call, asked)
         with refused(**_EXISTS):
-            row = await change(connection, routes, _this(call, route_id), if_match=if_match, **_values(asked))
+            mine, values = _this(call, route_id), _values(asked)
+            row = await change_noted(connection, call, "route.changed", routes, mine, if_match=if_match, **values)
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
@@ -109,6 +112,7 @@ async def delete_route(call: Caller, route_id: UUID) -> Response:
     """Take a route away."""
     async with call.transaction() as connection:
         await remove(connection, routes, _this(call, route_id))
+        await note(connection, call, "route.deleted", route_id)
     return nothing()
 
 

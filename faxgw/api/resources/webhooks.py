@@ -14,6 +14,7 @@ from faxgw.api.call import Call, Caller
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.problems import Problem
+from faxgw.api.resources.auditing import difference, note, note_new
 from faxgw.api.resources.editing import Asked, IfMatch, Row, one, remove
 from faxgw.api.shapes import Page
 from faxgw.api.webhook_shapes import DeliveryRef, DeliveryShape, NewSecret, NewWebhook, Replayed, WebhookShape
@@ -51,6 +52,7 @@ async def create_webhook(call: Caller, asked: WebhookRequest) -> Response:
 
     async def work(connection: AsyncConnection) -> Answer:
         row, secret = await service.create(connection, call.gateway, call.actor, asked)
+        await note_new(connection, call, "webhook.created", row)
         headers = {"location": f"/v1/webhooks/{row['id']}", "etag": version_tag(row["version"])}
         return Answer(201, {**_shape(row), "secret": secret or None}, headers, secret=frozenset({"secret"}))
 
@@ -74,8 +76,9 @@ async def change_webhook(call: Caller, webhook_id: UUID, asked: WebhookRequest, 
         if version is not None and before["version"] != version:
             raise Problem("request.precondition", f"It has version {before['version']} by now; read it again.")
         row = await service.change(connection, call.gateway, webhook_id, asked, version=before["version"])
-    if row is None:
-        raise Problem("request.precondition", "It was changed just now; read it again.")
+        if row is None:
+            raise Problem("request.precondition", "It was changed just now; read it again.")
+        await note(connection, call, "webhook.changed", webhook_id, **difference(before, row))
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
@@ -85,6 +88,7 @@ async def delete_webhook(call: Caller, webhook_id: UUID) -> Response:
     async with call.transaction() as connection:
         await _webhook(connection, call, webhook_id)
         await remove(connection, webhooks, _this(call, webhook_id))
+        await note(connection, call, "webhook.deleted", webhook_id)
     return nothing()
 
 
@@ -95,6 +99,7 @@ async def rotate_webhook(call: Caller, webhook_id: UUID, asked: RotateRequest) -
     async def work(connection: AsyncConnection) -> Answer:
         await _webhook(connection, call, webhook_id)
         secret = await service.rotate(connection, call.gateway, webhook_id, hours=asked.hours)
+        await note(connection, call, "webhook.rotated", webhook_id, hours=asked.hours)
         return Answer(200, {"id": webhook_id, "secret": secret}, secret=frozenset({"secret"}))
 
     return await call.once(work)

@@ -141,7 +141,7 @@ def test_a_wrong_signature_is_noticed() -> None:
 def test_what_is_no_export_is_bad_input(octets: bytes) -> None:
     with pytest.raises(RequestError) as refused:
         check([octets])
-    assert refused.value.code == "audit.no_export"
+    assert refused.value.code == "usage"
 
 
 def test_hostile_lines_are_refused_like_others(soak_seed: int) -> None:
