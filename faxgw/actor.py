@@ -6,6 +6,7 @@ from uuid import UUID
 SCOPES = {
     "faxes:read": "See faxes, attempts, pages' data and events.",
     "faxes:send": "Upload documents and send, cancel, resend and release faxes.",
+    "faxes:delete": "Delete faxes of one's own boxes for good.",
     "content": "Open pages; such a key holds a slot to its owner's private key.",
     "boxes": "Make, name and change boxes.",
     "numbers": "Say which numbers lead to which box, and which may be called.",

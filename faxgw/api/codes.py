@@ -93,6 +93,8 @@ CODES: dict[str, Code] = {
     "box.name": Code(409, "There is a box of that name", "Choose another name."),
     "fax.unknown": Code(404, "There is no such fax", _LIST),
     "fax.state": Code(409, "The fax is past the point where that is possible", "Read the state of the fax."),
+    "fax.running": Code(409, "The fax has not ended", "Cancel it, and wait for its end.", retryable=True),
+    "hold.active": Code(409, "A legal hold is over the fax", "Have the hold released, if it may be."),
     "batch.unknown": Code(404, "There is no such batch", _LIST),
     "batch.state": Code(409, "The batch is past the point where that is possible", "Read the state of the batch."),
     "content.gone": Code(410, "The content was not kept", "Nothing brings it back."),
@@ -116,7 +118,7 @@ CODES: dict[str, Code] = {
     "sandbox.no_line": Code(409, "No simulated line awaits a call", _TRY_LATER, retryable=True),
     # Our side
     "audit.altered": Code(
-        500, "The audit log is not what was signed", "Export it, keep the file, and ask whoever runs the gateway."
+        409, "The audit log is not what was signed", "Export it, keep the file, and ask whoever runs the gateway."
     ),
     "service.busy": Code(503, "Too many requests are under way", _TRY_LATER, retryable=True),
     "service.unavailable": Code(503, "The service cannot do this at the moment", _TRY_LATER, retryable=True),

@@ -32,6 +32,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "rotate_webhook": {"hours": 24},
     "replay_webhook": {"since": "2026-01-31T12:00:00Z"},
     "change_policy": {"region": "DE", "header": {"on": True, "text": "Example Ltd."}, "misdirect": "hold"},
+    "preview_policy": {"retention": {"days": 365, "classes": {"medical": {"days": 30}}}},
+    "create_hold": {"name": "Example v. Example", "boxes": [BOX], "since": "2026-01-01T00:00:00Z"},
+    "create_erasure": {"number": "+15550142", "reason": "asked for by letter"},
     "create_api_key": {"name": "ERP", "scopes": ["faxes:send", "faxes:read"]},
     "call_in": {"to": "+15550199", "document": DOCUMENT},
 }

@@ -98,6 +98,8 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
             key cannot open them; ``number.*`` and ``quota.*`` as for a new one.
     """
     fax = await _locked(connection, fax_id)
+    if fax["shredded_at"] is not None:
+        raise RequestError("content.gone", f"The content of the fax {fax_id} was deleted for good.")
     if State(fax["state"]) not in AGAIN or fax["page_set_id"] is None or fax["direction"] == Direction.IN.value:
         raise WrongState(fax_id, "sent again")
     partial = fax["state"] == State.PARTIALLY_SENT.value

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import RowMapping, insert
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.audit.canonical import NotCanonical, canonical
@@ -73,7 +73,7 @@ async def write_down(
         await connection.execute(insert(certificates), rows)
 
 
-def of_row(row: RowMapping) -> Certificate:
+def of_row(row: Mapping[Any, Any]) -> Certificate:
     """Read one back."""
     return Certificate(row["id"], row["tenant_id"], row["fax_id"], row["said"], row["signature"])
 

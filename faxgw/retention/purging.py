@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.faxes.policies import tenant_of
@@ -80,13 +80,3 @@ async def _batch(gateway: Gateway, tenant_id: UUID, ids: Sequence[UUID], due: Du
         free = list((await connection.execute(still.with_for_update(skip_locked=True))).scalars())
         why = Why(due.code, due.rule)
         return await shred(connection, gateway, free, why=why, by="service", now=now)
-
-
-async def count_due(
-    connection: AsyncConnection, tenant_id: UUID, box_id: UUID, created_before: datetime
-) -> tuple[int, int, datetime | None]:
-    """Return how many faxes of a box are as old, how many of them are held, and when the oldest was created."""
-    due = Due("retention", "", (box_id,), created_before)
-    counted = select(func.count(), func.count().filter(is_held()), func.min(faxes.c.created_at).filter(~is_held()))
-    row = (await connection.execute(counted.where(faxes.c.tenant_id == tenant_id, due.condition(created_before)))).one()
-    return row[0], row[1], row[2]

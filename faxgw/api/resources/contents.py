@@ -1,5 +1,6 @@
 """What is on the pages of a fax, opened with the key of whoever asks; and the recordings of its calls."""
 
+import hashlib
 from contextlib import nullcontext
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,16 +9,18 @@ from fastapi import APIRouter, Query
 from sqlalchemy import select
 from starlette.responses import Response
 
+from faxgw import copies
 from faxgw.api.answers import content, content_tag, ok, unchanged
-from faxgw.api.call import Caller
+from faxgw.api.call import Call, Caller
 from faxgw.api.fax_shapes import PagesShape
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.opening import opener
 from faxgw.api.pictures import FORMS, PNG, png, whole
 from faxgw.api.problems import Problem
+from faxgw.api.resources.auditing import note
 from faxgw.api.resources.documents import PageNumber
 from faxgw.api.resources.faxes import AttemptNumber
-from faxgw.api.resources.rows import own_fax, visible_fax
+from faxgw.api.resources.rows import fax_with_content, visible_fax
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.documents.coded import media_type
 from faxgw.faxes.content import as_coded, exported_object
@@ -53,7 +56,7 @@ async def list_pages(call: Caller, fax_id: UUID) -> Response:
 async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
     """Show a page."""
     async with call.transaction() as connection:
-        fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)
+        fax = await fax_with_content(connection, call, fax_id)
         where = (pages.c.page_set_id == fax["page_set_id"]) & (pages.c.index == n - 1)
         row = (await connection.execute(select(pages).where(where))).mappings().one_or_none()
         if row is None:
@@ -62,6 +65,8 @@ async def get_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
         sealed = await opener(connection, call, [row["object_id"]])
+        await note(connection, call, "fax.read", fax_id, what="page", page=n)
+        await copies.note(connection, fax_id=fax_id, kind="download", to=_reader(call), sha256=row["sha256"])
     return content(await png(await sealed.page(row)), PNG.media_type, tag, call.request.headers, name=f"page-{n}.png")
 
 
@@ -73,7 +78,7 @@ async def export_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
     scope `content`, since what it gives holds the owner's slots, at which passwords can be tried.
     """
     async with call.transaction() as connection:
-        fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)
+        fax = await fax_with_content(connection, call, fax_id)
         where = (pages.c.page_set_id == fax["page_set_id"]) & (pages.c.index == n - 1)
         row = (await connection.execute(select(pages).where(where))).mappings().one_or_none()
         if row is None:
@@ -83,6 +88,8 @@ async def export_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
         exported = await exported_object(
             connection, call.gateway.objects, label, user_id=call.actor.user_id, media_type=said
         )
+        await note(connection, call, "fax.read", fax_id, what="sealed", page=n)
+        await copies.note(connection, fax_id=fax_id, kind="export", to=_reader(call), sha256=row["sha256"])
     headers = {"content-disposition": f'attachment; filename="fax-{fax_id}-{n}.faxgw"', "cache-control": "no-store"}
     return Response(exported.octets(), media_type="application/zip", headers=headers)
 
@@ -95,7 +102,7 @@ async def get_content(
 ) -> Response:
     """Give a whole fax as one file, or a range of its octets."""
     async with call.transaction() as connection:
-        fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id)
+        fax = await fax_with_content(connection, call, fax_id)
         found = select(pages).where(pages.c.page_set_id == fax["page_set_id"]).order_by(pages.c.index)
         rows = (await connection.execute(found)).mappings().all()
         if not rows:
@@ -104,8 +111,12 @@ async def get_content(
         if unchanged(tag, call.request.headers.get("if-none-match")):
             return Response(status_code=304, headers={"etag": tag})
         sealed = await opener(connection, call, [row["object_id"] for row in rows])
+        await note(connection, call, "fax.read", fax_id, what=format, pages=len(rows))
     async with call.api.long_contents if sum(row["octets"] for row in rows) > LONG else nullcontext():
         octets = await whole([await sealed.page(row) for row in rows], format)
+    digest = hashlib.sha256(octets).digest()
+    async with call.transaction() as connection:
+        await copies.note(connection, fax_id=fax_id, kind="download", to=_reader(call), sha256=digest)
     return content(octets, FORMS[format][1], tag, call.request.headers, name=f"fax-{fax_id}.{format}")
 
 
@@ -113,12 +124,17 @@ async def get_content(
 async def get_trace(call: Caller, fax_id: UUID, n: AttemptNumber) -> Response:
     """Give the recording of a call: every action and event, for `faxgw trace`."""
     async with call.transaction() as connection:
-        await own_fax(connection, call, fax_id, faxes.c.id)
+        await fax_with_content(connection, call, fax_id)
         where = (attempts.c.fax_id == fax_id) & (attempts.c.index == n)
         trace = (await connection.execute(select(attempts.c.trace_id).where(where))).scalar_one_or_none()
         if trace is None:
             raise Problem("request.not_found", f"There is no recording of a call {n}.")
         sealed = await opener(connection, call, [trace])
+        await note(connection, call, "fax.read", fax_id, what="trace", attempt=n)
     octets = await sealed.open(trace, "trace")
     tag = content_tag([trace.bytes], "trace")
     return content(octets, TRACE, tag, call.request.headers, name=f"call-{n}.jsonl")
+
+
+def _reader(call: Call) -> str:
+    return f"user:{call.actor.user_id}"

@@ -91,6 +91,18 @@ async def own_fax(connection: AsyncConnection, call: Call, fax_id: UUID, *column
     return await _fax(connection, fax_id, call.own(), columns)
 
 
+async def fax_with_content(connection: AsyncConnection, call: Call, fax_id: UUID) -> RowMapping:
+    """Return a fax of one of the caller's own boxes, if its content was not shredded.
+
+    Raises:
+        Problem: as ``own_fax``, or ``content.gone``.
+    """
+    fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id, faxes.c.shredded_at, faxes.c.created_at)
+    if fax["shredded_at"] is not None:
+        raise Problem("content.gone", f"The content of the fax {fax_id} was deleted for good.")
+    return fax
+
+
 async def _fax(connection: AsyncConnection, fax_id: UUID, condition: Any, columns: tuple[Any, ...]) -> RowMapping:
     statement = select(*(columns or FAX_COLUMNS)).where(faxes.c.id == fax_id)
     if condition is not None:

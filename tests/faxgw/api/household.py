@@ -11,10 +11,13 @@ from faxgw.ids import new_id
 from faxgw.store.tables import (
     attempts,
     batches,
+    certificates,
     confirmations,
     deliveries,
     destinations,
     documents,
+    erasures,
+    holds,
     number_rules,
     numbers,
     routes,
@@ -52,8 +55,22 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
     ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)
     await _called(gateway, person, ids["fax_id"])
     ids |= await _hooked(gateway, person, ids["fax_id"])
+    ids |= await _put_by(gateway, person)
     key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
     return {**ids, "key_id": key.id}
+
+
+async def _put_by(gateway: Gateway, person: Person) -> dict[str, Any]:
+    """Record a hold over nothing, an erasure that is done, and a certificate."""
+    ids = {"hold_id": new_id(), "erasure_id": new_id(), "certificate_id": new_id()}
+    mine = {"tenant_id": person.tenant_id, "user_id": person.user_id}
+    said = {"erasure": str(ids["erasure_id"])}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await connection.execute(insert(holds).values(id=ids["hold_id"], name="case", by_fax=True, **mine))
+        await connection.execute(insert(erasures).values(id=ids["erasure_id"], pseudonym=b"", state="done", **mine))
+        row = {"id": ids["certificate_id"], "tenant_id": person.tenant_id, "said": said, "signature": b""}
+        await connection.execute(insert(certificates).values(row))
+    return ids
 
 
 async def _document(gateway: Gateway, person: Person) -> UUID:
