@@ -10,7 +10,7 @@ from faxgw.config import Config, LineSettings
 from faxgw.lines.keeper import Answer, Keeper
 from faxgw.rules.routing import LineState
 from faxgw.store.database import Database, DatabaseUnavailable
-from faxgw.store.tables import lines
+from faxgw.store.tables import lines, nodes
 
 SHOWN_EVERY = 30.0
 """Seconds after which rows are written again, changed or not."""
@@ -23,6 +23,7 @@ class Board:
     def __init__(self, config: Config, *, node: str, bell: asyncio.Event) -> None:
         """Take the lines of the configuration; ``bell`` is rung whenever the state of one has changed."""
         self._node = node
+        self._name = config.node
         self._bell = bell
         self._dirty = asyncio.Event()
         self.keepers = {
@@ -71,6 +72,9 @@ class Board:
             for name, keeper in self.keepers.items()
         ]
         async with database.dispatcher() as connection:
+            # Another node forgets one that was silent for a day, such as a machine that slept.
+            known = upsert(nodes).values(id=self._node, name=self._name).on_conflict_do_nothing()
+            await connection.execute(known)
             await connection.execute(delete(lines).where(lines.c.node == self._node, lines.c.name.not_in(self.keepers)))
             if rows:
                 row = upsert(lines).values(rows)

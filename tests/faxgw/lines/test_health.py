@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from sqlalchemy import delete, select
+
 from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.gateway import Gateway
@@ -11,6 +13,7 @@ from faxgw.lines.leases import recover
 from faxgw.model import State
 from faxgw.service import _register, open_gateway, run_all, telephony
 from faxgw.store.database import Database
+from faxgw.store.tables import lines, nodes
 from tests.faxgw.lines.conftest import Office, config_for, new_tenant, seen
 from tests.faxgw.lines.pages import fax_pages
 from tests.faxgw.lines.test_keeper import plugged_in
@@ -40,6 +43,18 @@ async def test_a_service_is_not_ready_while_all_lines_are_down_and_is_again_with
         stop.set()
         modem.cancel()
         await asyncio.wait([running, modem])
+
+
+async def test_a_node_that_the_others_have_forgotten_shows_its_lines_again(office: Office) -> None:
+    async with office.gateway.database.dispatcher() as connection:
+        await connection.execute(delete(nodes))
+    fax_id = await office.send("+15550100", await office.upload(tiff_octets(fax_pages(1)), 1))
+    assert (await office.ended(fax_id)).state == "delivered"
+
+    async def shown() -> bool:
+        return bool(await office.rows(select(lines.c.name)))
+
+    await seen(shown)
 
 
 async def _lines(gateway: Gateway) -> Finding:
