@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from faxgw.keys.slots import Slot
+
 SCOPES = {
     "faxes:read": "See faxes, attempts, pages' data and events.",
     "faxes:send": "Upload documents and send, cancel, resend and release faxes.",
@@ -14,17 +16,42 @@ SCOPES = {
     "webhooks": "Set webhooks and see their deliveries.",
     "usage": "See counts of calls and pages.",
     "sandbox": "Have a simulated machine call in.",
-    "admin": "Change the tenant's policy and its API keys.",
+    "admin": "Change the tenant's policy, its members and its API keys.",
 }
 """What an API key may be allowed to do, by name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """The person, and the API key, that a request comes from.
+class Session:
+    """Somebody is signed in: what a request of theirs needs to open what is sealed to them, but the secret.
 
     Attributes:
-        secret: the API key, whole; with the ``content`` scope it opens a slot to the user's private key.
+        id: of the session.
+        person_id: who it is, in whichever tenant.
+        email: by which they sign in.
+        slot: the person's private key under the token's secret.
+        person_key: the public half of that key.
+        key_id: the membership's key.
+        key_wrap: its private half, wrapped to the person's key; None: not to the present one.
+    """
+
+    id: UUID
+    person_id: UUID
+    email: str
+    slot: Slot = field(repr=False)
+    person_key: bytes = field(repr=False)
+    key_id: str = ""
+    key_wrap: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The person, and the API key or session, that a request comes from.
+
+    Attributes:
+        secret: the API key or the session's token, whole; it opens a slot that leads to the user's private key.
+        hindrance: the problem that keeps a session from everything but its own account: no tenant was chosen, or a
+            second factor is missing.
     """
 
     tenant_id: UUID
@@ -36,3 +63,15 @@ class Actor:
     secret: str = field(default="", repr=False)
     public_key: bytes = field(default=b"", repr=False)
     """What seals things to this person."""
+    session: Session | None = None
+    hindrance: str = ""
+
+    @property
+    def session_id(self) -> UUID | None:
+        """The session, if it is one and not an API key."""
+        return self.session.id if self.session else None
+
+    @property
+    def credential_id(self) -> UUID | None:
+        """The API key or the session."""
+        return self.session_id or self.api_key_id

@@ -1,8 +1,8 @@
 """First set-up: a tenant, its owner with a key pair of their own, a box, and an API key that opens what lies in it."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,17 +14,24 @@ from faxgw.config import LineSettings
 from faxgw.errors import RequestError
 from faxgw.faxes.policies import SANDBOX_NUMBERS
 from faxgw.ids import new_id
-from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, Slot, make_slot
+from faxgw.keys.slots import ApiSecret, Password, Slot, make_slot
 from faxgw.keys.tokens import ApiKey, ServerKeys
-from faxgw.keys.wraps import KeyPair
+from faxgw.keys.wraps import KeyPair, PublicKey
 from faxgw.numbers import Numbering, caller_id
+from faxgw.people.accounts import Draft, make_box, make_membership, person_of, save_person
+from faxgw.people.keys import opened, slot_of
+from faxgw.people.members import Invited, invite
+from faxgw.people.words import check_password, read_email
 from faxgw.rules.policy import TenantPolicy
-from faxgw.store.tables import api_keys, boxes, key_slots, numbers, tenants, users
+from faxgw.store.tables import api_keys, key_slots, numbers, tenants
 
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """What was made. The API key and the recovery code are shown this once; only what checks them is kept."""
+    """What was made. The API key and the recovery code are shown this once; only what checks them is kept.
+
+    The recovery code is empty where the owner had an account before: they have its code.
+    """
 
     tenant: UUID
     user: UUID
@@ -54,33 +61,23 @@ async def make_tenant(
 ) -> SetUp:
     """Make a tenant with its owner, who has every right; ``connection`` is the dispatcher's.
 
-    Numbers of the tenant's simulated lines that nobody has yet lead to the new box.
+    Somebody who has an account already gives its password. Numbers of the tenant's simulated lines that nobody has yet
+    lead to the new box.
 
     Raises:
         RequestError: ``usage``, if there is a tenant of that name, or the name, address or password will not do.
     """
-    _check(name, email, password)
+    email = _check(name, email, password)
     if (await connection.execute(select(tenants.c.id).where(tenants.c.name == name))).first():
         raise RequestError("usage", f"There is a tenant {name} already.")
-    tenant_id, user_id, box_id = new_id(), new_id(), new_id()
-    key_pair, recovery = KeyPair.generate(), RecoveryCode.generate()
+    tenant_id = new_id()
     policy = TenantPolicy().model_dump(mode="json", exclude_defaults=True)
     await connection.execute(insert(tenants).values(id=tenant_id, name=name, policy=policy))
-    await connection.execute(
-        insert(users).values(
-            id=user_id,
-            tenant_id=tenant_id,
-            email=email,
-            role="owner",
-            key_id=key_pair.public.key_id,
-            public_key=key_pair.public.octets,
-        )
+    person_id, person, recovery_code = await _person(connection, email, password)
+    user_id, key_pair = await make_membership(
+        connection, tenant_id=tenant_id, person_id=person_id, person=person, email=email, role="owner"
     )
-    await connection.execute(
-        insert(boxes).values(id=box_id, tenant_id=tenant_id, owner_id=user_id, name=email, is_default=True)
-    )
-    slots = [await make_slot(key_pair, Password(password)), await make_slot(key_pair, recovery)]
-    await connection.execute(insert(key_slots), [_slot_row(slot, tenant_id, user_id) for slot in slots])
+    box_id = await make_box(connection, tenant_id=tenant_id, user_id=user_id, name=email, is_default=True)
     key = await make_api_key(
         connection,
         server_keys,
@@ -92,7 +89,21 @@ async def make_tenant(
     )
     own = [line for line in lines if not line.tenants or name in line.tenants]
     await _take_numbers(connection, tenant_id, box_id, own)
-    return SetUp(tenant_id, user_id, box_id, key.text, recovery.text)
+    return SetUp(tenant_id, user_id, box_id, key.text, recovery_code)
+
+
+async def make_invitation(
+    connection: AsyncConnection, server_keys: ServerKeys, *, tenant: str, email: str, role: str, now: datetime
+) -> Invited:
+    """Invite somebody into a tenant in the operator's name; ``connection`` is the dispatcher's.
+
+    Raises:
+        RequestError: ``usage``, if there is no such tenant; ``people.email``, ``user.exists``.
+    """
+    tenant_id = (await connection.execute(select(tenants.c.id).where(tenants.c.name == tenant))).scalar_one_or_none()
+    if tenant_id is None:
+        raise RequestError("usage", f"There is no tenant {tenant}.")
+    return await invite(connection, server_keys, tenant_id=tenant_id, by_role="owner", email=email, role=role, now=now)
 
 
 async def make_api_key(
@@ -125,6 +136,23 @@ async def make_api_key(
     return key
 
 
+async def _person(connection: AsyncConnection, email: str, password: str) -> tuple[UUID, PublicKey, str]:
+    """Return somebody's account with its public key, and the recovery code if it was made now.
+
+    Raises:
+        RequestError: ``usage``, if they have one, of another password.
+    """
+    known = await person_of(connection, email)
+    if known is None:
+        draft = await Draft.of(Password(password))
+        person_id = await save_person(connection, draft, email=email)
+        return person_id, draft.key_pair.public, draft.recovery_code.text
+    slot = await slot_of(connection, known["id"], "password")
+    if await opened(slot, Password(password), known["public_key"]) is None:
+        raise RequestError("usage", f"{email} has an account already, and this is not its password.")
+    return known["id"], PublicKey.from_octets(known["public_key"]), ""
+
+
 def _slot_row(slot: Slot, tenant_id: UUID, user_id: UUID, *, api_key_id: UUID | None = None) -> dict[str, Any]:
     return {
         "id": new_id(),
@@ -137,18 +165,14 @@ def _slot_row(slot: Slot, tenant_id: UUID, user_id: UUID, *, api_key_id: UUID | 
     }
 
 
-def _check(name: str, email: str, password: str) -> None:
+def _check(name: str, email: str, password: str) -> str:
     if not name.strip() or len(name) > 100:
         raise RequestError("usage", "A tenant's name has 1 to 100 characters.")
-    user, at, host = email.partition("@")
-    if not (user and at and host) or any(each.isspace() for each in email) or len(email) > 254:
-        raise RequestError("usage", f"{email!r} is no mail address.")
-    if len(password) < MIN_PASSWORD:
-        example = secrets.token_urlsafe(15)
-        raise RequestError("usage", f"A password has {MIN_PASSWORD} characters or more, such as {example}.")
-
-
-MIN_PASSWORD = 10
+    try:
+        check_password(password)
+        return read_email(email)
+    except RequestError as refused:
+        raise RequestError("usage", refused.reason) from None
 
 
 async def _take_numbers(

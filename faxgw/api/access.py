@@ -13,21 +13,29 @@ class Access:
     """What an operation asks of its caller.
 
     Attributes:
-        scope: what the API key must have; empty: any key will do.
+        scope: what the API key must have; empty: any key will do. Sessions have every scope.
         admins: only people with the role owner or admin.
         public: no credential at all.
+        session: somebody who has signed in, and no API key.
+        own: of one's own account: also where a session may do nothing else, such as for want of a second factor.
     """
 
     scope: str = ""
     admins: bool = False
     public: bool = False
+    session: bool = False
+    own: bool = False
 
     def check(self, actor: Actor) -> None:
         """Let an actor pass.
 
         Raises:
-            Problem: ``access.scope`` or ``access.role``.
+            Problem: ``access.scope``, ``access.role``, ``access.session``, or what hinders the session.
         """
+        if self.session and actor.session is None:
+            raise Problem("access.session", "An API key cannot do this: sign in.")
+        if actor.hindrance and not self.own:
+            raise Problem(actor.hindrance)
         if self.scope and self.scope not in actor.scopes:
             raise Problem("access.scope", f"The API key lacks the scope {self.scope}: {SCOPES[self.scope]}")
         if self.admins and actor.role not in ADMINS:
@@ -38,6 +46,8 @@ class Access:
         """What OpenAPI says of it."""
         if self.public:
             return "Needs no API key."
+        if self.session:
+            return "Needs a session: no API key will do."
         needs = f"Needs an API key with the scope `{self.scope}`" if self.scope else "Needs any API key"
         return f"{needs}, of an owner or admin." if self.admins else f"{needs}."
 
@@ -53,11 +63,35 @@ _ROUTES = Access("routes", admins=True)
 _WEBHOOKS = Access("webhooks", admins=True)
 _POLICY = Access("admin", admins=True)
 _KEYS = Access("admin")
+_MEMBERS = Access("admin", admins=True)
+_SESSION = Access(session=True, own=True)
 
 ACCESS: dict[str, Access] = {
     "get_version": _ANY,
     "get_sbom": _ANY,
-    "get_self": _ANY,
+    "get_self": Access(own=True),
+    "create_session": _PUBLIC,
+    "recover_session": _PUBLIC,
+    "list_sessions": Access("admin", own=True),
+    "switch_tenant": _SESSION,
+    "end_session": _SESSION,
+    "end_all_sessions": _SESSION,
+    "revoke_session": Access("admin", own=True),
+    "get_me": Access(own=True),
+    "set_up_person": _PUBLIC,
+    "change_password": _SESSION,
+    "renew_recovery_code": _SESSION,
+    "enrol_totp": _SESSION,
+    "confirm_totp": _SESSION,
+    "remove_totp": _SESSION,
+    "recover_keys": _SESSION,
+    "renew_keys": Access(session=True),
+    "list_users": _MEMBERS,
+    "invite_user": _MEMBERS,
+    "get_user": _MEMBERS,
+    "change_user": _MEMBERS,
+    "deactivate_user": _MEMBERS,
+    "reset_user": _MEMBERS,
     "list_problems": _PUBLIC,
     "get_problem": _PUBLIC,
     "create_document": _SEND,

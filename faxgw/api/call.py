@@ -19,6 +19,7 @@ from faxgw.api.following import Hub
 from faxgw.api.idempotency import Once
 from faxgw.api.throttle import Buckets
 from faxgw.gateway import Gateway
+from faxgw.people.signing_in import Door
 from faxgw.store.tables import boxes, faxes
 
 
@@ -30,6 +31,7 @@ class Api:
         self.credentials = Credentials(gateway)
         self.rates = Buckets(gateway.config.api.requests_per_second, 1.0)
         self.hub = Hub()
+        self.door = Door(gateway)
         self.long_uploads = asyncio.Semaphore(gateway.config.rendering.workers)
         """So many long uploads are held in memory at once."""
         self.long_contents = asyncio.Semaphore(gateway.config.rendering.workers)
@@ -39,7 +41,7 @@ class Api:
 
 
 class Call:
-    """A request whose API key was checked."""
+    """A request whose API key or session was checked."""
 
     def __init__(self, request: Request, api: Api, actor: Actor) -> None:
         self.request = request

@@ -6,6 +6,26 @@ DOCUMENT = "0196a5e0-1c2d-7abc-8def-0123456789ab"
 BOX = "0196a5e0-1c2d-7abc-8def-0123456789ac"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "create_session": {"email": "a@example.com", "password": "correct horse battery"},
+    "recover_session": {
+        "email": "a@example.com",
+        "recovery_code": "000G4-0R40M-30E20-9185G-R38E1-W8124-GKVYR",
+        "new_password": "battery horse correct",
+    },
+    "switch_tenant": {"tenant": DOCUMENT},
+    "set_up_person": {
+        "set_up_code": "fgi_02zpzhXBMPiA20dMSmx9K7_0029sS3yqsuDyR1vGFhTuuRAq1b12YuO0",
+        "password": "correct horse battery",
+    },
+    "change_password": {"old": "correct horse battery", "new": "battery horse correct"},
+    "renew_recovery_code": {"password": "correct horse battery"},
+    "enrol_totp": {"password": "correct horse battery"},
+    "confirm_totp": {"code": "123456"},
+    "remove_totp": {"password": "correct horse battery", "code": "123456"},
+    "recover_keys": {"secret": "000G4-0R40M-30E20-9185G-R38E1-W8124-GKVYR"},
+    "renew_keys": {"password": "correct horse battery"},
+    "invite_user": {"email": "b@example.com", "role": "member"},
+    "change_user": {"role": "owner"},
     "create_fax": {
         "to": "+15550100",
         "documents": [DOCUMENT],

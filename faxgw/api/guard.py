@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from faxgw.api.access import ACCESS
-from faxgw.api.addresses import address_of
 from faxgw.api.call import Api, Call
 from faxgw.api.problems import Problem, answer_of
 
@@ -100,8 +99,8 @@ class GuardedRoute(APIRoute):
             body = Body(request.scope, lambda: _receive_in_time(request.receive))
             try:
                 if not access.public:
-                    actor = await api.credentials.actor(request.headers.get("authorization"), address_of(request.scope))
-                    _take(api, request, actor.api_key_id)
+                    actor = await api.credentials.actor_of(request)
+                    _take(api, request, actor.credential_id)
                     access.check(actor)
                     body.state.call = Call(body, api, actor)
                 _check_query(request, parameters)

@@ -42,9 +42,9 @@ class Once:
         """
         if not (0 < len(key) <= 255 and all("!" <= letter <= "~" for letter in key)):
             raise Problem("idempotency.key", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
-        assert actor.api_key_id is not None
+        assert actor.credential_id is not None
         digest = hashlib.sha256("\0".join(parts).encode() + b"\0" + body).digest()
-        return cls(actor.tenant_id, actor.api_key_id, key, digest)
+        return cls(actor.tenant_id, actor.credential_id, key, digest)
 
     async def earlier(self, connection: AsyncConnection) -> Response | None:
         """Return the answer that was given before; None: this is the first time, and the key is locked until commit.

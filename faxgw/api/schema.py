@@ -22,11 +22,13 @@ ADDRESS = "/openapi.json"
 
 DESCRIPTION = """A fax gateway. Upload documents, send them as faxes, follow every page, and open what was received.
 
-Everything needs an API key (`Authorization: Bearer KEY`), from which the tenant follows. Errors are
+Everything needs an API key or the token of a session (`Authorization: Bearer KEY`), from which the tenant follows. A
+browser's session may be in a cookie instead; then send `X-Faxgw-Session: 1` with whatever changes something. Errors are
 `application/problem+json`; `code` stays as it is. A POST with an `Idempotency-Key` is done once, however often it is
 sent within 24 hours. Lists come in pages: give `next` as `cursor`."""
 
 TAGS = {
+    "people": "Signing in, one's own account, members.",
     "faxes": "Send, list, cancel, send again.",
     "documents": "Upload, and see the fax pages before they are sent.",
     "content": "What is on the pages.",
@@ -78,6 +80,16 @@ _MORE: dict[str, tuple[int, ...]] = {
     "change_webhook": (422,),
     "rotate_webhook": (422,),
     "create_api_key": (423,),
+    "create_session": (401, 404),
+    "recover_session": (401, 404, 422),
+    "switch_tenant": (404,),
+    "set_up_person": (401, 422),
+    "change_password": (422,),
+    "get_me": (404,),
+    "recover_keys": (422,),
+    "invite_user": (422,),
+    "deactivate_user": (409,),
+    "change_user": (409,),
     "revoke_api_key": (409,),
     "get_audit_proof": (404,),
     "call_in": (404, 422),
@@ -154,7 +166,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
     document["components"]["securitySchemes"] = {
-        "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `fgw_...`; see `/v1/api-keys`."}
+        "apiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, `fgw_...`, or a session's token, `fgs_...`.",
+        }
     }
     for path, method, operation in _operations(document):
         _complete(operation, path, method)
@@ -172,7 +188,7 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
     access = ACCESS[name]
     operation["description"] = f"{operation.get('description', '')}\n\n{access.text}".strip()
     operation["security"] = [] if access.public else [{"apiKey": [access.scope] if access.scope else []}]
-    if method == "post":
+    if method == "post" and not access.public and not access.session:
         operation.setdefault("parameters", []).append(_KEY_PARAMETER)
     if name in EXAMPLES:
         body = operation["requestBody"]["content"]["application/json"]

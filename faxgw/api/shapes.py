@@ -136,17 +136,6 @@ class NewApiKey(ApiKeyShape):
     """The key itself, shown this once; null when this answer is given again."""
 
 
-class SelfShape(Shape):
-    """Who asks."""
-
-    tenant: NamedTenant
-    """The tenant of everything that this key does."""
-    user: User
-    """Whose key it is."""
-    api_key: ApiKeyShape
-    """The key."""
-
-
 class BoxShape(Shape):
     """Where faxes lie."""
 

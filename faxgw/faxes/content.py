@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, true
+from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
@@ -16,16 +16,19 @@ from faxgw.keys.sealing import Label
 from faxgw.keys.slots import ApiSecret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import ApiKey
 from faxgw.keys.wraps import KeyPair, PublicKey
-from faxgw.store.tables import api_keys, key_slots, users, wraps
+from faxgw.people.ways import open_session, ways_to
+from faxgw.store.tables import key_slots, users, wraps
 from t30.pages import Coding, Resolution, Width
 
 
 async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
-    """Open the actor's private key with the secret of their API key.
+    """Open the actor's private key with the secret of their API key or of their session.
 
     Raises:
-        RequestError: ``key.locked``, if that API key has no slot.
+        RequestError: ``key.locked``, if that API key has no slot, or what the session opens is not the present key.
     """
+    if actor.session is not None:
+        return await open_session(actor)
     row = (
         await connection.execute(
             select(key_slots.c.kind, key_slots.c.parameters, key_slots.c.blob, users.c.public_key)
@@ -46,7 +49,9 @@ async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
 async def exported_object(
     connection: AsyncConnection, store: SealedStore, label: Label, *, user_id: UUID, media_type: str
 ) -> Export:
-    """Return an object as it lies in the archive, with its owner's wrap and slots: it is not opened here.
+    """Return an object as it lies in the archive, with its owner's wrap and all ways to it: it is not opened here.
+
+    ``connection`` is the dispatcher's, since slots of people are of no tenant: who asks must have been checked before.
 
     Slots of API keys that are expired or revoked are left out: what is not good here any more is good nowhere.
 
@@ -59,13 +64,9 @@ async def exported_object(
     wrapped = (await connection.execute(select(wraps.c.blob).where(own))).scalar_one_or_none()
     if wrapped is None:
         raise RequestError("content.gone", "There is nothing to export: it is not sealed to its owner.")
-    good = api_keys.c.revoked_at.is_(None) & func.coalesce(api_keys.c.expires_at > func.now(), true())
-    found = select(key_slots).outerjoin(api_keys, api_keys.c.id == key_slots.c.api_key_id)
-    rows = await connection.execute(
-        found.where(key_slots.c.user_id == user_id, key_slots.c.api_key_id.is_(None) | good)
-    )
-    slots = tuple(Slot(row.kind, row.parameters, row.blob) for row in rows)
-    return Export(label, media_type, public_key, wrapped, slots, await store.objects.get(label.object))
+    slots, holders = await ways_to(connection, user_id)
+    sealed = await store.objects.get(label.object)
+    return Export(label, media_type, public_key, user_id, wrapped, slots, holders, sealed)
 
 
 def _locked() -> RequestError:

@@ -1,12 +1,13 @@
 """A sealed object that leaves the archive as it is: one file that its owner opens without the gateway.
 
-A ZIP file with ``manifest.json`` (what it is, the owner's wrap and slots) and ``object`` (the sealed octets):
+A ZIP file with ``manifest.json`` (what it is, the owner's wrap, and all ways to their key) and ``object`` (sealed):
 ``docs/sealed-objects.md``.
 """
 
 import json
 import zipfile
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,14 +18,39 @@ from faxgw.errors import RequestError
 from faxgw.keys.sealing import Label, SealBroken, open_sealed
 from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, Secret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import ApiKey
-from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken, unwrap, wrap_context
+from faxgw.keys.wraps import (
+    KeyPair,
+    PublicKey,
+    WrapBroken,
+    member_context,
+    unwrap,
+    unwrap_key_pair,
+    wrap_context,
+)
 
 FORMAT = "faxgw sealed object"
-VERSION = 1
+VERSION = 2
+READ = (1, 2)
+"""Versions that are read: in the first, there were no slots but those of the owner's key itself."""
 MANIFEST = "manifest.json"
 OBJECT = "object"
 LONGEST_MANIFEST = 1024 * 1024
 OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A person's key, to which the owner's private key is wrapped.
+
+    Attributes:
+        public_key: the person's.
+        wrap: the owner's private key, wrapped to it.
+        slots: the ways to the person's private key.
+    """
+
+    public_key: PublicKey
+    wrap: bytes
+    slots: tuple[Slot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +60,21 @@ class Export:
     Attributes:
         label: tenant, id and kind.
         media_type: of the content, such as ``application/pdf``; empty when nobody knows.
-        public_key: the owner's.
+        public_key: the owner's: of somebody's membership in the tenant.
+        user: the id of that membership.
         wrap: the object's key, wrapped to the owner.
-        slots: the ways to the owner's private key.
+        slots: the ways straight to the owner's private key.
+        holders: the ways to it over keys of the person: the present one, and those of before a reset.
         sealed: the object as it lies in the store.
     """
 
     label: Label
     media_type: str
     public_key: PublicKey
+    user: UUID
     wrap: bytes
     slots: tuple[Slot, ...]
+    holders: tuple[Holder, ...]
     sealed: bytes
 
     def octets(self) -> bytes:
@@ -61,9 +91,9 @@ class Export:
         Raises:
             RequestError: ``object.secret`` when no slot opens with it, ``object.broken`` when the object is damaged.
         """
-        key_pair = await self._key_pair(secret)
         context = wrap_context(tenant=self.label.tenant, object_id=self.label.object, kind=OWNER)
         try:
+            key_pair = await self._key_pair(secret)
             dek = unwrap(self.wrap, key_pair, context=context)
             return open_sealed(self.sealed, dek=dek, label=self.label)
         except (WrapBroken, SealBroken) as error:
@@ -72,14 +102,16 @@ class Export:
             ) from error
 
     async def _key_pair(self, text: str) -> KeyPair:
-        for secret in readings(text):
-            for slot in self.slots:
-                if slot.kind == secret.kind:
-                    try:
-                        return await open_slot(slot, secret, public_key=self.public_key)
-                    except WrongSecret:
-                        continue
-        kinds = ", ".join(sorted({slot.kind.replace("_", " ") for slot in self.slots}))
+        secrets = readings(text)
+        key_pair = await _opened(self.slots, secrets, self.public_key)
+        if key_pair is not None:
+            return key_pair
+        for holder in self.holders:
+            person = await _opened(holder.slots, secrets, holder.public_key)
+            if person is not None:
+                return unwrap_key_pair(holder.wrap, person, context=member_context(self.label.tenant, self.user))
+        every = [*self.slots, *(slot for holder in self.holders for slot in holder.slots)]
+        kinds = ", ".join(sorted({slot.kind.replace("_", " ") for slot in every}))
         raise RequestError("object.secret", f"that secret does not open this object; it opens with: {kinds}")
 
     def _manifest(self) -> dict[str, Any]:
@@ -90,10 +122,17 @@ class Export:
             "object": str(self.label.object),
             "kind": self.label.kind,
             "media_type": self.media_type,
+            "user": str(self.user),
             "public_key": _text(self.public_key.octets),
             "wrap": {"kind": OWNER, "key_id": self.public_key.key_id, "blob": _text(self.wrap)},
-            "slots": [
-                {"kind": slot.kind, "parameters": slot.parameters, "blob": _text(slot.blob)} for slot in self.slots
+            "slots": _slots_manifest(self.slots),
+            "holders": [
+                {
+                    "public_key": _text(holder.public_key.octets),
+                    "wrap": _text(holder.wrap),
+                    "slots": _slots_manifest(holder.slots),
+                }
+                for holder in self.holders
             ],
         }
 
@@ -124,20 +163,44 @@ def readings(text: str) -> list[Secret]:
     return [*found, Password(text)]
 
 
+async def _opened(slots: Sequence[Slot], secrets: Sequence[Secret], public_key: PublicKey) -> KeyPair | None:
+    for secret in secrets:
+        for slot in slots:
+            if slot.kind == secret.kind:
+                try:
+                    return await open_slot(slot, secret, public_key=public_key)
+                except WrongSecret:
+                    continue
+    return None
+
+
 def _export(manifest: Any, sealed: bytes) -> Export:
-    if manifest["format"] != FORMAT or manifest["version"] != VERSION:
+    if manifest["format"] != FORMAT or manifest["version"] not in READ:
         raise ValueError("another format")
+    first = manifest["version"] == 1
     return Export(
         label=Label(UUID(manifest["tenant"]), UUID(manifest["object"]), str(manifest["kind"])),
         media_type=str(manifest["media_type"]),
-        public_key=PublicKey.from_octets(b64decode(manifest["public_key"], validate=True)),
-        wrap=b64decode(manifest["wrap"]["blob"], validate=True),
-        slots=tuple(
-            Slot(str(slot["kind"]), dict(slot["parameters"]), b64decode(slot["blob"], validate=True))
-            for slot in manifest["slots"]
-        ),
+        public_key=PublicKey.from_octets(_octets(manifest["public_key"])),
+        user=UUID(int=0) if first else UUID(manifest["user"]),
+        wrap=_octets(manifest["wrap"]["blob"]),
+        slots=_slots(manifest["slots"]),
+        holders=() if first else tuple(_holder(each) for each in manifest["holders"]),
         sealed=sealed,
     )
+
+
+def _holder(manifest: Any) -> Holder:
+    public_key = PublicKey.from_octets(_octets(manifest["public_key"]))
+    return Holder(public_key, _octets(manifest["wrap"]), _slots(manifest["slots"]))
+
+
+def _slots(manifest: Any) -> tuple[Slot, ...]:
+    return tuple(Slot(str(each["kind"]), dict(each["parameters"]), _octets(each["blob"])) for each in manifest)
+
+
+def _slots_manifest(slots: Sequence[Slot]) -> list[dict[str, Any]]:
+    return [{"kind": slot.kind, "parameters": slot.parameters, "blob": _text(slot.blob)} for slot in slots]
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -146,6 +209,10 @@ def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
     if entry.compress_type != zipfile.ZIP_STORED or (name == MANIFEST and entry.file_size > LONGEST_MANIFEST):
         raise ValueError("not as we write it")
     return archive.read(entry)
+
+
+def _octets(text: str) -> bytes:
+    return b64decode(text, validate=True)
 
 
 def _text(octets: bytes) -> str:

@@ -1,4 +1,4 @@
-"""API keys, and the server's own secrets: what checks API keys, signs webhooks and seals small secrets.
+"""Generated credentials, and the server's own secrets: what checks API keys, signs webhooks, seals small secrets.
 
 The check of an API key (an HMAC) and the key that its secret stands for (``slots.ApiSecret``) are two derivations,
 so what the server stores to check a key opens nothing.
@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Self
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +23,6 @@ from faxgw.errors import RequestError
 from faxgw.keys.folders import made_once, open_folder
 from faxgw.keys.texts import carried, carried_width, read_carried
 
-PREFIX = "fgw"
 SECRET_OCTETS = 20
 FILES = ("check.key", "signing.key", "small.key", "audit.key")
 """The server's own secrets: for the check of generated secrets, for signatures, for small secrets that it must read,
@@ -35,10 +35,10 @@ _SEALED_SMALL = 1
 
 
 class KeyMalformed(ValueError):
-    """A text is no API key, or has a typing error."""
+    """A text is no such credential, or has a typing error."""
 
     def __init__(self) -> None:
-        super().__init__("this is no API key, or one that was not copied whole")
+        super().__init__("this is no such key, or one that was not copied whole")
 
 
 class SmallSealBroken(Exception):
@@ -49,28 +49,29 @@ class SmallSealBroken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A credential of a program: ``fgw_<id>_<secret and check>``, in letters and digits.
+class Token:
+    """A generated credential: ``PREFIX_<id>_<secret and check>``, in letters and digits.
 
     Attributes:
         id: names it, in the open.
         secret: 20 octets of chance; never stored by the server.
     """
 
+    prefix: ClassVar[str]
     id: UUID
     secret: bytes = field(repr=False)
 
     @classmethod
-    def generate(cls, key_id: UUID) -> "ApiKey":
-        """Return a new key of that id."""
+    def generate(cls, key_id: UUID) -> Self:
+        """Return a new one of that id."""
         return cls(key_id, secrets.token_bytes(SECRET_OCTETS))
 
     @classmethod
-    def parse(cls, text: str) -> "ApiKey":
-        """Read a key.
+    def parse(cls, text: str) -> Self:
+        """Read one.
 
         Raises:
-            KeyMalformed: before anything is looked up, for all that was never a key.
+            KeyMalformed: before anything is looked up, for all that was never one.
         """
         prefix, _, rest = text.partition("_")
         key_id, _, tail = rest.partition("_")
@@ -79,18 +80,39 @@ class ApiKey:
             key = cls(UUID(bytes=read_carried(key_id, length=16)), read_carried(tail[:split], length=SECRET_OCTETS))
         except ValueError:
             raise KeyMalformed from None
-        if prefix != PREFIX or tail[split:] != key._check:
+        if prefix != cls.prefix or tail[split:] != key._check:
             raise KeyMalformed
         return key
 
     @property
     def text(self) -> str:
-        """The key as its holder sends it; its form lets programs that look for leaked secrets find it."""
-        return f"{PREFIX}_{carried(self.id.bytes)}_{carried(self.secret)}{self._check}"
+        """The credential as its holder sends it; its form lets programs that look for leaked secrets find it."""
+        return f"{self.prefix}_{carried(self.id.bytes)}_{carried(self.secret)}{self._check}"
 
     @property
     def _check(self) -> str:
         return carried(zlib.crc32(self.id.bytes + self.secret).to_bytes(_CHECK_OCTETS))
+
+
+class ApiKey(Token):
+    """A credential of a program: ``fgw_...``."""
+
+    __slots__ = ()
+    prefix = "fgw"
+
+
+class SessionToken(Token):
+    """A credential of somebody who has signed in: ``fgs_...``."""
+
+    __slots__ = ()
+    prefix = "fgs"
+
+
+class SetUpCode(Token):
+    """By which somebody comes in who was invited, or whose password was reset: ``fgi_...``, once."""
+
+    __slots__ = ()
+    prefix = "fgi"
 
 
 def mac(server_key: bytes, secret: bytes) -> bytes:

@@ -131,6 +131,11 @@ def wrap_context(*, tenant: UUID, object_id: UUID, kind: str) -> bytes:
     return b"faxgw wrap 1" + tenant.bytes + object_id.bytes + kind.encode()
 
 
+def member_context(tenant: UUID, user: UUID) -> bytes:
+    """Return what the wrap of a membership's private key, to the person whose it is, is bound to."""
+    return wrap_context(tenant=tenant, object_id=user, kind="member")
+
+
 def wrap(dek: bytes, public_key: PublicKey, *, context: bytes) -> bytes:
     """Return ``dek`` so that only the holder of the private key reads it: 1168 octets, or 80 by X25519."""
     return _hpke(public_key.suite).encrypt(dek, public_key._key, info=context)
@@ -145,6 +150,23 @@ def unwrap(blob: bytes, key_pair: KeyPair, *, context: bytes) -> bytes:
     try:
         return _hpke(key_pair.suite).decrypt(blob, key_pair._key, info=context)
     except InvalidTag:
+        raise WrapBroken from None
+
+
+def wrap_key_pair(key_pair: KeyPair, to: PublicKey, *, context: bytes) -> bytes:
+    """Return a private key so that only the holder of another one reads it; ``context`` as of ``wrap``."""
+    return wrap(key_pair.octets, to, context=context)
+
+
+def unwrap_key_pair(blob: bytes, key_pair: KeyPair, *, context: bytes) -> KeyPair:
+    """Return the private key that ``wrap_key_pair`` was given with the same context.
+
+    Raises:
+        WrapBroken: for any other key pair, context or blob.
+    """
+    try:
+        return KeyPair.from_octets(unwrap(blob, key_pair, context=context))
+    except ValueError:
         raise WrapBroken from None
 
 

@@ -91,6 +91,14 @@ class TenantPolicy(Rules):
         le=168,
         description="Where nothing is stored, an incoming fax waits so long to be collected; 0: no call is answered.",
     )
+    require_second_factor: bool = Field(
+        default=False,
+        description="Who signs in without a second factor can set one up, and nothing else; API keys have none.",
+    )
+    session_idle_minutes: int = Field(
+        default=15, ge=1, le=1440, description="Who does nothing for so many minutes is signed off."
+    )
+    session_hours: int = Field(default=12, ge=1, le=720, description="Whoever signed in must do so again after that.")
 
     def numbering(self, extra: frozenset[str] = frozenset()) -> Numbering:
         """Return the numbering plan that the tenant dials in, with ``extra`` numbers that no plan knows."""

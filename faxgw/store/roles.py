@@ -32,6 +32,9 @@ APPENDED = {
 }
 """Tables whose rows nobody changes: what the app, and what the dispatcher may do there."""
 
+OF_PEOPLE = frozenset({"people", "person_slots", "sessions", "sign_in_failures"})
+"""Tables of no tenant that the app does not even read: of whom it serves it knows what their membership says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
@@ -116,7 +119,7 @@ def table_protection(name: str, *, tenants: bool) -> list[str]:
         return [*statements, f"GRANT SELECT, UPDATE ON {name} TO {APP}", *_wall(name, "id")]
     if tenants:
         return [*statements, f"GRANT {app} ON {name} TO {APP}", *_wall(name, "tenant_id")]
-    return [*statements, f"GRANT SELECT ON {name} TO {APP}"]
+    return statements if name in OF_PEOPLE else [*statements, f"GRANT SELECT ON {name} TO {APP}"]
 
 
 def _wall(table: str, column: str) -> list[str]:

@@ -75,19 +75,38 @@ tenants = Table(
 )
 # The tenants table has no tenant_id column; its own id is what row-level security looks at.
 
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    Column("email", Text, nullable=False, unique=True),
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("totp", LargeBinary, nullable=True, comment="secret of one-time codes, sealed under the server's key"),
+    Column("totp_new", LargeBinary, nullable=True, comment="one that was not confirmed yet"),
+    Column("totp_step", BigInteger, nullable=False, server_default="0", comment="of the last code that was taken"),
+    _time("created_at", now=True),
+    comment="who signs in; members of tenants by rows of users",
+)
+
 users = Table(
     "users",
     metadata,
     _id(),
     _tenant(),
+    _reference("person_id", "people.id", nullable=True),
     Column("email", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("key_id", Text, nullable=False),
     Column("public_key", LargeBinary, nullable=False),
+    Column("key_wrap", LargeBinary, nullable=True, comment="the private key, wrapped to the person's public key"),
+    Column("version", Integer, nullable=False, server_default="1"),
     _time("created_at", now=True),
+    _time("deactivated_at"),
     UniqueConstraint("tenant_id", "email"),
     CheckConstraint("role in ('owner', 'admin', 'member')", name="role"),
-    comment="a person; the public key seals what is theirs",
+    Index("users_person", "person_id"),
+    comment="a person's membership in a tenant; the public key seals what is theirs there; no person yet: invited",
 )
 
 api_keys = Table(
@@ -112,14 +131,14 @@ key_slots = Table(
     _id(),
     _tenant(),
     _reference("user_id", "users.id", ondelete="CASCADE"),
-    Column("kind", Text, nullable=False, comment="password, recovery or api_key"),
+    Column("kind", Text, nullable=False, comment="api_key or set_up"),
     _reference("api_key_id", "api_keys.id", nullable=True, ondelete="CASCADE"),
     _json("parameters"),
     Column("blob", LargeBinary, nullable=False, comment="the private key, sealed under the slot's secret"),
     _time("created_at", now=True),
     Index("key_slots_user", "user_id"),
     Index("key_slots_api_key", "api_key_id"),
-    comment="the ways to a user's private key",
+    comment="the ways straight to a membership's private key; the others lead over the person's",
 )
 
 boxes = Table(
@@ -482,7 +501,7 @@ idempotency = Table(
     "idempotency",
     metadata,
     _tenant(),
-    _reference("api_key_id", "api_keys.id", ondelete="CASCADE"),
+    Column("api_key_id", Uuid, nullable=False, comment="or a session's"),
     Column("key", Text, nullable=False),
     Column("request", LargeBinary, nullable=False, comment="hash of method, path and body"),
     Column("status", SmallInteger, nullable=False),
@@ -688,4 +707,82 @@ certificates = Table(
     Index("certificates_fax", "fax_id", postgresql_where=text("fax_id is not null")),
     Index("certificates_erasure", "erasure_id", postgresql_where=text("erasure_id is not null")),
     comment="that something was deleted for good",
+)
+
+# ---------------------------------------------------------------------------------------------------------- signing in
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    _reference("person_id", "people.id", ondelete="CASCADE"),
+    _reference("user_id", "users.id", nullable=True, ondelete="CASCADE"),
+    Column("mac", LargeBinary, nullable=False, comment="HMAC of the token's secret under the server key"),
+    Column("second_factor", Boolean, nullable=False),
+    Column("address", Text, nullable=False, server_default="", comment="where it was begun"),
+    Column("agent", Text, nullable=False, server_default="", comment="what the program called itself"),
+    _time("created_at", now=True),
+    _time("seen_at", now=True),
+    Index("sessions_person", "person_id"),
+    Index("sessions_user", "user_id"),
+    comment="who is signed in, and in which tenant they are at the moment",
+)
+
+person_slots = Table(
+    "person_slots",
+    metadata,
+    _id(),
+    _reference("person_id", "people.id", ondelete="CASCADE"),
+    Column("key_id", Text, nullable=False, comment="which key it holds: people.key_id, or one from before a reset"),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False, comment="password, recovery or session"),
+    _reference("session_id", "sessions.id", nullable=True, ondelete="CASCADE"),
+    _json("parameters"),
+    Column("blob", LargeBinary, nullable=False, comment="the private key, sealed under the slot's secret"),
+    _time("created_at", now=True),
+    Index("person_slots_person", "person_id"),
+    Index("person_slots_session", "session_id"),
+    comment="the ways to a person's private key, and so to those of their memberships",
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("account", LargeBinary, primary_key=True, comment="HMAC of the address, whether anybody has it or not"),
+    Column("failures", Integer, nullable=False),
+    _time("last_at", now=True),
+    _time("locked_until"),
+    comment="tries to sign in since the last that went well",
+)
+
+set_up_codes = Table(
+    "set_up_codes",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("kind", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False, comment="HMAC of the code's secret under the server key"),
+    _time("created_at", now=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("user_id"),
+    CheckConstraint("kind in ('invitation', 'reset')", name="kind"),
+    comment="by which somebody sets a password, once",
+)
+
+retired_keys = Table(
+    "retired_keys",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("person_key_id", Text, nullable=False, comment="the person's key of then, which person_slots still open"),
+    Column(
+        "key_wrap", LargeBinary, nullable=True, comment="the private key, wrapped to that one; null: it is that one"
+    ),
+    _time("retired_at", now=True),
+    Index("retired_keys_user", "user_id"),
+    comment="what a reset of the password has locked, until an older secret opens it",
 )

@@ -14,10 +14,11 @@ from faxgw.api.codes import CODES, Code
 from faxgw.api.export_shapes import VersionShape
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.json import dumped
+from faxgw.api.people_shapes import SelfSessionShape
 from faxgw.api.problems import Problem
 from faxgw.api.resources.api_keys import shape as api_key
 from faxgw.api.schema import version
-from faxgw.api.shapes import CodeShape, CodesShape, SelfShape
+from faxgw.api.shapes import CodeShape, CodesShape
 from faxgw.store.tables import api_keys, users
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["service"])
@@ -38,20 +39,22 @@ async def get_sbom(_: Caller) -> Response:
     return json_response(dumped(await asyncio.to_thread(bill)))
 
 
-@router.get("/self", response_model=SelfShape)
+@router.get("/self", response_model=SelfSessionShape)
 async def get_self(call: Caller) -> Response:
-    """Say whose key this is, and what it may do."""
+    """Say whose key or session this is, and what it may do."""
     actor = call.actor
-    async with call.transaction() as connection:
-        key = (await connection.execute(select(api_keys).where(api_keys.c.id == actor.api_key_id))).mappings().one()
-        user = (await connection.execute(select(users).where(users.c.id == actor.user_id))).mappings().one()
-    return ok(
-        {
+    mine: dict[str, object] = {"tenant": None, "user": None, "api_key": None, "session": actor.session_id}
+    if actor.tenant:
+        async with call.transaction() as connection:
+            found = select(api_keys).where(api_keys.c.id == actor.api_key_id)
+            key = (await connection.execute(found)).mappings().one_or_none()
+            user = (await connection.execute(select(users).where(users.c.id == actor.user_id))).mappings().one()
+        mine |= {
             "tenant": {"id": actor.tenant_id, "name": actor.tenant},
             "user": {"id": user["id"], "email": user["email"], "role": user["role"]},
-            "api_key": api_key(key),
+            "api_key": api_key(key) if key else None,
         }
-    )
+    return ok(mine)
 
 
 @router.get("/problems", response_model=CodesShape)

@@ -128,7 +128,7 @@ async def _check_life(connection: AsyncConnection, call: Call, expires_at: datet
         Problem: ``keys.life``.
     """
     in_use = select(api_keys.c.expires_at).where(api_keys.c.id == call.actor.api_key_id)
-    ends: datetime | None = (await connection.execute(in_use)).scalar_one()
+    ends: datetime | None = (await connection.execute(in_use)).scalar_one_or_none()  # none: it is a session
     if ends is not None and (expires_at is None or expires_at > ends):
         raise Problem("keys.life", f"The key in use expires at {ends.isoformat()}: it makes none that lives longer.")
 

@@ -85,6 +85,7 @@ async def export_page(call: Caller, fax_id: UUID, n: PageNumber) -> Response:
             raise Problem("request.not_found", f"There is no page {n}, or not yet.")
         label = Label(call.actor.tenant_id, row["object_id"], "page")
         said = media_type(as_coded(row, b""))
+    async with call.gateway.database.dispatcher() as connection:
         exported = await exported_object(
             connection, call.gateway.objects, label, user_id=call.actor.user_id, media_type=said
         )

@@ -11,7 +11,6 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 
-from faxgw.api.addresses import address_of
 from faxgw.api.answers import ok
 from faxgw.api.call import Call, Caller
 from faxgw.api.fax_shapes import EventShape
@@ -72,7 +71,7 @@ class _Watch:
         request = self._call.request
         self._checked = asyncio.get_running_loop().time()
         try:
-            actor = await self._call.api.credentials.actor(request.headers["authorization"], address_of(request.scope))
+            actor = await self._call.api.credentials.actor_of(request, used=False)
         except Problem:
             self.follower.end()
         except DatabaseUnavailable:

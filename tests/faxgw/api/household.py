@@ -1,5 +1,6 @@
 """One of everything that somebody may have, under the names that the addresses of the API use."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from sqlalchemy import func, insert
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
+from faxgw.people.sessions import begin_session
 from faxgw.store.tables import (
     attempts,
     batches,
@@ -57,7 +59,23 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
     ids |= await _hooked(gateway, person, ids["fax_id"])
     ids |= await _put_by(gateway, person)
     key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
-    return {**ids, "key_id": key.id}
+    return {**ids, "key_id": key.id, "user_id": person.user_id, "session_id": await _signed_in(gateway, person)}
+
+
+async def _signed_in(gateway: Gateway, person: Person) -> UUID:
+    async with gateway.database.dispatcher() as connection:
+        token = await begin_session(
+            connection,
+            gateway.server_keys,
+            person_id=person.person_id,
+            key_pair=person.key_pair,
+            user_id=person.user_id,
+            second_factor=False,
+            address="192.0.2.1",
+            agent="a browser",
+            now=datetime.now(UTC),
+        )
+    return token.id
 
 
 async def _put_by(gateway: Gateway, person: Person) -> dict[str, Any]:

@@ -14,13 +14,17 @@ from faxgw.documents.coded import CodedPage, coded_page
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
-from faxgw.keys.slots import ApiSecret, make_slot
+from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, make_slot
 from faxgw.keys.tokens import ApiKey
-from faxgw.keys.wraps import KeyPair, Suite
+from faxgw.keys.wraps import KeyPair, PublicKey, Suite
+from faxgw.people.accounts import Draft, person_of, save_person
+from faxgw.people.keys import wrap_member
 from faxgw.store.tables import api_keys, boxes, events, faxes, key_slots, page_sets, pages, tenants, users
 from t30.pages import Resolution, Width
 from t30.t4 import Bitmap
 from tests.faxgw.documents.making import fax_tiff, text_like
+
+PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,9 @@ class Person:
     box_id: UUID
     key: ApiKey
     key_pair: KeyPair
+    person_id: UUID
+    email: str
+    recovery_code: RecoveryCode
 
     @property
     def headers(self) -> dict[str, str]:
@@ -46,21 +53,34 @@ async def add_person(
     scopes: Collection[str] = tuple(SCOPES),
     email: str = "",
 ) -> Person:
-    """Put somebody into a tenant, or into one of their own."""
-    key_pair = KeyPair.generate(Suite.X25519)
+    """Put somebody into a tenant, or into one of their own; their password is ``PASSWORD``.
+
+    Whoever has the address already is given another membership.
+    """
+    key_pair, person, code = KeyPair.generate(Suite.X25519), KeyPair.generate(Suite.X25519), RecoveryCode.generate()
     user_id, box_id = new_id(), new_id()
+    email = email or f"{user_id}@example.com"
     async with gateway.database.dispatcher() as connection:
         if tenant_id is None:
             tenant_id = new_id()
             await connection.execute(insert(tenants).values(id=tenant_id, name=f"tenant {tenant_id}"))
+        known = await person_of(connection, email)
+        if known is None:
+            cheap = Password(PASSWORD, memory=64, passes=1)
+            draft = Draft(person, code, (await make_slot(person, cheap), await make_slot(person, code)))
+            person_id, public = await save_person(connection, draft, email=email), person.public
+        else:
+            person_id, public = known["id"], PublicKey.from_octets(known["public_key"])
         await connection.execute(
             insert(users).values(
                 id=user_id,
                 tenant_id=tenant_id,
-                email=email or f"{user_id}@example.com",
+                person_id=person_id,
+                email=email,
                 role=role,
                 key_id=key_pair.public.key_id,
                 public_key=key_pair.public.octets,
+                key_wrap=wrap_member(key_pair, public, tenant_id=tenant_id, user_id=user_id),
             )
         )
         box = {"id": box_id, "tenant_id": tenant_id, "owner_id": user_id, "name": f"box {box_id}"}
@@ -71,6 +91,9 @@ async def add_person(
         box_id,
         await add_key(gateway, tenant_id, user_id, scopes=scopes, key_pair=key_pair),
         key_pair,
+        person_id,
+        email,
+        code,
     )
 
 

@@ -16,31 +16,41 @@ from typer.testing import CliRunner
 from faxgw.cli.open import app
 from faxgw.errors import RequestError
 from faxgw.ids import new_id
-from faxgw.keys.export import Export, read_export
+from faxgw.keys.export import Export, Holder, read_export
 from faxgw.keys.sealing import Label, new_dek, seal
-from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, make_slot
+from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, Secret, make_slot
 from faxgw.keys.tokens import ApiKey
-from faxgw.keys.wraps import KeyPair, wrap, wrap_context
+from faxgw.keys.wraps import KeyPair, member_context, wrap, wrap_context, wrap_key_pair
 
 PAIR = KeyPair.generate()
 PASSWORD = "correct horse"
 CODE = RecoveryCode.generate()
+OLD_CODE = RecoveryCode.generate()
 API_KEY = ApiKey.generate(new_id())
+USER = new_id()
 LABEL = Label(new_id(), new_id(), "document")
 CONTENT = b"%PDF-1.7 of a fax" + bytes(100_000)
+
+
+async def holder(*secrets: Secret) -> Holder:
+    """Return a key of the person that these secrets open, and that the owner's key is wrapped to."""
+    person = KeyPair.generate()
+    wrapped = wrap_key_pair(PAIR, person.public, context=member_context(LABEL.tenant, USER))
+    return Holder(person.public, wrapped, tuple([await make_slot(person, secret) for secret in secrets]))
 
 
 @pytest.fixture
 async def export() -> Export:
     dek = new_dek()
-    secrets = (Password(PASSWORD, memory=64, passes=1), CODE, ApiSecret(API_KEY.secret))
     context = wrap_context(tenant=LABEL.tenant, object_id=LABEL.object, kind="owner")
     return Export(
         label=LABEL,
         media_type="application/pdf",
         public_key=PAIR.public,
         wrap=wrap(dek, PAIR.public, context=context),
-        slots=tuple([await make_slot(PAIR, secret) for secret in secrets]),
+        user=USER,
+        slots=(await make_slot(PAIR, ApiSecret(API_KEY.secret)),),
+        holders=(await holder(Password(PASSWORD, memory=64, passes=1), CODE), await holder(OLD_CODE)),
         sealed=seal(CONTENT, dek=dek, label=LABEL),
     )
 
@@ -61,7 +71,9 @@ def open_with(secret: str, path: Path, out: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "secret", [PASSWORD, CODE.text, CODE.text.lower(), API_KEY.text], ids=["password", "code", "small", "key"]
+    "secret",
+    [PASSWORD, CODE.text, CODE.text.lower(), API_KEY.text, OLD_CODE.text],
+    ids=["password", "code", "small", "key", "code of before a reset"],
 )
 def test_each_of_the_owners_secrets_opens(exported: Path, tmp_path: Path, secret: str) -> None:
     out = tmp_path / "letter.pdf"
@@ -84,8 +96,8 @@ def test_another_secret_opens_nothing(exported: Path, tmp_path: Path, secret: st
 
 async def test_a_password_may_look_like_a_recovery_code(export: Export) -> None:
     odd = RecoveryCode.generate().text
-    slots = (await make_slot(PAIR, CODE), await make_slot(PAIR, Password(odd, memory=64, passes=1)))
-    assert await replace(export, slots=slots).open(odd) == CONTENT
+    holders = (await holder(CODE, Password(odd, memory=64, passes=1)),)
+    assert await replace(export, holders=holders).open(odd) == CONTENT
 
 
 async def test_an_altered_object_is_told_from_a_wrong_secret(export: Export) -> None:
@@ -93,6 +105,8 @@ async def test_an_altered_object_is_told_from_a_wrong_secret(export: Export) -> 
         replace(export, sealed=export.sealed[:-1]),
         replace(export, label=replace(LABEL, kind="page")),
         replace(export, wrap=bytes(len(export.wrap))),
+        replace(export, holders=(replace(export.holders[0], wrap=bytes(len(export.holders[0].wrap))),)),
+        replace(export, user=new_id()),
     ):
         with pytest.raises(RequestError, match="the secret is right") as refused:
             await altered.open(PASSWORD)
@@ -101,6 +115,15 @@ async def test_an_altered_object_is_told_from_a_wrong_secret(export: Export) -> 
 
 def test_an_export_is_read_as_it_was_written(export: Export, exported: Path) -> None:
     assert read_export(exported) == export
+
+
+async def test_an_export_of_the_first_version_opens(export: Export, tmp_path: Path) -> None:
+    password = await make_slot(PAIR, Password(PASSWORD, memory=64, passes=1))
+    manifest = manifest_with(replace(export, slots=(password,)), version=1)
+    del manifest["user"], manifest["holders"]
+    path = tmp_path / "old.faxgw"
+    path.write_bytes(packed(manifest, sealed=export.sealed))
+    assert await read_export(path).open(PASSWORD) == CONTENT
 
 
 def test_an_export_shows_nothing_of_the_content_or_the_secrets(exported: Path) -> None:
@@ -134,7 +157,9 @@ def manifest_with(export: Export, **changes: object) -> dict[str, object]:
         lambda export: packed({}, sealed=export.sealed),
         lambda export: packed(manifest_with(export), sealed=None),
         lambda export: packed(manifest_with(export), sealed=export.sealed, compression=zipfile.ZIP_DEFLATED),
-        lambda export: packed(manifest_with(export, version=2)),
+        lambda export: packed(manifest_with(export, version=3)),
+        lambda export: packed(manifest_with(export, user="x")),
+        lambda export: packed(manifest_with(export, holders=[{"slots": []}])),
         lambda export: packed(manifest_with(export, tenant="x")),
         lambda export: packed(manifest_with(export, tenant=1)),
         lambda export: packed(manifest_with(export, public_key="AA==")),

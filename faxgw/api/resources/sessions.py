@@ -1,0 +1,259 @@
+"""Signing in and off: sessions, in one tenant at a time."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.responses import Response
+
+from faxgw.api.addresses import address_of
+from faxgw.api.answers import json_response, nothing, ok
+from faxgw.api.call import Api, Call, Caller
+from faxgw.api.credentials import COOKIE
+from faxgw.api.guard import GuardedRoute
+from faxgw.api.json import dumped
+from faxgw.api.people_shapes import NewSessionShape, SessionsShape
+from faxgw.api.problems import Problem
+from faxgw.api.resources.editing import Asked, Row
+from faxgw.errors import RequestError
+from faxgw.people.accounts import key_id_of, memberships
+from faxgw.people.keys import Membership
+from faxgw.people.recording import began, ended, not_let_in
+from faxgw.people.sessions import begin_session, end_sessions, sessions_of, switch
+from faxgw.people.signing_in import SignedIn, Tried
+from faxgw.people.throttle import Locked
+from faxgw.people.unlocking import count_locked
+from faxgw.people.words import MOST_EMAIL, MOST_PASSWORD
+from faxgw.store.tables import users
+
+router = APIRouter(prefix="/v1/sessions", route_class=GuardedRoute, tags=["people"])
+
+Email = Annotated[str, Field(max_length=MOST_EMAIL, description="By which one signs in.", examples=["a@example.com"])]
+GivenPassword = Annotated[str, Field(max_length=MOST_PASSWORD, description="The password.")]
+NewPassword = Annotated[str, Field(max_length=MOST_PASSWORD, description="The new one: 10 characters or more.")]
+Code = Annotated[str, Field(max_length=20, description="Of the second factor, where there is one.")]
+RecoveryCodeText = Annotated[str, Field(max_length=100, description="The recovery code.")]
+
+
+class _Where(Asked):
+    tenant: UUID | None = Field(None, description="The tenant to begin in; null: the only one, or none yet.")
+    cookie: bool = Field(False, description="Whether the token goes into a cookie, and not into the answer.")
+
+
+class SignInRequest(_Where):
+    """Somebody signs in."""
+
+    email: Email
+    password: GivenPassword
+    code: Code = ""
+    recovery_code: Annotated[
+        str, Field(max_length=100, description="In place of the code: it switches the second factor off, and is spent.")
+    ] = ""
+
+
+class RecoveryRequest(_Where):
+    """Somebody has forgotten their password."""
+
+    email: Email
+    recovery_code: RecoveryCodeText
+    new_password: NewPassword
+    code: Code = ""
+
+
+class SwitchRequest(Asked):
+    """A session is to go on in another tenant."""
+
+    tenant: UUID = Field(description="Which: one of `memberships` of `GET /v1/people/me`.")
+
+
+class Visit:
+    """A request of somebody who is nobody yet."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.api: Api = request.app.state.api
+        self.address = address_of(request.scope)
+        self.now = self.api.credentials.now()
+
+    def check_address(self) -> None:
+        """Let this address try.
+
+        Raises:
+            Problem: ``auth.throttled``.
+        """
+        self.api.credentials.check_address(self.address)
+
+    def refused(self, error: RequestError, email: str) -> Problem | RequestError:
+        """Take note of a failure, and return what is answered."""
+        if isinstance(error, Locked):
+            return Problem(error.code, error.reason, headers={"retry-after": str(error.wait)})
+        if error.code in ("auth.failed", "auth.code_wrong", "people.set_up_code"):
+            self.api.credentials.failed(self.address)
+            client = self.request.client
+            not_let_in(self.api.gateway, self.api.door, email, error.code, address=client.host if client else "")
+        return error
+
+
+async def _visit_of(request: Request) -> Visit:
+    return Visit(request)
+
+
+Visitor = Annotated[Visit, Depends(_visit_of)]
+
+
+@router.post("", status_code=201, response_model=NewSessionShape)
+async def create_session(visit: Visitor, asked: SignInRequest) -> Response:
+    """Sign in. The answer takes as long, and says as much, whether the address has an account or not."""
+    visit.check_address()
+    email = asked.email.strip().lower()
+    tried = Tried(email, asked.password, asked.code, asked.recovery_code)
+    try:
+        found = await visit.api.door.sign_in(tried, now=visit.now)
+    except RequestError as error:
+        raise visit.refused(error, email) from None
+    return await _begin(visit, found, asked)
+
+
+@router.post(":recover", status_code=201, response_model=NewSessionShape)
+async def recover_session(visit: Visitor, asked: RecoveryRequest) -> Response:
+    """Sign in by the recovery code, with a new password; a new recovery code is shown this once.
+
+    Nothing that was sealed is lost by it, and all other sessions end.
+    """
+    visit.check_address()
+    email = asked.email.strip().lower()
+    tried = Tried(email, code=asked.code, recovery_code=asked.recovery_code)
+    try:
+        found = await visit.api.door.recover(tried, asked.new_password, now=visit.now)
+    except RequestError as error:
+        raise visit.refused(error, email) from None
+    return await _begin(visit, found, asked)
+
+
+@router.get("", response_model=SessionsShape)
+async def list_sessions(call: Caller) -> Response:
+    """List one's own sessions."""
+    now = call.api.credentials.now()
+    async with call.gateway.database.dispatcher() as connection:
+        person_id = await person_id_of(connection, call)
+        rows = await sessions_of(connection, person_id, now=now) if person_id else []
+    return ok({"items": [_shape(row, call) for row in rows]})
+
+
+@router.post("/current:switch", response_model=NewSessionShape)
+async def switch_tenant(call: Caller, asked: SwitchRequest) -> Response:
+    """Go on in another tenant that one belongs to; nothing of one is seen in another."""
+    session = call.actor.session
+    assert session is not None
+    async with call.gateway.database.dispatcher() as connection:
+        mine = await memberships(connection, session.person_id)
+        chosen = _chosen(mine, asked.tenant)
+        await switch(connection, session.id, chosen["id"])
+        await began(connection, chosen, session.id, now=call.api.credentials.now(), switched=True)
+        body = await _body(connection, session.person_id, mine, chosen)
+    call.api.credentials.forget(session.id)
+    return ok({"session": session.id, "token": None, "recovery_code": None, **body})
+
+
+@router.delete("/current", status_code=204, response_class=Response)
+async def end_session(call: Caller) -> Response:
+    """Sign off: the session ends at once, on every node."""
+    assert call.actor.session is not None
+    return await _end(call, only=call.actor.session.id)
+
+
+@router.delete("", status_code=204, response_class=Response)
+async def end_all_sessions(call: Caller) -> Response:
+    """Sign off everywhere, here too."""
+    return await _end(call)
+
+
+@router.delete("/{session_id:uuid}", status_code=204, response_class=Response)
+async def revoke_session(call: Caller, session_id: UUID) -> Response:
+    """End one of one's own sessions."""
+    return await _end(call, only=session_id)
+
+
+async def person_id_of(connection: AsyncConnection, call: Call) -> UUID | None:
+    """Return who asks; None: a membership that nobody has taken up."""
+    if call.actor.session is not None:
+        return call.actor.session.person_id
+    found = users.select().with_only_columns(users.c.person_id).where(users.c.id == call.actor.user_id)
+    person_id: UUID | None = (await connection.execute(found)).scalar_one_or_none()
+    return person_id
+
+
+def membership(row: Row, person_key_id: str) -> dict[str, Any]:
+    """Return a membership as it is answered; ``row``: of ``accounts.memberships``."""
+    return {
+        "tenant": {"id": row["tenant_id"], "name": row["tenant"]},
+        "user": row["id"],
+        "role": row["role"],
+        "locked": Membership.of(row).locked_to(person_key_id),
+    }
+
+
+async def _end(call: Call, only: UUID | None = None) -> Response:
+    async with call.gateway.database.dispatcher() as connection:
+        person_id = await person_id_of(connection, call)
+        done = await end_sessions(connection, person_id, only=only) if person_id else 0
+        if only is not None and not done:
+            raise Problem("request.not_found", "There is no such session of yours.")
+        await ended(connection, call.actor, done)
+    call.api.credentials.forget(only or person_id)
+    response = nothing()
+    if call.request.cookies.get(COOKIE):
+        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict")
+    return response
+
+
+async def _begin(visit: Visit, found: SignedIn, asked: _Where) -> Response:
+    gateway = visit.api.gateway
+    async with gateway.database.dispatcher() as connection:
+        mine = await memberships(connection, found.person_id)
+        chosen = _chosen(mine, asked.tenant) if asked.tenant else mine[0] if len(mine) == 1 else None
+        token = await begin_session(
+            connection,
+            gateway.server_keys,
+            person_id=found.person_id,
+            key_pair=found.key_pair,
+            user_id=chosen["id"] if chosen else None,
+            second_factor=found.second_factor,
+            address=visit.address,
+            agent=visit.request.headers.get("user-agent", ""),
+            now=visit.now,
+        )
+        for each in [chosen] if chosen else mine:
+            await began(connection, each, token.id, now=visit.now)
+        body = await _body(connection, found.person_id, mine, chosen)
+    new = found.recovery_code.text if found.recovery_code else None
+    shown = None if asked.cookie else token.text
+    answer = json_response(dumped({"session": token.id, "token": shown, "recovery_code": new, **body}), 201)
+    if asked.cookie:
+        answer.set_cookie(COOKIE, token.text, secure=True, httponly=True, samesite="strict", path="/")
+    return answer
+
+
+def _chosen(mine: Any, tenant_id: UUID) -> Row:
+    for row in mine:
+        if row["tenant_id"] == tenant_id:
+            found: Row = row
+            return found
+    raise Problem("request.not_found", "You do not belong to such a tenant.")
+
+
+async def _body(connection: AsyncConnection, person_id: UUID, mine: Any, chosen: Row | None) -> dict[str, Any]:
+    key_id = await key_id_of(connection, person_id)
+    return {
+        "tenant": {"id": chosen["tenant_id"], "name": chosen["tenant"]} if chosen else None,
+        "memberships": [membership(row, key_id) for row in mine],
+        "locked_keys": await count_locked(connection, person_id),
+    }
+
+
+def _shape(row: Row, call: Call) -> dict[str, Any]:
+    same = {name: row[name] for name in ("id", "second_factor", "address", "agent", "created_at", "seen_at")}
+    tenant = {"id": row["tenant_id"], "name": row["tenant"]} if row["tenant_id"] else None
+    return {**same, "tenant": tenant, "current": row["id"] == call.actor.session_id}

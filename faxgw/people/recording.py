@@ -1,0 +1,90 @@
+"""What the audit log and the log say of signing in."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.actor import Actor
+from faxgw.audit import pseudonym, record
+from faxgw.gateway import Gateway
+from faxgw.people.accounts import memberships, person_of
+from faxgw.people.signing_in import Door
+
+log = structlog.get_logger(__name__)
+
+Row = Mapping[Any, Any]
+
+
+async def began(
+    connection: AsyncConnection, user: Row, session_id: UUID, *, now: datetime, switched: bool = False
+) -> None:
+    """Record that somebody signed in, or came over from another tenant; ``user``: their membership."""
+    await record(
+        connection,
+        tenant_id=user["tenant_id"],
+        actor=f"user:{user['id']}",
+        action="session.switched" if switched else "session.begun",
+        object="session",
+        object_id=session_id,
+        source=f"session:{session_id}",
+        now=now,
+    )
+
+
+async def ended(connection: AsyncConnection, actor: Actor, sessions: int) -> None:
+    """Record that somebody ended sessions, if they are in a tenant."""
+    if actor.tenant:
+        await record(
+            connection,
+            tenant_id=actor.tenant_id,
+            actor=actor,
+            action="session.ended",
+            object="user",
+            object_id=actor.user_id,
+            data={"sessions": sessions},
+        )
+
+
+async def own_account(connection: AsyncConnection, actor: Actor, action: str, **data: object) -> None:
+    """Record what somebody did to their own account, in the log of each tenant that they belong to."""
+    assert actor.session is not None
+    for user in await memberships(connection, actor.session.person_id):
+        await record(
+            connection,
+            tenant_id=user["tenant_id"],
+            actor=f"user:{user['id']}",
+            action=action,
+            object="user",
+            object_id=user["id"],
+            source=f"session:{actor.session.id}",
+            data=data,
+        )
+
+
+def not_let_in(gateway: Gateway, door: Door, email: str, code: str, *, address: str) -> None:
+    """Log that somebody was not let in, and record it in the tenants of that account, if it is one.
+
+    The record is made after the answer, so that the time it takes does not tell whether there is an account.
+    """
+    log.warning("sign-in failed", address=address, code=code)
+    door.later(_recorded(gateway, email, code), name="record of a failed sign-in")
+
+
+async def _recorded(gateway: Gateway, email: str, code: str) -> None:
+    async with gateway.database.dispatcher() as connection:
+        person = await person_of(connection, email)
+        for user in await memberships(connection, person["id"]) if person else []:
+            await record(
+                connection,
+                tenant_id=user["tenant_id"],
+                actor=pseudonym(gateway.server_keys, tenant_id=user["tenant_id"], subject=email),
+                action="session.begun",
+                object="user",
+                object_id=user["id"],
+                outcome="refused",
+                data={"code": code},
+            )

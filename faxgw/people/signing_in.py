@@ -1,0 +1,217 @@
+"""Signing in: by password, and a one-time code where there is one; or by the recovery code, which is spent with it.
+
+What is answered, and how long it takes, is the same whether an address has an account or not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.errors import RequestError
+from faxgw.gateway import Gateway
+from faxgw.keys.slots import Password, RecoveryCode, Secret, Slot, make_slot
+from faxgw.keys.wraps import KeyPair
+from faxgw.people import throttle, totp
+from faxgw.people.accounts import Draft, person_of
+from faxgw.people.keys import opened, replace_slot, slot_of
+from faxgw.people.sessions import end_sessions
+from faxgw.people.words import check_password
+from faxgw.store.tables import people
+
+log = structlog.get_logger(__name__)
+
+Row = Mapping[Any, Any]
+
+MOST_WAITING = 16
+"""Tries whose passwords are stretched, or wait for it; more are asked to come again, and cost nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What somebody gives to be let in; ``recovery_code`` stands in for the password, or for the code."""
+
+    email: str
+    password: str = field(default="", repr=False)
+    code: str = field(default="", repr=False)
+    recovery_code: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who it is, with their private key in hand.
+
+    Attributes:
+        person: a row of ``people``.
+        second_factor: whether they have shown two.
+        recovery_code: a new one, if the old one was used up.
+    """
+
+    person: Row
+    key_pair: KeyPair = field(repr=False)
+    second_factor: bool
+    recovery_code: RecoveryCode | None = None
+
+    @property
+    def person_id(self) -> UUID:
+        """Whose account it is."""
+        person_id: UUID = self.person["id"]
+        return person_id
+
+
+class Refused(RequestError):
+    """Somebody was not let in."""
+
+
+class Door:
+    """Lets people in, so many at a time."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._inside = 0
+        self._later: set[asyncio.Task[None]] = set()
+
+    def later(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Do something when the answer is on its way; that it failed is logged."""
+        task = asyncio.create_task(work, name=name)
+        self._later.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._later.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("work after an answer failed", work=task.get_name(), exc_info=fault)
+
+    async def sign_in(self, tried: Tried, *, now: datetime) -> SignedIn:
+        """Let somebody in by their password.
+
+        Where there is a second factor, a code of it is needed, or the recovery code: that one switches the second
+        factor off and is replaced by a new one.
+
+        Raises:
+            RequestError: ``auth.failed``, ``auth.code_needed``, ``auth.code_wrong``, ``auth.locked``, ``service.busy``.
+        """
+        async with self.trying(tried.email, now=now):
+            person, slot = await self._find(tried.email, "password")
+            key_pair = await _open(person, slot, Password(tried.password))
+            if person is None or key_pair is None:
+                raise _failed()
+            if tried.recovery_code and person["totp"] is not None:
+                return await self._without_second_factor(person, key_pair, tried.recovery_code)
+            return SignedIn(person, key_pair, await self._second_factor(person, tried.code, now))
+
+    async def recover(self, tried: Tried, new_password: str, *, now: datetime) -> SignedIn:
+        """Let somebody in by their recovery code, who sets a new password; the code is replaced by a new one.
+
+        A second factor is asked for as ever: the recovery code stands in for one of the two, never for both.
+
+        Raises:
+            RequestError: as ``sign_in``; ``people.password``.
+        """
+        check_password(new_password)
+        async with self.trying(tried.email, now=now):
+            person, slot = await self._find(tried.email, "recovery")
+            code = read_recovery_code(tried.recovery_code)
+            key_pair = await opened(slot, code, person["public_key"]) if person and code else None
+            # Stretched in any case, so that a wrong code takes as long as a right one.
+            draft = await Draft.of(Password(new_password), key_pair)
+            if person is None or key_pair is None:
+                raise _failed()
+            second = await self._second_factor(person, tried.code, now)
+            async with self._gateway.database.dispatcher() as connection:
+                await draft.save(connection, person["id"])
+                await end_sessions(connection, person["id"])
+            return SignedIn(person, key_pair, second, draft.recovery_code)
+
+    async def check(self, email: str, password: str, *, now: datetime) -> SignedIn:
+        """Make sure that it is still the person who is there, by their password.
+
+        Raises:
+            RequestError: ``auth.failed``, ``auth.locked``, ``service.busy``.
+        """
+        async with self.trying(email, now=now):
+            person, slot = await self._find(email, "password")
+            key_pair = await _open(person, slot, Password(password))
+            if person is None or key_pair is None:
+                raise Refused("auth.failed", "The password is wrong.")
+            return SignedIn(person, key_pair, second_factor=False)
+
+    @asynccontextmanager
+    async def trying(self, email: str, *, now: datetime) -> AsyncIterator[None]:
+        """Let a secret of an account be tried in the block; whatever it raises counts as a failure.
+
+        Raises:
+            RequestError: ``auth.locked``, ``service.busy``.
+        """
+        if self._inside >= MOST_WAITING:
+            raise RequestError("service.busy", "Too many people are signing in at once; try again in a moment.")
+        account = throttle.account_of(self._gateway.server_keys, email)
+        self._inside += 1
+        try:
+            async with self._gateway.database.dispatcher() as connection:
+                await throttle.take_try(connection, account, now=now)
+            yield
+            async with self._gateway.database.dispatcher() as connection:
+                await throttle.succeeded(connection, account)
+        finally:
+            self._inside -= 1
+
+    async def _find(self, email: str, kind: str) -> tuple[Row | None, Slot | None]:
+        async with self._gateway.database.dispatcher() as connection:
+            person = await person_of(connection, email)
+            return person, (await slot_of(connection, person["id"], kind) if person else None)
+
+    async def _second_factor(self, person: Row, code: str, now: datetime) -> bool:
+        if person["totp"] is None:
+            return False
+        if not code:
+            raise Refused("auth.code_needed", "Give the code of your authenticator as well.")
+        async with self._gateway.database.dispatcher() as connection:
+            if not await totp.take_code(connection, self._gateway.server_keys, person, code, now=now):
+                raise Refused("auth.code_wrong", "The code is wrong, over, or was used before; wait for the next one.")
+        return True
+
+    async def _without_second_factor(self, person: Row, key_pair: KeyPair, recovery_code: str) -> SignedIn:
+        new = RecoveryCode.generate()
+        slot = await make_slot(key_pair, new)
+        given = read_recovery_code(recovery_code)
+        async with self._gateway.database.dispatcher() as connection:
+            known = await slot_of(connection, person["id"], "recovery")
+            if given is None or await opened(known, given, person["public_key"]) is None:
+                raise _failed()
+            await switch_off(connection, person["id"])
+            await replace_slot(connection, person["id"], key_pair.public, slot)
+        return SignedIn(person, key_pair, second_factor=True, recovery_code=new)
+
+
+async def switch_off(connection: AsyncConnection, person_id: UUID) -> None:
+    """Switch off the second factor of a person."""
+    off = update(people).where(people.c.id == person_id).values(totp=None, totp_new=None)
+    await connection.execute(off)
+
+
+def read_recovery_code(text: str) -> RecoveryCode | None:
+    """Return a recovery code as typed; None: it is none."""
+    try:
+        return RecoveryCode.parse(text)
+    except ValueError:
+        return None
+
+
+async def _open(person: Row | None, slot: Slot | None, password: Secret) -> KeyPair | None:
+    """Open a password's slot; where there is none, take as long over nothing."""
+    if person is not None and slot is not None:
+        return await opened(slot, password, person["public_key"])
+    await password.kek(password.new_parameters())
+    return None
+
+
+def _failed() -> Refused:
+    return Refused("auth.failed", "The address, the password or the code is wrong.")
