@@ -79,9 +79,11 @@ class Caller:
                 await asyncio.sleep(every)
 
         task = asyncio.create_task(say())
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def calling(talk: Callable[[Caller], Coroutine[Any, Any, None]]) -> None:
@@ -94,12 +96,14 @@ def calling(talk: Callable[[Caller], Coroutine[Any, Any, None]]) -> None:
         state = ServerState()
         await loop.connect_accepted_socket(lambda: Protocol(config=config, server_state=state, app_state={}), ours)
         caller = Caller(*await asyncio.open_connection(sock=theirs))
-        async with asyncio.timeout(2 * FOR_EVER):
-            await talk(caller)
-        caller.writer.close()
-        for task in state.tasks:
-            task.cancel()
-        await asyncio.gather(*state.tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(2 * FOR_EVER):
+                await talk(caller)
+        finally:
+            caller.writer.close()
+            for task in state.tasks:
+                task.cancel()
+            await asyncio.gather(*state.tasks, return_exceptions=True)
 
     run(both())
 
@@ -185,7 +189,9 @@ def test_many_requests_at_once_are_answered_however_large_their_bodies_are() -> 
     async def talk(caller: Caller) -> None:
         body = b"x" * 2 * HEAD_LIMIT
         post = b"POST /after-the-body HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-        caller.say(post * 3)
+        for first in range(0, 3 * len(post), 10_000):
+            caller.say((post * 3)[first : first + 10_000])
+            await asyncio.sleep(0.01)
         for _ in range(3):
             assert await caller.answer() == b"answer"
 
