@@ -191,6 +191,12 @@ class FaxSummary(Shape):
     """When it was accepted, or came in."""
     finished_at: datetime | None
     """When its life ended."""
+    storage: Literal["archive", "none"]
+    """Whether anything is kept of it when it has ended."""
+    erase_at: datetime | None
+    """When it goes by a rule of its own; null: by other rules only."""
+    shredded_at: datetime | None
+    """When its content was deleted for good."""
 
 
 class FaxShape(FaxSummary):

@@ -147,6 +147,14 @@ class BoxShape(Shape):
     """Whose it is: what arrives is sealed to them."""
     is_default: bool
     """Whether it takes what no number leads elsewhere."""
+    data_class: str
+    """What kind of data it has; the policy may have a rule for it."""
+    purpose: str
+    """What it is for."""
+    lawful_basis: str
+    """By what right its data are processed."""
+    retention_days: int | None
+    """How many days faxes are kept in it; null: as long as other rules have it."""
     version: int
     """Goes up with every change; the ETag."""
     created_at: datetime

@@ -1,6 +1,7 @@
 """Boxes: where faxes lie."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -19,11 +20,16 @@ from faxgw.api.resources.auditing import change_noted, note, note_new
 from faxgw.api.resources.editing import Asked, IfMatch, Row, one, refused, remove
 from faxgw.api.shapes import BoxShape, Page
 from faxgw.ids import new_id
+from faxgw.rules.retention import Days
 from faxgw.store.tables import boxes
+
+DataClass = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 router = APIRouter(prefix="/v1/boxes", route_class=GuardedRoute, tags=["boxes"])
 
 _NAME = {"boxes_tenant_id_name_key": ("box.name", "There is a box of that name in the tenant; choose another one.")}
+CLASSIFIED = ("data_class", "purpose", "lawful_basis", "retention_days")
+RULES = {"data_class", "retention_days"}
 _IN_USE = ("box.in_use", "There are faxes in the box, or a number leads to it.")
 
 
@@ -33,6 +39,19 @@ class BoxRequest(Asked):
     name: str = Field(
         min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$", description="Its name.", examples=["Sales"]
     )
+    data_class: DataClass = Field(
+        default="", description="What kind of data it has; only admins set it.", examples=["medical"]
+    )
+    purpose: str = Field(default="", max_length=500, description="What it is for.")
+    lawful_basis: str = Field(default="", max_length=500, description="By what right its data are processed.")
+    retention_days: Days | None = Field(
+        default=None, description="Keep its faxes so many days; only admins set it. null: no rule of its own."
+    )
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the request says; the rest is to stay as it is."""
+        return self.model_dump(include=self.model_fields_set)
 
 
 @router.get("", response_model=Page[BoxShape])
@@ -50,7 +69,8 @@ async def create_box(call: Caller, asked: BoxRequest) -> Response:
 
     async def work(connection: AsyncConnection) -> Answer:
         actor = call.actor
-        row = {"id": new_id(), "tenant_id": actor.tenant_id, "owner_id": actor.user_id, "name": asked.name}
+        _check_rules(call, asked.given)
+        row = {"id": new_id(), "tenant_id": actor.tenant_id, "owner_id": actor.user_id, **asked.given}
         with refused(**_NAME):
             made = (await connection.execute(insert(boxes).values(row).returning(boxes))).mappings().one()
         await note_new(connection, call, "box.created", made)
@@ -69,11 +89,13 @@ async def get_box(call: Caller, box_id: UUID) -> Response:
 
 @router.put("/{box_id:uuid}", response_model=BoxShape)
 async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: IfMatch = None) -> Response:
-    """Give a box another name."""
+    """Change a box: its name and, where they are given, what is in it, for what purpose, and for how long."""
+    mine = _this(call, box_id)
     async with call.transaction() as connection:
+        before = await one(connection, select(boxes).where(mine).with_for_update())
+        _check_rules(call, {name: value for name, value in asked.given.items() if value != before[name]})
         with refused(**_NAME):
-            mine = _this(call, box_id)
-            row = await change_noted(connection, call, "box.changed", boxes, mine, if_match=if_match, name=asked.name)
+            row = await change_noted(connection, call, "box.changed", boxes, mine, if_match=if_match, **asked.given)
     return ok(_shape(row), etag=version_tag(row["version"]))
 
 
@@ -93,6 +115,16 @@ async def delete_box(call: Caller, box_id: UUID) -> Response:
     return nothing()
 
 
+def _check_rules(call: Call, changes: Mapping[str, Any]) -> None:
+    """Have only admins say how long faxes are kept, which follows from their class, too.
+
+    Raises:
+        Problem: ``access.role``.
+    """
+    if RULES & changes.keys() and not sees_all(call.actor):
+        raise Problem("access.role", "Only an owner or admin with the scope admin says how long faxes are kept.")
+
+
 def _visible(call: Call) -> ColumnElement[bool]:
     if sees_all(call.actor):
         return boxes.c.tenant_id == call.actor.tenant_id
@@ -104,5 +136,5 @@ def _this(call: Call, box_id: UUID) -> ColumnElement[bool]:
 
 
 def _shape(row: Row) -> dict[str, Any]:
-    same = {name: row[name] for name in ("id", "name", "is_default", "version", "created_at")}
-    return {**same, "owner": row["owner_id"]}
+    same = ("id", "name", "is_default", *CLASSIFIED, "version", "created_at")
+    return {**{name: row[name] for name in same}, "owner": row["owner_id"]}

@@ -18,6 +18,7 @@ FAX_COLUMNS = (
     *(faxes.c.line, faxes.c.box_id, faxes.c.batch_id, faxes.c.page_set_id, faxes.c.pages, faxes.c.pages_done),
     *(faxes.c.priority, faxes.c.labels, faxes.c.reason_code, faxes.c.reason_text, faxes.c.mark, faxes.c.dials),
     *(faxes.c.next_call_at, faxes.c.created_at, faxes.c.finished_at),
+    *(faxes.c.storage, faxes.c.erase_at, faxes.c.shredded_at),
 )
 _ATTEMPT = (
     *("index", "state", "node", "line", "destination", "route", "adjustments", "started_at", "connected_at"),
@@ -49,6 +50,9 @@ def fax_summary(row: Row) -> dict[str, Any]:
         "next_call_at": row["next_call_at"],
         "created_at": row["created_at"],
         "finished_at": row["finished_at"],
+        "storage": row["storage"],
+        "erase_at": row["erase_at"],
+        "shredded_at": row["shredded_at"],
     }
 
 

@@ -11,12 +11,14 @@ from faxgw.audit.sequencing import sequence
 from faxgw.gateway import Gateway
 from faxgw.retention.certificates import is_genuine
 from faxgw.retention.erasing import erase
+from faxgw.rules.retention import KINDS
 from faxgw.store.tables import faxes, tenants
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import Person, add_fax, add_pages, add_person, drawn_page
 
 ENDED = {"finished_at": datetime.now(UTC)}
 DAY = timedelta(days=1)
+DECLARED = dict.fromkeys(KINDS, 30)
 
 
 async def paged_fax(gateway: Gateway, person: Person, **columns: Any) -> Any:
@@ -290,3 +292,55 @@ async def test_nothing_of_another_tenant_is_in_anything(gateway: Gateway, owner:
     async with gateway.database.dispatcher() as connection:
         await connection.execute(update(faxes).values(created_at=func.now() - 9 * DAY))
     assert (await stranger.post("/v1/policy:preview", json={"retention": {"days": 1}})).json()["faxes"] == 0
+
+
+@pytest.mark.requirement("XM-01")
+async def test_a_classified_box_has_its_class_purpose_retention_and_recipients(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    policy = {"retention": {"classes": {"medical": {"days": 30, "personal": True}}, "declared": DECLARED}}
+    await client.put("/v1/policy", json=policy, headers={"if-match": "*"})
+    said = {"data_class": "medical", "purpose": "findings", "lawful_basis": "GDPR 9 (2) h", "retention_days": 90}
+    box = f"/v1/boxes/{owner.box_id}"
+    answer = await client.put(box, json={"name": "ward", **said}, headers={"if-match": '"1"'})
+    assert {name: answer.json()[name] for name in said} == said
+    second = await client.post("/v1/boxes", json={"name": "sales", "data_class": "orders"})
+    assert second.status_code == 201
+    found = (await client.get("/v1/processing-records")).json()
+    ward, sales = found["items"]
+    assert (ward["data_class"], ward["personal"], ward["retention_days"]) == ("medical", True, 30)
+    assert (ward["rule"], ward["owner"]) == ("class medical: 30 days", str(owner.user_id))
+    assert "download: 30 days" in ward["recipients"]
+    assert ward["safeguards"]
+    assert {(each["box"], each["code"]) for each in found["findings"]} == {
+        (sales["box"], code) for code in ("no_purpose", "no_lawful_basis", "no_rule_of_class")
+    }
+
+
+@pytest.mark.requirement("FP-07")
+async def test_only_admins_say_how_long_the_faxes_of_a_box_are_kept(
+    gateway: Gateway, owner: Person, connect: Connect
+) -> None:
+    person = await add_person(gateway, owner.tenant_id, role="member")
+    member, box = connect(person), f"/v1/boxes/{person.box_id}"
+    for rule in ({"retention_days": 1}, {"data_class": "medical"}):
+        refused = await member.put(box, json={"name": "mine", **rule}, headers={"if-match": "*"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "access.role")
+        assert (await member.post("/v1/boxes", json={"name": "mine", **rule})).status_code == 403
+    whole = {"name": "mine", "data_class": "medical", "retention_days": 7}
+    admin = connect(owner)
+    assert (await admin.put(box, json=whole, headers={"if-match": "*"})).status_code == 200
+    # What a member leaves out, or says as it is, stays.
+    for said in ({"name": "ours", "purpose": "post"}, {**whole, "name": "theirs"}):
+        answer = await member.put(box, json=said, headers={"if-match": "*"})
+        assert (answer.json()["retention_days"], answer.json()["data_class"]) == (7, "medical")
+
+
+@pytest.mark.requirement("XM-13")
+async def test_a_personal_class_is_not_saved_until_every_way_out_is_declared(client: Client) -> None:
+    wanted: dict[str, Any] = {"classes": {"medical": {"personal": True}}, "declared": {"download": 30}}
+    answer = await client.put("/v1/policy", json={"retention": wanted}, headers={"if-match": "*"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+    assert "declare" in answer.json()["detail"]
+    wanted["declared"] = DECLARED
+    assert (await client.put("/v1/policy", json={"retention": wanted}, headers={"if-match": "*"})).status_code == 200
