@@ -1,8 +1,10 @@
 """What the API answers of the program itself and of what people take with them; as ``shapes``."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from faxgw.api.shapes import Shape
 
@@ -67,7 +69,7 @@ class CallRecordShape(Shape):
     """The box that the fax lies in."""
     api_key: UUID | None
     """The API key with which the fax was sent."""
-    from_: str
+    from_: Annotated[str, Field(alias="from")]
     """The number that called."""
     to: str
     """The number that was called."""
