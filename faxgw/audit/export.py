@@ -35,9 +35,9 @@ async def exported(database: Database, tenant_id: UUID, *, note: str, verifier: 
         statement = select(audit_rows.c.entry, audit_rows.c.hashes).where(audit_rows.c.tenant_id == tenant_id, part)
         async with database.tenant(tenant_id) as connection:
             rows = (await connection.execute(statement.order_by(audit_rows.c.seq))).all()
-        yield b"".join(line(row.entry.encode(), row.hashes[:HASH_OCTETS]) for row in rows)
+        yield b"".join(line_of(row.entry.encode(), row.hashes[:HASH_OCTETS]) for row in rows)
 
 
-def line(row: bytes, leaf: bytes) -> bytes:
+def line_of(row: bytes, leaf: bytes) -> bytes:
     """Return the line of a row; it is canonical JSON, since the row is."""
     return b'{"leaf":"%s","row":%s}\n' % (encoded(leaf).encode(), row)

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 PAUSE = 1.0
 """Seconds between looks at what waits."""
-BATCH = 250
+BATCH = 100
 """Rows at once: a few milliseconds of hashing, so that the loop is not held up."""
 SIGN_EACH = 1000
 """So many rows at the most come between two checkpoints, however quickly they come."""

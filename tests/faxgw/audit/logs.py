@@ -6,7 +6,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from faxgw.audit.canonical import canonical
-from faxgw.audit.export import FORM, line
+from faxgw.audit.export import FORM, line_of
 from faxgw.audit.merkle import Growing, leaf_hash
 from faxgw.audit.notes import Checkpoint, Verifier
 
@@ -37,7 +37,7 @@ class Log:
         """Return the lines of its export."""
         head = canonical({"checkpoint": self.checkpoint(), "faxgw_audit": FORM, "key": self.verifier.text}) + b"\n"
         octets = [canonical(row) for row in self.rows]
-        return [head, *(line(each, leaf_hash(each)) for each in octets)]
+        return [head, *(line_of(each, leaf_hash(each)) for each in octets)]
 
 
 def log_of(size: int) -> Log:

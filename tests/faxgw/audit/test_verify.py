@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from faxgw.audit.canonical import canonical
-from faxgw.audit.export import FORM, line
+from faxgw.audit.export import FORM, line_of
 from faxgw.audit.merkle import leaf_hash
 from faxgw.audit.verify import Refuted, Verified, verify
 from faxgw.cli.audit import app
@@ -64,7 +64,7 @@ def test_a_row_that_was_altered_with_its_hash_is_noticed_and_found_between_kept_
     log = log_of(9)
     octets = canonical(row(6, actor="user:2"))
     lines = log.lines()
-    lines[7] = line(octets, leaf_hash(octets))
+    lines[7] = line_of(octets, leaf_hash(octets))
     found = refuted(lines, earlier=[log.checkpoint(3), log.checkpoint(5)])
     assert found.code == "audit.altered"
     assert found.text == "The rows from 5 on are not those that were signed: one was altered, and its hash with it."
