@@ -29,6 +29,7 @@ async def fax_of(gateway: Gateway, owner: Person, pages: int = 2) -> str:
     return f"/v1/faxes/{await add_fax(gateway, owner, page_set_id=page_set, pages=pages)}"
 
 
+@pytest.mark.requirement("FP-04")
 async def test_a_fax_comes_as_pdf_and_as_tiff(gateway: Gateway, owner: Person, client: Client, tmp_path: Path) -> None:
     fax = await fax_of(gateway, owner)
     pdf = await client.get(f"{fax}/content")

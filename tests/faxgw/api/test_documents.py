@@ -47,6 +47,7 @@ async def nothing_is_left(gateway: Gateway) -> bool:
 
 
 @pytest.mark.parametrize("make", [tiff, big_tiff], ids=["small", "long"])
+@pytest.mark.requirement("FP-01")
 async def test_an_upload_is_what_was_sent_and_is_sealed(
     gateway: Gateway, client: Client, owner: Person, tmp_path: Path, make: object
 ) -> None:
@@ -162,6 +163,7 @@ async def test_nothing_new_is_taken_when_the_disk_is_nearly_full(
     assert await nothing_is_left(gateway)
 
 
+@pytest.mark.requirement("FP-02")
 async def test_pages_are_shown_as_they_will_be_sent(client: Client, tmp_path: Path) -> None:
     upload = await client.post("/v1/documents", content=tiff(tmp_path, 2), headers={"content-type": "image/tiff"})
     drawn = await client.post("/v1/documents:render", json={"documents": [upload.json()["id"]]})

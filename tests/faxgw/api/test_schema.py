@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 
 from faxgw.actor import SCOPES
@@ -55,6 +56,7 @@ def test_every_operation_says_what_may_go_wrong(app: FastAPI) -> None:
         assert {"400", "429", "500", "503"} <= set(operation["responses"]), name
 
 
+@pytest.mark.requirement("XM-25")
 def test_every_field_is_described(app: FastAPI) -> None:
     bare = []
     for name, schema in app.openapi()["components"]["schemas"].items():

@@ -47,6 +47,7 @@ async def add_number(office: Office, **values: Any) -> Any:
     return box
 
 
+@pytest.mark.requirement("FP-04", "XM-02")
 async def test_a_call_lands_in_the_box_of_its_number_and_only_its_owner_opens_it(office: Office) -> None:
     sent = fax_pages(2)
     outcome = await call_in(OWN, sent, caller="+15550100")

@@ -154,6 +154,7 @@ def as_nobody(look: Callable[[], list[str]]) -> list[str]:
 
 
 @needs_root
+@pytest.mark.requirement("WF-01", "XM-14")
 def test_it_sends_no_packet_to_anybody_and_none_in_clear_on_this_machine() -> None:
     """WF-01, XM-14: in a network of its own, where every packet can be seen, whomever it is for."""
     page = noise(31)

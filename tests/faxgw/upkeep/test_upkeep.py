@@ -112,6 +112,7 @@ async def place(database: Database, tenant: UUID, tmp_path: Path) -> AsyncGenera
 # -------------------------------------------------------------------------------------------------------------- uploads
 
 
+@pytest.mark.requirement("FP-01")
 async def test_an_upload_whose_time_is_up_is_gone_with_its_object_and_every_wrap(place: Place) -> None:
     await place.add_document()
     _, young = await place.add_document(expires=NOW - timedelta(minutes=1))
