@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import SCOPES
+from faxgw.audit import record
 from faxgw.config import LineSettings
 from faxgw.errors import RequestError
 from faxgw.faxes.policies import SANDBOX_NUMBERS
@@ -89,6 +90,16 @@ async def make_tenant(
     )
     own = [line for line in lines if not line.tenants or name in line.tenants]
     await _take_numbers(connection, tenant_id, box_id, own)
+    made = {"owner": str(user_id), "box": str(box_id), "api_key": str(key.id)}
+    await record(
+        connection,
+        tenant_id=tenant_id,
+        actor="operator",
+        action="tenant.created",
+        object="tenant",
+        object_id=tenant_id,
+        data=made,
+    )
     return SetUp(tenant_id, user_id, box_id, key.text, recovery_code)
 
 
