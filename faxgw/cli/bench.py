@@ -95,5 +95,28 @@ def api(
             console.print(f"{name}: {', '.join(f'{key} {value}' for key, value in said.items())}")
 
 
+@app.command()
+def seal(
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", min=0.01, max=600, help="How long to measure in all.")
+    ] = 5,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Measure how fast content is sealed and opened on one core, beside the cipher alone."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from faxgw.bench import machine  # noqa: PLC0415
+    from faxgw.bench.figures import print_table  # noqa: PLC0415
+    from faxgw.bench.sealing import measure  # noqa: PLC0415
+
+    before = machine.load()
+    figures = measure(seconds=seconds)
+    if as_json:
+        said = {"machine": machine.described(), "load_before": before, "load_after": machine.load()}
+        typer.echo(json.dumps(said | {"figures": {each.name: each.as_json() for each in figures}}))
+        return
+    print_table(figures, Console(highlight=False, markup=False, soft_wrap=True))
+
+
 def _say(what: str) -> None:
     print(f"measuring: {what}", file=sys.stderr, flush=True)

@@ -49,6 +49,19 @@ def test_a_run_measures_each_figure_that_was_asked_for(result: dict[str, dict[st
         assert figure["value"] > 0, name
 
 
+def test_seal_measures_each_way_beside_the_cipher_alone() -> None:
+    done = bench("seal", "--json", "--seconds", "0.2")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    ways = ("cipher", "seal", "open", "seal_pieces", "open_pieces")
+    assert set(figures) == {f"{way}.{size}" for way in ways for size in ("page", "long")}
+    for name, figure in figures.items():
+        assert figure["value"] > 0, name
+        assert (figure["target"], figure["unit"]) == (500.0, "MB/s")
+        if name.startswith("cipher"):
+            assert figure["of_the_cipher"] == 1.0
+
+
 def test_a_run_says_what_machine_it_was_and_who_ran_where(result: dict[str, dict[str, object]]) -> None:
     assert result["machine"]["cores"]
     assert {"gateway", "postgresql", "client"} <= set(result["cores"])
