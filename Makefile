@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/faxgw demo --out demo
 
 test: .venv/installed-test check
-	$(BIN)/pytest -n 2 -m "not interop"
+	$(BIN)/pytest -n 2 -m "not interop and not slow"
 
 check: .venv/installed-test
 	$(BIN)/ruff format --check .
@@ -18,7 +18,7 @@ check: .venv/installed-test
 	$(BIN)/lint-imports
 
 interop: .venv/installed-test
-	$(BIN)/pytest -m interop -rs
+	$(BIN)/pytest -m "interop or slow" -rs
 
 soak: .venv/installed-test
 	FAXGW_SOAK=1 $(BIN)/pytest -m soak -s -rs --durations=0
