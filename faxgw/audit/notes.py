@@ -23,6 +23,7 @@ _ED25519 = b"\1"
 _ID_OCTETS = 4
 _NAME = re.compile(r"[^\s+]+")
 _SIGNATURE = re.compile(r"— (\S+) (\S+)\n")
+_SIGNATURES = re.compile(rf"(?:{_SIGNATURE.pattern})+")
 
 
 class NoteRefused(ValueError):
@@ -158,9 +159,7 @@ def decoded(text: str) -> bytes:
 
 def _parted(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     """Return the text of a note, and who has signed it with what; of a note that is spelled in the one way there is."""
-    text, separator, tail = note.rpartition("\n\n")
-    found = [(name, decoded(octets)) for name, octets in _SIGNATURE.findall(tail)]
-    again = "".join(f"— {name} {encoded(octets)}\n" for name, octets in found)
-    if not separator or not text or not found or again != tail:
+    text, _, tail = note.rpartition("\n\n")
+    if not text or not _SIGNATURES.fullmatch(tail):
         raise NoteRefused("this is no signed note")
-    return text + "\n", found
+    return text + "\n", [(name, decoded(octets)) for name, octets in _SIGNATURE.findall(tail)]

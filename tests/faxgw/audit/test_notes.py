@@ -52,6 +52,16 @@ def test_no_octet_of_a_checkpoint_can_be_altered() -> None:
             Checkpoint.opened((octets[:at] + octets[at + 1 :]).decode(), VERIFIER)
 
 
+def test_nothing_can_be_put_around_a_signature() -> None:
+    note = CHECKPOINT.signed(PRIVATE)
+    text, _, signature = note.rpartition("\n\n")
+    for junk in ("x", "x\n", "\n", f"x{signature}", "— a b c\n", "— a\n"):
+        for altered in (note + junk, f"{text}\n\n{junk}{signature}"):
+            with pytest.raises(NoteRefused):
+                Checkpoint.opened(altered, VERIFIER)
+    assert Checkpoint.opened(f"{note}— somebody.else AAAA\n", VERIFIER) == CHECKPOINT
+
+
 def test_what_another_key_or_another_log_has_signed_is_refused() -> None:
     other = Ed25519PrivateKey.generate()
     with pytest.raises(NoteRefused, match="no signature by"):
