@@ -67,8 +67,12 @@ class Entry:
         self._digest = hashlib.sha256()
 
     def pieces(self) -> Iterator[bytes]:
-        """Go through its content."""
-        while piece := self._file.read(PIECE):
+        """Go through its content.
+
+        Raises:
+            RequestError: ``backup.damaged`` when it ends too early.
+        """
+        while piece := self._read():
             self._digest.update(piece)
             yield piece
 
@@ -81,6 +85,12 @@ class Entry:
         if self.size > LONGEST_MANIFEST:
             raise _damaged(f"{self.name} is too long")
         return b"".join(self.pieces())
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read(PIECE)
+        except tarfile.TarError as error:
+            raise _damaged(str(error)) from error
 
     def finish(self) -> str:
         """Read what was left; return the hash of all of it."""

@@ -22,6 +22,7 @@ _DELETE = (
 
 _END = (
     "DELETE FROM wraps WHERE kind = 'spool'",
+    "DELETE FROM sessions",  # one that was ended since must not be good again
     "UPDATE attempts SET state = 'ended', lease_until = NULL, ended_at = now(), cause = 'call.interrupted',"
     f" cause_text = '{RESTORED_TEXT}' WHERE state = 'live'",
 )

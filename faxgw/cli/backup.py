@@ -50,6 +50,7 @@ def create(
     """Make a backup, with the service running or not. The keys of the spool are never in it."""
     from faxgw.backup.agekeys import recipient as public_key  # noqa: PLC0415
     from faxgw.backup.creating import create as make  # noqa: PLC0415
+    from faxgw.backup.noting import note  # noqa: PLC0415
     from faxgw.service import open_objects  # noqa: PLC0415
 
     config = load(config_file, data_dir=data)
@@ -57,14 +58,10 @@ def create(
     _refuse_missing(config)
 
     def work(urls: "Urls") -> Any:
-        return make(
-            to,
-            config=config,
-            config_file=_config_file(config_file),
-            urls=urls,
-            store=open_objects(config),
-            recipients=keys,
-        )
+        store = open_objects(config)
+        made = make(to, config=config, config_file=_config_file(config_file), urls=urls, store=store, recipients=keys)
+        asyncio.run(note(urls, "backup.created", {"signer": made.signer, "objects": made.objects}))
+        return made
 
     made = _with_database(config, work)
     if as_json:
@@ -156,6 +153,7 @@ def _source(path: Path, identity: Path, signer: str | None) -> Any:
 def _restored(config: Config, source: Any, logs: list[Path]) -> Any:
     """Restore beside the place, and move it there when it is whole; what a broken restore left is made anew."""
     from faxgw.backup import restoring  # noqa: PLC0415
+    from faxgw.backup.noting import note  # noqa: PLC0415
     from faxgw.service import open_objects  # noqa: PLC0415
 
     manifest = restoring.verify(source)
@@ -168,9 +166,12 @@ def _restored(config: Config, source: Any, logs: list[Path]) -> Any:
 
     def work(urls: "Urls") -> Any:
         with asyncio.Runner() as runner:
-            return restoring.restore(
+            done = restoring.restore(
                 source, manifest, data_dir=making, urls=urls, store=open_objects(there), logs=logs, run=runner.run
             )
+            said = {"made_at": manifest["created_at"], "deleted": done.deleted, "ended": done.ended}
+            runner.run(note(urls, "backup.restored", said))
+            return done
 
     done = _with_database(there, work)
     if config.data_dir.exists():

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pyrage
 import pytest
@@ -83,11 +85,33 @@ def story() -> Iterator[Story]:
         making = ("--data", service.data, "--recipient", story.recipient)
         story.said = json.loads(done("create", *making, "--to", story.online, "--json"))
         story.signer = str(story.said["signer"])
+        assert audited(service) == ["backup.created"]
         story.objects = frozenset(path.name for path in objects_in(service.data))
         shred(story)
         service.stop()
         done("create", *making, "--to", story.offline)
         yield story
+
+
+def answering(service: Service) -> None:
+    """Wait until the API, which is up a moment after the service is ready, answers."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            with service.api() as api:
+                api.get("/v1/self").raise_for_status()
+        except (httpx.TransportError, FileNotFoundError):
+            assert time.monotonic() < end, service.last_words()
+            time.sleep(0.05)
+        else:
+            return
+
+
+def audited(service: Service) -> list[str]:
+    """Return what the log says of backups."""
+    with psycopg.connect(urls_for_another_node(service.data / "postgres").dispatcher) as database:
+        rows = database.execute("SELECT entry FROM audit_waiting UNION ALL SELECT entry FROM audit_rows").fetchall()
+    return [said for row in rows if (said := json.loads(row[0])["action"]).startswith("backup.")]
 
 
 def objects_in(data: Path) -> list[Path]:
@@ -117,6 +141,7 @@ def restored(story: Story) -> Iterator[tuple[Service, dict[str, int]]]:
         said = json.loads(done("restore", story.online, *words, "--tombstones", log, "--json"))
         service.account = story.account
         service.start()
+        answering(service)
         yield service, said
 
 
@@ -148,6 +173,13 @@ def test_what_waited_at_the_time_of_the_backup_is_not_sent_after_a_restore(
         assert said["ended"] == 1
         again = ended(api, send(api, NUMBER, upload(api, tiff_octets([noise(9)]))))
     assert again["state"] == "delivered"
+
+
+def test_backups_and_restores_stand_in_the_audit_log(restored: tuple[Service, dict[str, int]], story: Story) -> None:
+    service, _ = restored
+    assert audited(service) == ["backup.restored"]
+    with psycopg.connect(urls_for_another_node(service.data / "postgres").dispatcher) as database:
+        assert database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
 
 def test_a_restored_service_can_be_backed_up_and_restored_with_its_tombstones(
