@@ -104,6 +104,7 @@ CODES: dict[str, Code] = {
     "fax.unknown": Code(404, "There is no such fax", _LIST),
     "fax.state": Code(409, "The fax is past the point where that is possible", "Read the state of the fax."),
     "fax.running": Code(409, "The fax has not ended", "Cancel it, and wait for its end.", retryable=True),
+    "storage.none": Code(409, "The tenant stores nothing", "Leave `storage` out, or have the policy changed."),
     "hold.active": Code(409, "A legal hold is over the fax", "Have the hold released, if it may be."),
     "batch.unknown": Code(404, "There is no such batch", _LIST),
     "batch.state": Code(409, "The batch is past the point where that is possible", "Read the state of the batch."),

@@ -15,8 +15,9 @@ from faxgw.archive.sealed import SealedStore
 from faxgw.documents.coded import CodedPage
 from faxgw.errors import RequestError
 from faxgw.faxes.content import as_coded, unlock
-from faxgw.faxes.sealed import OWNER
+from faxgw.faxes.sealed import OWNER, SPOOL, open_by
 from faxgw.keys.sealing import Label
+from faxgw.keys.spool import SpoolKeys, SpoolWrap
 from faxgw.keys.wraps import KeyPair, unwrap, wrap_context
 from faxgw.store.tables import wraps
 
@@ -46,12 +47,35 @@ class Opener:
         return as_coded(row, await self.open(row["object_id"], "page"))
 
 
-async def opener(connection: AsyncConnection, call: Call, object_ids: Sequence[UUID]) -> Opener:
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Opens some objects of which nothing is kept, and which nobody but the gateway can open, as long as it has to."""
+
+    tenant_id: UUID
+    store: SealedStore
+    spool: SpoolKeys
+    found: Mapping[UUID, SpoolWrap] = field(repr=False)
+
+    async def open(self, object_id: UUID, kind: str) -> bytes:
+        """As ``Opener.open``."""
+        wrap, tenant_id = self.found[object_id], self.tenant_id
+        return await open_by(self.store, self.spool, wrap, tenant_id=tenant_id, object_id=object_id, kind=kind)
+
+    async def page(self, row: RowMapping) -> CodedPage:
+        """As ``Opener.page``."""
+        return as_coded(row, await self.open(row["object_id"], "page"))
+
+
+async def opener(connection: AsyncConnection, call: Call, object_ids: Sequence[UUID]) -> Opener | Spooled:
     """Read all that it takes to open objects after the transaction.
+
+    What is kept opens with the key of whoever asks only; what is not stored the gateway opens, as long as it can.
 
     Raises:
         RequestError: ``key.locked``, or ``content.gone`` if one of them is not sealed to whoever asks.
     """
+    if spooled := await _spooled(connection, object_ids):
+        return Spooled(call.actor.tenant_id, call.gateway.objects, call.gateway.spool, spooled)
     key = await unlock(connection, call.actor)
     own = (wraps.c.kind == OWNER) & (wraps.c.key_id == key.public.key_id)
     found = await connection.execute(
@@ -61,3 +85,18 @@ async def opener(connection: AsyncConnection, call: Call, object_ids: Sequence[U
     if not blobs.keys() >= set(object_ids):
         raise RequestError("content.gone", "There is nothing that this key could open: it is not sealed to its owner.")
     return Opener(call.actor.tenant_id, call.gateway.objects, key, blobs)
+
+
+async def _spooled(connection: AsyncConnection, object_ids: Sequence[UUID]) -> dict[UUID, SpoolWrap]:
+    """Return the gateway's wraps of objects, if none of them has any other."""
+    rows = await connection.execute(
+        select(wraps.c.object_id, wraps.c.kind, wraps.c.key_id, wraps.c.blob).where(
+            wraps.c.object_id.in_(object_ids),
+            ~select(_OTHER).where(_OTHER.c.object_id.in_(object_ids), _OTHER.c.kind != SPOOL).exists(),
+        )
+    )
+    found = {row.object_id: SpoolWrap(row.key_id, row.blob) for row in rows}
+    return found if found.keys() >= set(object_ids) else {}
+
+
+_OTHER = wraps.alias()

@@ -7,7 +7,7 @@ memory only while a worker reads it, of which there are few.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -88,7 +88,9 @@ Then = Callable[[AsyncConnection, UUID, Held], Awaitable[Answer]]
 """What is done with a document, by its id, in the transaction that keeps it."""
 
 
-async def receive(call: Call, *, name: str, then: Then | None = None, drawn: bool = False) -> Response:
+async def receive(
+    call: Call, *, name: str, then: Then | None = None, drawn: bool = False, owned: bool = True
+) -> Response:
     """Take the body of a request as a document, and answer with what it is, or with what became of it.
 
     Args:
@@ -96,6 +98,7 @@ async def receive(call: Call, *, name: str, then: Then | None = None, drawn: boo
         name: of the document.
         then: what is done with it, and answered.
         drawn: it is to be drawn, even if it is fax pages already.
+        owned: it is sealed to whoever asks, too, and not only to the gateway, which forgets it.
 
     Raises:
         Problem, RequestError: ``request.*``, ``document.*``, ``storage.full``.
@@ -109,7 +112,7 @@ async def receive(call: Call, *, name: str, then: Then | None = None, drawn: boo
     async def write(connection: AsyncConnection) -> Answer:
         nonlocal kept
         row = _row(call, received, name=name, media_type=media_type)
-        await connection.execute(_KEEP, _values(call, received, row))
+        await connection.execute(_KEEP, _values(call, received, row, owned=owned))
         kept = True
         if then:
             return await then(connection, row["id"], Held(received.pages, row["page_set_id"]))
@@ -151,10 +154,11 @@ _DOCUMENTS = Rows(
 _KEEP = select(literal(1)).add_cte(*PAGE_SETS, _DOCUMENTS.inserted().cte("new_documents"))
 
 
-def _values(call: Call, received: Received, row: dict[str, Any]) -> dict[str, list[Any]]:
+def _values(call: Call, received: Received, row: dict[str, Any], *, owned: bool) -> dict[str, list[Any]]:
     """Return all rows of an upload, for one statement."""
-    drawn = [received.drawn] if received.drawn else []
-    document = (received.stored, _owner(call))
+    owner = _owner(call) if owned else None
+    drawn = [replace(received.drawn, owner=owner)] if received.drawn else []
+    document = (received.stored, owner)
     rows = page_set_values(drawn, call.gateway, tenant_id=call.actor.tenant_id, besides=[document])
     return rows | _DOCUMENTS.values([row])
 

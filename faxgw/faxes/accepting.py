@@ -22,6 +22,7 @@ from faxgw.faxes.content import unlock
 from faxgw.faxes.counting import count
 from faxgw.faxes.drawing import are_as_they_are
 from faxgw.faxes.ending import hours_of
+from faxgw.faxes.keeping import kept
 from faxgw.faxes.policies import Lists, Tenant, lists_for, standing_of
 from faxgw.faxes.requests import Accepted, BatchRequest, Destination, Drawing, FaxRequest
 from faxgw.faxes.sealed import OWNER, SPOOL, spent, spool_again
@@ -33,7 +34,7 @@ from faxgw.rules.admission import admit_number, admit_size
 from faxgw.rules.windows import start
 from faxgw.store.tables import batches, documents, faxes, page_sets, pages, wraps
 
-COLUMNS = ("to", "labels", "priority", "box")
+COLUMNS = ("to", "labels", "priority", "box", "storage", "retention_days")
 """What has a column of its own."""
 AT_ONCE = 250
 """So many faxes of a batch are written in one statement: more would hold up the loop."""
@@ -74,6 +75,7 @@ async def accept(
     what = _what(new, request, tenant) if new else await _pages(connection, gateway, actor, request, tenant)
     admit_size(tenant.policy.limits, pages=what.count, destinations=1)
     await count(connection, actor, tenant, pages=what.count, calls=1, now=now)
+    keeping = await kept(connection, actor, request, tenant, now=now)
     fax = {
         "id": new_id(),
         "state": State.ACCEPTED.value,
@@ -82,6 +84,7 @@ async def accept(
         "request": _request(asked, subaddress),
         "private_id": await private.put_away(connection, gateway, actor, request),
         **_common(actor, request, what, _own_box(standing.box_id)),
+        **keeping,
     }
     told: list[Told] = [(EventType.ACCEPTED, {"state": State.ACCEPTED.value})]
     if what.page_set_id is None:
@@ -118,6 +121,7 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     common = _common(actor, request, what, _own_box(standing.box_id)) | {
         "state": State.ACCEPTED.value,
         "batch_id": batch_id,
+        **await kept(connection, actor, request, tenant, now=now),
     }
     common["private_id"] = await private.put_away(connection, gateway, actor, request, names)
     leader = new_id()

@@ -98,7 +98,7 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
             key cannot open them; ``number.*`` and ``quota.*`` as for a new one.
     """
     fax = await _locked(connection, fax_id)
-    if fax["shredded_at"] is not None:
+    if fax["shredded_at"] is not None or (fax["storage"] == "none" and fax["finished_at"] is not None):
         raise RequestError("content.gone", f"The content of the fax {fax_id} was deleted for good.")
     if State(fax["state"]) not in AGAIN or fax["page_set_id"] is None or fax["direction"] == Direction.IN.value:
         raise WrongState(fax_id, "sent again")
@@ -123,6 +123,7 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
     again = {name: value for name, value in fax["request"].items() if name != "send_at"}
     new |= {"id": new_id(), "state": State.ACCEPTED.value, "request": again}
     new |= {"user_id": fax["user_id"], "api_key_id": actor.api_key_id}
+    new |= {"storage": tenant.policy.storage, "erase_at": fax["erase_at"]}
     said = {"state": State.ACCEPTED.value, "again": str(fax_id)}
     await tell_new(connection, new, [(EventType.ACCEPTED, said)], work="draw")
     if partial:

@@ -8,7 +8,7 @@ written in one transaction.
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -241,6 +241,8 @@ async def _draw(gateway: Gateway, sources: Sources, fax: RowMapping, asked: Draw
             words = await private.opened(gateway, said, tenant_id=fax["tenant_id"], object_id=fax["private_id"])
             asked = asked.model_copy(update={"cover": words.cover_for(fax["to_number"])})
         drawn = await draw_pages(gateway, sources, asked, user_id=fax["user_id"], to_number=fax["to_number"])
+        if fax["storage"] == "none":
+            drawn = replace(drawn, owner=None)
     except RequestError as refused:
         if treatment(refused.code).ours and _may_try_again(fax):
             return _Result(fax, again=True, counts=True)

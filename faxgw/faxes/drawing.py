@@ -62,11 +62,11 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Pages in the store, of which no row speaks yet."""
+    """Pages in the store, of which no row speaks yet; without an owner, nobody opens them but the gateway."""
 
     page_set_id: UUID
     user_id: UUID
-    owner: PublicKey = field(repr=False)
+    owner: PublicKey | None = field(repr=False)
     pages: Sequence[tuple[PreparedPage, StoredObject]] = field(repr=False)
 
 

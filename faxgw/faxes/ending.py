@@ -23,6 +23,7 @@ from faxgw.rules.ladder import Learned, Memory, learn
 from faxgw.rules.retry import GiveUp, RetryAt, RetryWish, next_step
 from faxgw.rules.windows import Hours
 from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, page_sets, pages, wraps
+from faxgw.tasks.deferring import defer
 from t30.outcome import Reason
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,8 @@ CANCELED, CANCELED_TEXT = "call.canceled", "the fax was canceled"
 MISDIRECTED = "policy.misdirect"
 TAKEN = "line.taken"
 STATION_IDS_KEPT = 8
+NOT_STORED = "retention:not_stored"
+"""The task that shreds a fax of which nothing is to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,8 @@ async def let_go(connection: AsyncConnection, fax: RowMapping) -> None:
 
     Whoever accepts a fax holds its documents or pages until it is written: they are waited for, and then looked for.
     """
+    if fax["storage"] == "none":
+        await defer(connection, NOT_STORED, fax_id=str(fax["id"]))
     if fax["page_set_id"] is not None:
         own = page_sets.c.id == fax["page_set_id"]
         await connection.execute(select(page_sets.c.id).where(own).with_for_update(key_share=True))

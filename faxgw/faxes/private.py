@@ -55,7 +55,7 @@ async def put_away(
     stored = await gateway.objects.put(octets, tenant=actor.tenant_id, kind=KIND)
     own = select(users.c.public_key).where(users.c.id == actor.user_id)
     owner = PublicKey.from_octets((await connection.execute(own)).scalar_one())
-    await write_down(connection, [stored], owner=owner, spool=gateway.spool)
+    await write_down(connection, [stored], owner=None if request.storage == "none" else owner, spool=gateway.spool)
     return stored.id
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from faxgw.rules.retention import MOST_DAYS
 from faxgw.rules.retry import RetryWish
 from faxgw.rules.windows import Hours
 
@@ -64,6 +65,22 @@ class Drawing(_Asked):
     )
 
 
+Storage = Annotated[
+    Literal["archive", "none"] | None,
+    Field(
+        description="Keep nothing once the fax has ended (`none`), or keep it sealed (`archive`); the tenant's policy "
+        "says when this does not, and may forbid to keep it."
+    ),
+]
+RetentionDays = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=MOST_DAYS,
+        description="Delete it so many days after now, unless another rule does earlier; for admins.",
+    ),
+]
+
 D = TypeVar("D", bound=Drawing)
 
 
@@ -87,6 +104,8 @@ class FaxRequest(Drawing):
     subaddress: str = Field(default="", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 subaddress (SUB).")
     password: str = Field(default="", max_length=20, pattern=r"^[0-9*#+ ]*$", description="T.30 password (PWD).")
     retry: RetryWish | None = Field(default=None, description="In place of the tenant's retries.")
+    storage: Storage = None
+    retention_days: RetentionDays = None
     labels: dict[str, Short] = Field(
         default_factory=dict, max_length=16, description="Your own words, given back with the fax."
     )
@@ -119,6 +138,8 @@ class BatchRequest(Drawing):
     hours: Hours | None = Field(default=None, description="Only at these hours; the tenant's hours hold besides.")
     priority: int = Field(default=60, ge=0, le=100, description="0 goes first.")
     retry: RetryWish | None = Field(default=None, description="In place of the tenant's retries.")
+    storage: Storage = None
+    retention_days: RetentionDays = None
     labels: dict[str, Short] = Field(
         default_factory=dict, max_length=16, description="Your own words, given back with each fax."
     )

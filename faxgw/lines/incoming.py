@@ -23,6 +23,7 @@ from faxgw.documents.receiver import Receiver
 from faxgw.errors import RequestError
 from faxgw.faxes.changes import change, tell
 from faxgw.faxes.ending import CANCELED, is_live
+from faxgw.faxes.keeping import is_stored
 from faxgw.faxes.policies import Lists
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
@@ -139,7 +140,9 @@ class IncomingCall:
             stored = await self._gateway.objects.put(page.octets, tenant=home.tenant_id, kind="page")
             async with self._gateway.database.tenant(home.tenant_id) as connection:
                 await self._begin(connection, home)
-                await write_down(connection, [stored], owner=home.owner, spool=None)
+                stored_by_owner = await is_stored(connection, home.tenant_id, self._call.fax_id)
+                spool = None if stored_by_owner else self._gateway.spool
+                await write_down(connection, [stored], owner=home.owner, spool=spool)
                 await self._file(connection, home, index, page, object_id=stored.id, digest=digest)
             metrics.PAGES.labels("in").inc()
         except (DatabaseUnavailable, StoreError, SpoolUnavailable) as trouble:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -91,6 +91,11 @@ async def _looked_up(gateway: Gateway, settings: LineSettings, ringing: Ringing)
             arrival = replace(arrival, caller=caller_id(ringing.caller, tenant.numbering))
             lists = await lists_for(connection, tenant, [arrival.caller], direction="in")
             now = datetime.now(UTC)
+            if tenant.policy.storage == "none" and not tenant.policy.collect_hours:
+                log.info(
+                    "a call is not answered", line=settings.name, reason="its fax could not be kept until collected"
+                )
+                return None
             entries = lists.entries(arrival.caller)
             screened = before_answering(arrival, rules=tenant.policy.junk, entries=entries, at=now)
             if screened.screening is Screening.REJECT:
@@ -150,7 +155,10 @@ async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: Ar
         "from_number": call.arrival.caller,
         "to_number": call.arrival.dialled,
         "line": call.line,
+        "storage": call.policy.storage,
     }
+    if call.policy.storage == "none":
+        values["erase_at"] = call.began + timedelta(hours=call.policy.collect_hours)
     on_line = (attempts.c.node == gateway.node) & (attempts.c.line == call.line) & (attempts.c.state == "live")
     for earlier in (await connection.execute(select(attempts.c.id, attempts.c.destination).where(on_line))).all():
         if earlier.destination:

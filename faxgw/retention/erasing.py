@@ -6,12 +6,11 @@ An erasure that has to wait, for a hold or a fax that has not ended, goes on by 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from procrastinate import Blueprint, JobContext
 from sqlalchemy import ColumnElement, RowMapping, Select, delete, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,7 +24,6 @@ from faxgw.retention.shredding import Shredded, Why, remove, shred
 from faxgw.store.tables import certificates as certificate_rows
 from faxgw.store.tables import copies, destinations, erasures, faxes, number_rules
 from faxgw.tasks.deferring import defer
-from faxgw.tasks.retrying import AGAIN
 
 log = structlog.get_logger(__name__)
 
@@ -216,14 +214,3 @@ def outside_control(erasure_id: UUID, now: datetime) -> Select[Any]:
     mine = select(certificate_rows.c.fax_id).where(certificate_rows.c.erasure_id == erasure_id)
     there = or_(copies.c.expires_at.is_(None), copies.c.expires_at > now)
     return select(copies).where(copies.c.fax_id.in_(mine), copies.c.deleted_at.is_(None), there).order_by(copies.c.id)
-
-
-def tasks() -> Blueprint:
-    """Return the task of this room."""
-    found = Blueprint()
-
-    @found.task(name="erase", retry=AGAIN, pass_context=True)
-    async def run(context: JobContext, erasure_id: str) -> None:
-        await erase(context.additional_context["gateway"], UUID(erasure_id), now=datetime.now(UTC))
-
-    return found

@@ -78,5 +78,5 @@ async def _batch(gateway: Gateway, tenant_id: UUID, ids: Sequence[UUID], due: Du
         await no_new_hold(connection, tenant_id)
         still = select(faxes.c.id).where(faxes.c.id.in_(ids), due.condition(now), ~is_held()).order_by(faxes.c.id)
         free = list((await connection.execute(still.with_for_update(skip_locked=True))).scalars())
-        why = Why(due.code, due.rule)
+        why = Why(due.code, due.rule, record="minimal" if due.unstored else None)
         return await shred(connection, gateway, free, why=why, by="service", now=now)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from procrastinate import Blueprint
 
 from faxgw.gateway import Gateway
-from faxgw.retention import erasing
+from faxgw.retention import jobs
 from faxgw.tasks.worker import make_app, work
 from faxgw.upkeep import timetable
 from faxgw.webhooks import delivering
@@ -15,7 +15,7 @@ from faxgw.webhooks.posting import Poster
 
 TASKS: Mapping[str, Callable[[], Blueprint]] = {
     "webhooks": delivering.tasks,
-    "retention": erasing.tasks,
+    "retention": jobs.tasks,
     "upkeep": timetable.tasks,
 }
 """Namespace -> what makes its tasks."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Row, delete, exists, func, select, update
+from sqlalchemy import Row, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.keys.spool import SpoolKeyGone, SpoolKeys, SpoolWrap
@@ -22,10 +22,14 @@ GRACE = timedelta(minutes=10)
 
 
 async def delete_left_wraps(database: Database, *, now: datetime) -> int:
-    """Delete spool wraps of pages whose faxes have all ended; return how many there were, which should be none."""
+    """Delete spool wraps of pages whose faxes have all ended; return how many there were, which should be none.
+
+    What came in where nothing is stored has no other wraps, and waits to be collected.
+    """
     faxes_of_object = (pages.c.object_id == wraps.c.object_id, faxes.c.page_set_id == pages.c.page_set_id)
     ended = exists().where(*faxes_of_object, faxes.c.finished_at < now - GRACE)
-    live = exists().where(*faxes_of_object, faxes.c.finished_at.is_(None))
+    collected = (faxes.c.storage == "none") & (faxes.c.direction == "in") & (faxes.c.erase_at > now)
+    live = exists().where(*faxes_of_object, or_(faxes.c.finished_at.is_(None), collected))
     async with database.dispatcher() as connection:
         gone = (await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, ended, ~live))).rowcount
     if gone:

@@ -20,7 +20,7 @@ from faxgw.api.shapes import Page
 from faxgw.api.uploads import BODY, check_room, receive
 from faxgw.faxes.accepting import Held, accept
 from faxgw.faxes.actions import cancel, release, resend
-from faxgw.faxes.requests import Accepted, FaxRequest, Number, Paper, Resolution, Screen
+from faxgw.faxes.requests import Accepted, FaxRequest, Number, Paper, Resolution, Screen, Storage
 from faxgw.model import Direction, State
 from faxgw.store.tables import attempts, boxes, faxes
 
@@ -57,6 +57,7 @@ class Wishes(BaseModel):
     sender: str = Field(default="", max_length=20, pattern=r"^[\x20-\x7e]*$", description="Our station identity.")
     send_at: AwareDatetime | None = Field(default=None, description="Not before this time.")
     priority: int = Field(default=50, ge=0, le=100, description="0 goes first.")
+    storage: Storage = None
 
 
 @uploads.post("/faxes:send", status_code=202, response_model=AcceptedShape, openapi_extra=BODY)
@@ -68,7 +69,8 @@ async def send_document(call: Caller, wishes: Annotated[Wishes, Query()]) -> Res
         return _accepted(await accept(connection, call.gateway, call.actor, asked, new=held))
 
     drawn = wishes.resolution is not None or wishes.paper is not None or bool(wishes.header)
-    return await receive(call, name=wishes.name, then=send, drawn=drawn)
+    owned = wishes.storage != "none"
+    return await receive(call, name=wishes.name, then=send, drawn=drawn, owned=owned)
 
 
 def _accepted(accepted: Accepted) -> Answer:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.api.call import Call
@@ -101,8 +101,10 @@ async def fax_with_content(connection: AsyncConnection, call: Call, fax_id: UUID
     Raises:
         Problem: as ``own_fax``, or ``content.gone``.
     """
-    fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id, faxes.c.shredded_at, faxes.c.created_at)
-    if fax["shredded_at"] is not None:
+    over = (faxes.c.storage == "none") & (faxes.c.direction == "out") & faxes.c.finished_at.is_not(None)
+    is_gone = or_(faxes.c.shredded_at.is_not(None), over).label("is_gone")
+    fax = await own_fax(connection, call, fax_id, faxes.c.page_set_id, is_gone)
+    if fax["is_gone"]:
         raise Problem("content.gone", f"The content of the fax {fax_id} was deleted for good.")
     return fax
 

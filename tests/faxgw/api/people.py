@@ -161,8 +161,8 @@ async def add_event(gateway: Gateway, person: Person, fax_id: UUID | None, kind:
         return int((await connection.execute(event.returning(events.c.id))).scalar_one())
 
 
-async def add_pages(gateway: Gateway, person: Person, drawn: Sequence[CodedPage]) -> UUID:
-    """Put pages into the archive, sealed to their owner; return their page set."""
+async def add_pages(gateway: Gateway, person: Person, drawn: Sequence[CodedPage], *, spool: bool = False) -> UUID:
+    """Put pages into the archive, sealed to their owner, and to the gateway if asked; return their page set."""
     page_set_id = new_id()
     stored = [await gateway.objects.put(each.octets, tenant=person.tenant_id, kind="page") for each in drawn]
     async with gateway.database.tenant(person.tenant_id) as connection:
@@ -171,7 +171,8 @@ async def add_pages(gateway: Gateway, person: Person, drawn: Sequence[CodedPage]
                 id=page_set_id, tenant_id=person.tenant_id, user_id=person.user_id, pages=len(drawn)
             )
         )
-        await write_down(connection, stored, owner=person.key_pair.public, spool=None)
+        own = gateway.spool if spool else None
+        await write_down(connection, stored, owner=person.key_pair.public, spool=own)
         for index, (page, sealed) in enumerate(zip(drawn, stored, strict=True)):
             await connection.execute(
                 insert(pages).values(

@@ -1,6 +1,7 @@
 """Deletion, holds, copies, erasures and what is laid down about them, over the API."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,9 +13,9 @@ from faxgw.gateway import Gateway
 from faxgw.retention.certificates import is_genuine
 from faxgw.retention.erasing import erase
 from faxgw.rules.retention import KINDS
-from faxgw.store.tables import faxes, tenants
+from faxgw.store.tables import faxes, tenants, wraps
 from tests.faxgw.api.conftest import Client, Connect
-from tests.faxgw.api.people import Person, add_fax, add_pages, add_person, drawn_page
+from tests.faxgw.api.people import Person, add_fax, add_pages, add_person, drawn_page, tiff
 
 ENDED = {"finished_at": datetime.now(UTC)}
 DAY = timedelta(days=1)
@@ -344,3 +345,81 @@ async def test_a_personal_class_is_not_saved_until_every_way_out_is_declared(cli
     assert "declare" in answer.json()["detail"]
     wanted["declared"] = DECLARED
     assert (await client.put("/v1/policy", json={"retention": wanted}, headers={"if-match": "*"})).status_code == 200
+
+
+# ---------------------------------------------------------------------------------------------------- nothing stored
+
+
+async def own_wraps(gateway: Gateway) -> set[str]:
+    async with gateway.database.dispatcher() as connection:
+        return set((await connection.execute(select(wraps.c.kind))).scalars())
+
+
+@pytest.mark.requirement("FP-06")
+async def test_where_nothing_is_stored_no_upload_preview_or_fax_is_ever_sealed_to_a_person(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    await client.put("/v1/policy", json={"storage": "none"}, headers={"if-match": "*"})
+    tiff_type = {"content-type": "image/tiff"}
+    document = (await client.post("/v1/documents", content=tiff(tmp_path), headers=tiff_type)).json()["id"]
+    drawn = (await client.post("/v1/documents:render", json={"documents": [document]})).json()
+    preview = await client.get(f"/v1/page-sets/{drawn['id']}/pages/1")
+    assert preview.headers["content-type"] == "image/png"
+    sent = await client.post("/v1/faxes", json={"to": "+15550100", "documents": [document], "cover": {"subject": "x"}})
+    assert sent.status_code == 202
+    await client.post("/v1/faxes:send", params={"to": "+15550101"}, content=tiff(tmp_path), headers=tiff_type)
+    assert await own_wraps(gateway) == {"spool"}
+    assert {each["storage"] for each in (await client.get("/v1/faxes")).json()["items"]} == {"none"}
+
+
+@pytest.mark.requirement("FP-06")
+async def test_a_document_that_is_sent_at_once_and_not_stored_is_never_sealed_to_a_person(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    asked = {"to": "+15550100", "storage": "none"}
+    content: dict[str, Any] = {"content": tiff(tmp_path), "headers": {"content-type": "image/tiff"}}
+    assert (await client.post("/v1/faxes:send", params=asked, **content)).status_code == 202
+    assert await own_wraps(gateway) == {"spool"}
+
+
+@pytest.mark.requirement("FP-06")
+async def test_what_came_in_and_is_not_stored_is_collected_by_its_owner_only_and_then_deleted(
+    gateway: Gateway, owner: Person, client: Client, connect: Connect
+) -> None:
+    await client.put("/v1/policy", json={"storage": "none"}, headers={"if-match": "*"})
+    stored = await gateway.objects.put(drawn_page(1).octets, tenant=owner.tenant_id, kind="page")
+    page_set = await add_pages(gateway, owner, [drawn_page(1)], spool=True)
+    assert await own_wraps(gateway) == {"spool"}
+    until = {"erase_at": datetime.now(UTC) + DAY, "storage": "none"}
+    fax = await add_fax(gateway, owner, direction="in", state="received", page_set_id=page_set, **ENDED, **until)
+    assert (await client.get(f"/v1/faxes/{fax}/content")).status_code == 200
+    other = connect(await add_person(gateway, owner.tenant_id, role="admin"))
+    assert (await other.get(f"/v1/faxes/{fax}/content")).status_code == 403
+    assert (await client.delete(f"/v1/faxes/{fax}")).status_code == 200
+    gone = await client.get(f"/v1/faxes/{fax}/content")
+    assert (gone.status_code, gone.json()["code"]) == (410, "content.gone")
+    assert [each async for each in gateway.objects.objects.list()] == [stored.id]
+
+
+@pytest.mark.requirement("FP-06")
+async def test_a_fax_that_was_not_stored_has_no_content_from_its_end_on(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    fax = await paged_fax(gateway, owner, storage="none")
+    for path in ("content", "pages/1", "pages/1/sealed"):
+        assert (await client.get(f"/v1/faxes/{fax}/{path}")).status_code == 410
+    assert (await client.post(f"/v1/faxes/{fax}:resend")).status_code == 410
+
+
+@pytest.mark.requirement("FP-07")
+async def test_a_fax_has_a_time_of_its_own_if_an_admin_says_so(
+    gateway: Gateway, owner: Person, client: Client, connect: Connect, tmp_path: Path
+) -> None:
+    for person, status in ((owner, 202), (await add_person(gateway, owner.tenant_id, role="member"), 403)):
+        theirs = connect(person)
+        content: dict[str, Any] = {"content": tiff(tmp_path), "headers": {"content-type": "image/tiff"}}
+        document = (await theirs.post("/v1/documents", **content)).json()["id"]
+        asked = {"to": "+15550100", "documents": [document], "retention_days": 7}
+        assert (await theirs.post("/v1/faxes", json=asked)).status_code == status
+    (fax,) = (await client.get("/v1/faxes")).json()["items"]
+    assert datetime.fromisoformat(fax["erase_at"]) - datetime.fromisoformat(fax["created_at"]) < 7 * DAY + DAY / 24
