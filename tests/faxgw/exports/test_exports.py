@@ -63,6 +63,7 @@ async def test_a_box_is_exported_whole_with_the_hash_of_each_file(
     manifest = json.loads(found.pop("manifest.json"))
     assert [each["id"] for each in manifest["faxes"]] == [str(sent), str(came)]
     assert manifest["faxes"][1]["from_number"] == "+15550123"
+    assert {each["content"] for each in manifest["faxes"]} == {"kept"}
     named = {file["name"]: file for fax in manifest["faxes"] for file in fax["files"]}
     assert set(named) == set(found)
     for name, octets in found.items():
