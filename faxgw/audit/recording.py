@@ -68,7 +68,6 @@ _APPEND = insert(audit_waiting)
 
 
 def _credential(actor: Actor) -> str:
-    session_id = getattr(actor, "session_id", None)
-    if session_id:
-        return f"session:{session_id}"
+    if actor.session_id:
+        return f"session:{actor.session_id}"
     return f"api_key:{actor.api_key_id}" if actor.api_key_id else ""

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw import audit
 from faxgw.actor import Actor
+from faxgw.audit.sequencing import sequence
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.retention import certificates
@@ -115,6 +116,8 @@ async def erase(gateway: Gateway, erasure_id: UUID, *, now: datetime) -> str:
     if row is None or row["state"] == "done":
         return "done"
     left = await _shred_all(gateway, row, Subject.of(row["subject"]), now)
+    # What waits for its number would get a pseudonym after the key of the subject was destroyed, and so another key.
+    await sequence(gateway.database, gateway.server_keys, now=now)
     async with gateway.database.dispatcher() as connection:
         state = await _conclude(connection, gateway, row, left=left, now=now)
     log.info("an erasure was carried out", erasure=str(erasure_id), state=state)
