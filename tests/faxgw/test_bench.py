@@ -29,6 +29,7 @@ def result() -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_measures_each_figure_that_was_asked_for(result: dict[str, dict[str, dict[str, object]]]) -> None:
     figures = result["figures"]
     assert {
@@ -62,6 +63,7 @@ def test_seal_measures_each_way_beside_the_cipher_alone() -> None:
             assert figure["of_the_cipher"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_run_says_what_machine_it_was_and_who_ran_where(result: dict[str, dict[str, object]]) -> None:
     assert result["machine"]["cores"]
     assert {"gateway", "postgresql", "client"} <= set(result["cores"])
@@ -69,6 +71,7 @@ def test_a_run_says_what_machine_it_was_and_who_ran_where(result: dict[str, dict
         assert result["cores"]["gateway"] == result["cores"]["postgresql"] != result["cores"]["client"]
 
 
+@pytest.mark.slow
 def test_a_run_counts_what_the_gateway_accepted(result: dict[str, dict[str, dict[str, object]]]) -> None:
     tiff = result["figures"]["submit.tiff"]
     assert tiff["errors"] == {}

@@ -32,6 +32,7 @@ def test_a_pdf_arrives_bit_for_bit(coding: Coding, ecm: bool, tmp_path: Path) ->
     assert (tmp_path / "in" / "fax.pdf").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_two_hundred_pages_leave_memory_flat(tmp_path: Path) -> None:
     measured = subprocess.run(
         [sys.executable, "-m", "tests.faxgw.two_hundred_pages", str(tmp_path)],

@@ -140,6 +140,7 @@ def test_a_fax_is_received_through_the_modem(start: Start, tmp_path: Path) -> No
     assert pels(tmp_path / "in" / "fax.tif") == pels(sent)
 
 
+@pytest.mark.slow
 def test_two_modems_on_an_exchange_call_each_other(start: Start, tmp_path: Path) -> None:
     sent, a, b = document(tmp_path / "sent.tif", pages=1), tmp_path / "a", tmp_path / "b"
     exchange = start(
@@ -195,6 +196,7 @@ def said(process: subprocess.Popen[str]) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.slow
 def test_machines_answer_several_calls_at_once_and_tell_of_each_page(start: Start, tmp_path: Path) -> None:
     sent = document(tmp_path / "sent.tif")
     exchange = Exchange(start, tmp_path)
@@ -212,6 +214,7 @@ def test_machines_answer_several_calls_at_once_and_tell_of_each_page(start: Star
         assert told == list(enumerate(hashes))
 
 
+@pytest.mark.slow
 def test_numbers_may_be_busy_or_drop_calls(start: Start, tmp_path: Path) -> None:
     sent = document(tmp_path / "sent.tif")
     exchange = Exchange(start, tmp_path, "--answer-with=15550100=drops-after-1", "--answer-with=300=busy", "--lines=1")
@@ -223,6 +226,7 @@ def test_numbers_may_be_busy_or_drop_calls(start: Start, tmp_path: Path) -> None
     assert len(pels(Path(call["file"]))) == 1
 
 
+@pytest.mark.slow
 def test_a_call_ends_when_its_program_is_killed_and_the_modem_serves_the_next(start: Start, tmp_path: Path) -> None:
     sent = document(tmp_path / "sent.tif", pages=3)
     exchange = Exchange(start, tmp_path)

@@ -41,6 +41,7 @@ def place() -> Iterator[Path]:
 # --------------------------------------------------------------------------------------------------------------- lines
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_with_every_line_unplugged_it_says_so_and_sends_when_they_are_back(soak: bool, place: Path) -> None:
     exchange = Exchange(place, lines=LINES[:2], numbers=NUMBERS)
@@ -122,6 +123,7 @@ class Postgres:
                 os.kill(pid, number)
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_with_postgresql_away_in_mid_call_nothing_accepted_is_lost(soak: bool, place: Path) -> None:
     exchange = Exchange(place, lines=LINES, numbers=NUMBERS)
@@ -151,6 +153,7 @@ def test_with_postgresql_away_in_mid_call_nothing_accepted_is_lost(soak: bool, p
     print(f"{len(run.faxes)} faxes, none lost, {repeats} pages came twice")
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_with_its_own_postgresql_killed_in_mid_call_nothing_accepted_is_lost(soak: bool, place: Path) -> None:
     kills = 10 if soak else 2

@@ -26,6 +26,7 @@ ENDS = {"end_session", "end_all_sessions"}
 
 
 @pytest.mark.soak
+@pytest.mark.slow
 async def test_schemathesis_finds_nothing(
     gateway: Gateway, owner: Person, serving: Serve, tmp_path: Path, *, soak: bool, soak_seed: int
 ) -> None:

@@ -45,6 +45,7 @@ asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc")
+@pytest.mark.slow
 def test_200_pages_stay_within_100_mb_of_nine(tmp_path: Path) -> None:
     write_sample(tmp_path / "sample.pdf")
     command = [sys.executable, "-c", THROUGH, str(tmp_path), "67"]

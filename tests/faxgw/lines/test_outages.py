@@ -148,5 +148,11 @@ async def test_a_fax_that_was_claimed_for_drawing_by_a_commit_without_an_answer_
             update(faxes).where(faxes.c.id == fax_id).values(draw_until=func.now() + LEASE, **claimed)
         )
     await server.stop()
+    office.gateway.draw_bell.set()
+
+    async def looked() -> bool:
+        return not office.gateway.draw_bell.is_set()
+
+    await seen(looked)
     await server.start()
-    assert (await office.ended(fax_id, within=40)).state == "delivered"
+    assert (await office.ended(fax_id, within=60)).state == "delivered"

@@ -36,6 +36,7 @@ EVERY_PROTOCOL = 3
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user, which takes root")
 
 
+@pytest.mark.slow
 def test_a_locked_server_receives_and_nothing_that_it_wrote_can_be_read() -> None:
     uploaded, came = noise(11), noise(12)
     marks = {"the sentence": SENTENCE.encode(), **marks_of("uploaded", uploaded), **marks_of("received", came)}
@@ -155,6 +156,7 @@ def as_nobody(look: Callable[[], list[str]]) -> list[str]:
 
 @needs_root
 @pytest.mark.requirement("WF-01", "XM-14")
+@pytest.mark.slow
 def test_it_sends_no_packet_to_anybody_and_none_in_clear_on_this_machine() -> None:
     """WF-01, XM-14: in a network of its own, where every packet can be seen, whomever it is for."""
     page = noise(31)
