@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import SCOPES
-from faxgw.audit import record
+from faxgw.audit import pseudonym, record
 from faxgw.config import LineSettings
 from faxgw.errors import RequestError
 from faxgw.faxes.policies import SANDBOX_NUMBERS
@@ -19,9 +19,9 @@ from faxgw.keys.slots import ApiSecret, Password, Slot, make_slot
 from faxgw.keys.tokens import ApiKey, ServerKeys
 from faxgw.keys.wraps import KeyPair, PublicKey
 from faxgw.numbers import Numbering, caller_id
-from faxgw.people.accounts import Draft, make_box, make_membership, person_of, save_person
+from faxgw.people.accounts import Draft, make_box, make_membership, memberships, person_of, save_person
 from faxgw.people.keys import opened, slot_of
-from faxgw.people.members import Invited, invite
+from faxgw.people.members import OPERATOR, invite, reset
 from faxgw.people.words import check_password, read_email
 from faxgw.rules.policy import TenantPolicy
 from faxgw.store.tables import api_keys, key_slots, numbers, tenants
@@ -105,16 +105,60 @@ async def make_tenant(
 
 async def make_invitation(
     connection: AsyncConnection, server_keys: ServerKeys, *, tenant: str, email: str, role: str, now: datetime
-) -> Invited:
-    """Invite somebody into a tenant in the operator's name; ``connection`` is the dispatcher's.
+) -> dict[str, str]:
+    """Invite somebody into a tenant in the operator's name; return what ``faxgw admin add-user`` prints.
 
     Raises:
-        RequestError: ``usage``, if there is no such tenant; ``people.email``, ``user.exists``.
+        RequestError: ``usage``, if there is no such tenant or role, or ``email`` is none, or a member already.
     """
+    if role not in ("owner", "admin", "member"):
+        raise RequestError("usage", f"There is no role {role}: owner, admin or member.")
     tenant_id = (await connection.execute(select(tenants.c.id).where(tenants.c.name == tenant))).scalar_one_or_none()
     if tenant_id is None:
         raise RequestError("usage", f"There is no tenant {tenant}.")
-    return await invite(connection, server_keys, tenant_id=tenant_id, by_role="owner", email=email, role=role, now=now)
+    try:
+        made = await invite(
+            connection, server_keys, tenant_id=tenant_id, by_role="owner", email=email, role=role, now=now
+        )
+    except RequestError as refused:
+        raise RequestError("usage", refused.reason) from None
+    data = {"who": pseudonym(server_keys, tenant_id=tenant_id, subject=made.user["email"]), "role": role}
+    await _record(connection, tenant_id, "user.invited", made.user["id"], data)
+    ids = {"tenant": str(tenant_id), "user": str(made.user["id"])}
+    return {**ids, "set_up_code": made.code, "expires_at": made.until.isoformat()}
+
+
+async def reset_person(
+    connection: AsyncConnection, server_keys: ServerKeys, *, email: str, now: datetime
+) -> dict[str, str]:
+    """Let somebody set a password anew, in the operator's name, in however many tenants they are.
+
+    Raises:
+        RequestError: ``usage``, if nobody has the address.
+    """
+    person = await person_of(connection, email.strip().lower())
+    mine = await memberships(connection, person["id"]) if person else []
+    if not mine:
+        raise RequestError("usage", f"Nobody signs in by {email}.")
+    made = await reset(connection, server_keys, mine[0], by_role=OPERATOR, now=now)
+    for each in mine:
+        await _record(connection, each["tenant_id"], "user.reset", each["id"], {})
+    return {"set_up_code": made.code, "expires_at": made.until.isoformat()}
+
+
+async def _record(
+    connection: AsyncConnection, tenant_id: UUID, action: str, user_id: UUID, data: dict[str, str]
+) -> None:
+    await record(
+        connection,
+        tenant_id=tenant_id,
+        actor="operator",
+        action=action,
+        object="user",
+        object_id=user_id,
+        source="command line",
+        data=data,
+    )
 
 
 async def make_api_key(

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +17,14 @@ from faxgw.config.model import LogSettings
 from faxgw.data_folder import make_folder
 from faxgw.errors import RequestError
 from faxgw.logs import logging_to
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from faxgw.keys.tokens import ServerKeys
+    from faxgw.store.roles import Urls
+
+    Work = Callable[[AsyncConnection, ServerKeys], Awaitable[dict[str, str]]]
 
 app = typer.Typer(
     help="Set up tenants and databases.", add_completion=False, rich_markup_mode=None, no_args_is_help=True
@@ -38,7 +49,8 @@ def init(
 ) -> None:
     """Make a tenant with its owner, a box and an API key, with the service running or not.
 
-    The API key and the recovery code are shown this once.
+    The API key and the recovery code are shown this once. Whoever has an account already gives its password, and keeps
+    its recovery code.
     """
     config = load(config_file, data_dir=data)
     password = _password(password_env)
@@ -51,6 +63,39 @@ def init(
         for name, value in made.items():
             typer.echo(f"{name.replace('_', ' '):14} {value}")
         typer.echo("The API key and the recovery code are shown this once: keep them in a safe place.", err=True)
+
+
+@app.command("add-user")
+def add_user(
+    tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="Name of the tenant.", show_default=False)],
+    email: Annotated[str, typer.Option("--email", metavar="EMAIL", help="Whom to invite.", show_default=False)],
+    role: Annotated[str, typer.Option("--role", metavar="ROLE", help="owner, admin or member.")] = "member",
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Invite somebody into a tenant, with the service running or not; they come in by the set-up code."""
+    from faxgw.setup import make_invitation  # noqa: PLC0415
+
+    work = partial(make_invitation, tenant=tenant, email=email, role=role, now=datetime.now(UTC))
+    _print_code(_done(config_file, data, work), as_json=as_json)
+
+
+@app.command("reset-user")
+def reset_user(
+    email: Annotated[str, typer.Option("--email", metavar="EMAIL", help="Who it is.", show_default=False)],
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Let somebody set a password anew by a set-up code, also where they belong to several tenants.
+
+    It opens no fax: without their recovery code, what is sealed to them stays locked until they give an older secret.
+    """
+    from faxgw.setup import reset_person  # noqa: PLC0415
+
+    work = partial(reset_person, email=email, now=datetime.now(UTC))
+    _print_code(_done(config_file, data, work), as_json=as_json)
 
 
 @app.command("database-sql")
@@ -84,36 +129,56 @@ def database_urls(config_file: ConfigOption = None, data: DataOption = None) -> 
         typer.echo(f'{name} = "{url}"')
 
 
+def _done(config_file: Path | None, data: Path | None, work: "Work") -> dict[str, str]:
+    with logging_to(LogSettings(level="warning")):
+        return asyncio.run(_in_database(load(config_file, data_dir=data), work))
+
+
+def _print_code(made: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(made))
+        return
+    for name, value in made.items():
+        typer.echo(f"{name.replace('_', ' '):14} {value}")
+    typer.echo("The set-up code is shown this once, and is good for once: POST /v1/people:set-up.", err=True)
+
+
 async def _init(config: Config, *, tenant: str, owner: str, password: str) -> dict[str, str]:
+    from faxgw.setup import make_tenant  # noqa: PLC0415
+
+    async def make(connection: "AsyncConnection", keys: "ServerKeys") -> dict[str, str]:
+        made = await make_tenant(connection, keys, name=tenant, email=owner, password=password, lines=config.lines)
+        return made.as_json()
+
+    return await _in_database(config, make)
+
+
+async def _in_database(config: Config, work: "Work") -> dict[str, str]:
+    """Do something in one transaction of the dispatcher, with the service running or not."""
     from faxgw.keys.tokens import ServerKeys  # noqa: PLC0415
     from faxgw.service import database_of  # noqa: PLC0415
-    from faxgw.setup import make_tenant  # noqa: PLC0415
     from faxgw.store.database import Database  # noqa: PLC0415
     from faxgw.store.migrating import migrate  # noqa: PLC0415
-    from faxgw.store.roles import Urls  # noqa: PLC0415
     from faxgw.store.server import urls_for_another_node  # noqa: PLC0415
 
-    async def make(urls: Urls) -> dict[str, str]:
+    async def do(urls: "Urls") -> dict[str, str]:
         await migrate(urls.owner)
         keys = ServerKeys(config.server_keys)
         database = Database(urls, pool=2)
         try:
             async with database.dispatcher() as connection:
-                made = await make_tenant(
-                    connection, keys, name=tenant, email=owner, password=password, lines=config.lines
-                )
-            return made.as_json()
+                return await work(connection, keys)
         finally:
             await database.close()
 
     try:
         async with database_of(config) as (urls, _server):
-            return await make(urls)
+            return await do(urls)
     except RequestError as error:
         if error.code != "database.in_use":
             raise
     # The service runs, and with it its PostgreSQL.
-    return await make(urls_for_another_node(_postgres(config)))
+    return await do(urls_for_another_node(_postgres(config)))
 
 
 def _postgres(config: Config) -> Path:

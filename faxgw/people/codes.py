@@ -107,6 +107,11 @@ async def key_pair_of(connection: AsyncConnection, code: SetUpCode, user: Row) -
         raise _refused() from None
 
 
+async def delete_old_codes(connection: AsyncConnection, *, now: datetime) -> None:
+    """Delete codes that are over. The slot of an invitation stays until the next code: its secret may be kept still."""
+    await connection.execute(delete(set_up_codes).where(set_up_codes.c.expires_at <= now))
+
+
 def _slot_of(user_id: UUID) -> Any:
     return (key_slots.c.user_id == user_id) & (key_slots.c.kind == SetUpSecret.kind)
 

@@ -58,6 +58,11 @@ async def succeeded(connection: AsyncConnection, account: bytes) -> None:
     await connection.execute(delete(sign_in_failures).where(sign_in_failures.c.account == account))
 
 
+async def forget_old(connection: AsyncConnection, *, now: datetime) -> None:
+    """Delete failures that count no more."""
+    await connection.execute(delete(sign_in_failures).where(sign_in_failures.c.last_at < now - FORGOTTEN))
+
+
 async def locks_of(
     connection: AsyncConnection, server_keys: ServerKeys, emails: dict[UUID, str], *, now: datetime
 ) -> dict[UUID, datetime]:

@@ -8,6 +8,9 @@ from procrastinate import Blueprint, JobContext
 
 from faxgw.audit.checkpoints import sign_all
 from faxgw.gateway import Gateway
+from faxgw.people.codes import delete_old_codes
+from faxgw.people.sessions import delete_over
+from faxgw.people.throttle import forget_old
 from faxgw.retention import erasing, purging
 from faxgw.tasks.retrying import AGAIN
 from faxgw.upkeep import ageing, leftovers, spooling, uploads
@@ -21,6 +24,7 @@ TIMETABLE = {
     "checkpoints": "*/5 * * * *",
     "leftovers": "41 */6 * * *",
     "events": "52 3 * * *",
+    "sessions": "3-59/5 * * * *",
     "retention": "7-59/10 * * * *",
 }
 """Task -> when (minute, hour, day, month, weekday)."""
@@ -56,6 +60,16 @@ async def sign_audit_logs(gateway: Gateway, now: datetime) -> None:
         log.debug("audit logs signed", logs=done)
 
 
+async def delete_sessions(gateway: Gateway, now: datetime) -> None:
+    """Delete sessions that are over, and with them their slots; and codes and failures that count no more."""
+    async with gateway.database.dispatcher() as connection:
+        done = await delete_over(connection, now=now)
+        await forget_old(connection, now=now)
+        await delete_old_codes(connection, now=now)
+    if done:
+        log.info("sessions that are over deleted", sessions=done)
+
+
 async def delete_leftovers(gateway: Gateway, now: datetime) -> None:
     """Delete objects that nothing names."""
     done = await leftovers.delete_leftovers(gateway.database, gateway.objects.objects, now=now)
@@ -86,6 +100,7 @@ WORK: Mapping[str, Work] = {
     "spool_keys": move_spool_keys,
     "answers": delete_answers,
     "checkpoints": sign_audit_logs,
+    "sessions": delete_sessions,
     "leftovers": delete_leftovers,
     "events": delete_events,
     "retention": keep_to_retention,

@@ -110,7 +110,9 @@ async def reset_user(call: Caller, user_id: UUID) -> Response:
     async def work() -> Answer:
         async with call.transaction() as connection:
             row = await one(connection, select(users).where(users.c.id == user_id))
-        made = await reset(call.gateway, row, by_role=call.actor.role, now=call.api.credentials.now())
+        now, keys = call.api.credentials.now(), call.gateway.server_keys
+        async with call.gateway.database.dispatcher() as connection:
+            made = await reset(connection, keys, row, by_role=call.actor.role, now=now)
         async with call.transaction() as connection:
             await _record(connection, call, "user.reset", row)
         body = {
