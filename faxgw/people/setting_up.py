@@ -61,18 +61,18 @@ async def set_up(
         found, user = await find_code(connection, gateway.server_keys, text, now=now)
         known = await person_of(connection, user["email"])
     if user["code_kind"] == "reset":
-        return await _reset(gateway, found, user, password=password, recovery_code=recovery_code)
+        return await _reset(gateway, found, user, password=door.password(password), recovery_code=recovery_code)
     if known is None:
-        return await _join_anew(gateway, found, user, password)
+        return await _join_anew(gateway, found, user, door.password(password))
     signed_in = await door.sign_in(Tried(user["email"], password, code), now=now)
     async with gateway.database.dispatcher() as connection:
         await _join(connection, found, user, signed_in.person_id, signed_in.key_pair.public)
     return SetUpDone(user, None, locked=False)
 
 
-async def _join_anew(gateway: Gateway, code: SetUpCode, user: Row, password: str) -> SetUpDone:
-    check_password(password)
-    draft = await Draft.of(Password(password))
+async def _join_anew(gateway: Gateway, code: SetUpCode, user: Row, password: Password) -> SetUpDone:
+    check_password(password.text)
+    draft = await Draft.of(password)
     async with gateway.database.dispatcher() as connection:
         person_id = await save_person(connection, draft, email=user["email"])
         await _join(connection, code, user, person_id, draft.key_pair.public)
@@ -85,10 +85,10 @@ async def _join(connection: AsyncConnection, code: SetUpCode, user: Row, person_
     await take_up(connection, user, key_pair, person_id=person_id, person=person)
 
 
-async def _reset(gateway: Gateway, code: SetUpCode, user: Row, *, password: str, recovery_code: str) -> SetUpDone:
-    check_password(password)
+async def _reset(gateway: Gateway, code: SetUpCode, user: Row, *, password: Password, recovery_code: str) -> SetUpDone:
+    check_password(password.text)
     key_pair = await _recovered(gateway, user, recovery_code) if recovery_code else None
-    draft = await Draft.of(Password(password), key_pair)
+    draft = await Draft.of(password, key_pair)
     person_id: UUID = user["person_id"]
     async with gateway.database.dispatcher() as connection:
         await use_code(connection, code, user["id"])

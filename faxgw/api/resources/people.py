@@ -18,7 +18,7 @@ from faxgw.api.resources.editing import Asked
 from faxgw.api.resources.sessions import Code, GivenPassword, NewPassword, Visitor, membership, person_id_of
 from faxgw.audit import record
 from faxgw.errors import RequestError
-from faxgw.keys.slots import Password, RecoveryCode, make_slot
+from faxgw.keys.slots import RecoveryCode, make_slot
 from faxgw.people import totp
 from faxgw.people.accounts import memberships
 from faxgw.people.keys import replace_slot
@@ -149,7 +149,7 @@ async def change_password(call: Caller, asked: PasswordChange) -> Response:
     """Change the password: one slot is written anew, and no data. All other sessions end."""
     check_password(asked.new)
     found = await _proven(call, asked.old)
-    slot = await make_slot(found.key_pair, Password(asked.new))
+    slot = await make_slot(found.key_pair, call.api.door.password(asked.new))
     session = _session(call)
     async with call.gateway.database.dispatcher() as connection:
         await replace_slot(connection, session.person_id, found.key_pair.public, slot)

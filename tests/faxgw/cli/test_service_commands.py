@@ -148,6 +148,18 @@ def test_a_second_tenant_of_the_same_name_is_refused(owner: Client) -> None:
     assert "acme" in again.err
 
 
+def test_the_operator_invites_somebody_and_lets_them_set_a_password_anew(owner: Client) -> None:
+    invited = owner.run("admin", "add-user", "--tenant", "acme", "--email", "you@example.com", "--json")
+    assert invited.code == 0, invited.err
+    assert json.loads(invited.out)["set_up_code"].startswith("fgi_")
+    again = owner.run("admin", "add-user", "--tenant", "acme", "--email", "you@example.com")
+    assert (again.code, "a member already" in again.err) == (2, True)
+    reset = owner.run("admin", "reset-user", "--email", "me@example.com", "--json")
+    assert json.loads(reset.out).keys() == {"set_up_code", "expires_at"}
+    nobody = owner.run("admin", "reset-user", "--email", "nobody@example.com")
+    assert (nobody.code, "Nobody signs in" in nobody.err) == (2, True)
+
+
 def test_the_log_has_neither_numbers_nor_secrets(owner: Client, letter: Path) -> None:
     sent = owner.run("submit", "--to", "+15550100", letter, "--wait")
     assert sent.code == 0

@@ -12,10 +12,19 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from faxgw.keys.sealing import Label, SealBroken, open_sealed
-from faxgw.keys.slots import ApiSecret, Password, RecoveryCode, Secret, Slot, open_slot
+from faxgw.keys.slots import (
+    ApiSecret,
+    Password,
+    RecoveryCode,
+    Secret,
+    SessionSecret,
+    SetUpSecret,
+    Slot,
+    open_slot,
+)
 from faxgw.keys.spool import SpoolKeys, SpoolWrap
-from faxgw.keys.tokens import ApiKey, mac
-from faxgw.keys.wraps import KeyPair, unwrap, wrap_context
+from faxgw.keys.tokens import ApiKey, SessionToken, SetUpCode, mac
+from faxgw.keys.wraps import KeyPair, member_context, unwrap, wrap_context
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sealed-objects.md").read_text()
 VECTORS: dict[str, Any] = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
@@ -81,10 +90,20 @@ async def test_slots_open_as_published(vector: dict[str, Any]) -> None:
     secrets: dict[str, Secret] = {"password": Password("correct horse")}
     if vector["kind"] == "recovery":
         secrets["recovery"] = RecoveryCode.parse(text)
-    if vector["kind"] == "api_key":
-        secrets["api_key"] = ApiSecret(ApiKey.parse(text).secret)
+    for form, made in ((ApiKey, ApiSecret), (SessionToken, SessionSecret), (SetUpCode, SetUpSecret)):
+        if vector["kind"] == made.kind:
+            secrets[made.kind] = made(form.parse(text).secret)
     slot = Slot(vector["kind"], vector["parameters"], octets(vector["blob"]))
     assert await open_slot(slot, secrets[slot.kind], public_key=owner.public) == owner
+
+
+def test_the_key_of_a_membership_opens_with_that_of_the_person_as_published() -> None:
+    vector = VECTORS["member"]
+    person, user = KeyPair.from_octets(octets(vector["person_private_key"])), UUID(vector["user"])
+    context = b"faxgw wrap 1" + TENANT.bytes + user.bytes + b"member"
+    assert context == member_context(TENANT, user)
+    assert person.public.octets == octets(vector["person_public_key"])
+    assert unwrap(octets(vector["blob"]), person, context=context) == octets(vector["private_key"])
 
 
 def test_codes_and_keys_read_as_published() -> None:

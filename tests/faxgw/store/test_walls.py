@@ -108,6 +108,10 @@ async def test_the_tenant_of_one_transaction_is_gone_in_the_next(database: Datab
         "INSERT INTO nodes (id, name) VALUES ('x', 'x')",
         "SELECT * FROM procrastinate_jobs",
         "SELECT * FROM alembic_version",
+        "SELECT * FROM people",
+        "SELECT * FROM person_slots",
+        "SELECT * FROM sessions",
+        "SELECT * FROM sign_in_failures",
     ],
 )
 async def test_the_app_may_not(database: Database, app: psycopg.AsyncConnection, statement: str) -> None:
