@@ -103,6 +103,7 @@ class EventType(Enum):
     PAGE_RECEIVED = "fax.page_received"
     RECEIVED = "fax.received"
     PARTIALLY_RECEIVED = "fax.partially_received"
+    FORWARDED = "fax.forwarded"
     DELETED = "fax.deleted"
     PURGED = "retention.purged"
     ADVISORY = "service.advisory"

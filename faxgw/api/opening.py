@@ -12,25 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.api.call import Call
 from faxgw.archive.sealed import SealedStore
+from faxgw.boxes.ways import Ways, ways_to
 from faxgw.documents.coded import CodedPage
-from faxgw.errors import RequestError
 from faxgw.faxes.content import as_coded, unlock
-from faxgw.faxes.sealed import OWNER, SPOOL, open_by
+from faxgw.faxes.sealed import SPOOL, not_sealed, open_by
 from faxgw.keys.sealing import Label
 from faxgw.keys.spool import SpoolKeys, SpoolWrap
-from faxgw.keys.wraps import KeyPair, unwrap, wrap_context
 from faxgw.store.tables import wraps
 
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens some objects of one owner; needs no database."""
+    """Opens some objects for one reader; needs no database."""
 
-    tenant_id: UUID
     store: SealedStore
-    key: KeyPair = field(repr=False)
-    blobs: Mapping[UUID, bytes] = field(repr=False)
-    """Object -> its key, wrapped for the owner."""
+    ways: Ways = field(repr=False)
 
     async def open(self, object_id: UUID, kind: str) -> bytes:
         """Return what an object has in it.
@@ -38,9 +34,7 @@ class Opener:
         Raises:
             StoreError: if the archive cannot be used now.
         """
-        context = wrap_context(tenant=self.tenant_id, object_id=object_id, kind=OWNER)
-        dek = unwrap(self.blobs[object_id], self.key, context=context)
-        return await self.store.open(Label(self.tenant_id, object_id, kind), dek=dek)
+        return await self.store.open(Label(self.ways.tenant_id, object_id, kind), dek=self.ways.dek(object_id))
 
     async def page(self, row: RowMapping) -> CodedPage:
         """Return a page; ``row`` is one of ``pages``. Otherwise as ``open``."""
@@ -72,19 +66,15 @@ async def opener(connection: AsyncConnection, call: Call, object_ids: Sequence[U
     What is kept opens with the key of whoever asks only; what is not stored the gateway opens, as long as it can.
 
     Raises:
-        RequestError: ``key.locked``, or ``content.gone`` if one of them is not sealed to whoever asks.
+        RequestError: ``key.locked``, or ``content.gone`` if one of them does not open for whoever asks.
     """
     if spooled := await _spooled(connection, object_ids):
         return Spooled(call.actor.tenant_id, call.gateway.objects, call.gateway.spool, spooled)
     key = await unlock(connection, call.actor)
-    own = (wraps.c.kind == OWNER) & (wraps.c.key_id == key.public.key_id)
-    found = await connection.execute(
-        select(wraps.c.object_id, wraps.c.blob).where(wraps.c.object_id.in_(object_ids), own)
-    )
-    blobs = {row.object_id: row.blob for row in found}
-    if not blobs.keys() >= set(object_ids):
-        raise RequestError("content.gone", "There is nothing that this key could open: it is not sealed to its owner.")
-    return Opener(call.actor.tenant_id, call.gateway.objects, key, blobs)
+    ways = await ways_to(connection, key, tenant_id=call.actor.tenant_id, object_ids=object_ids)
+    if not set(ways) >= set(object_ids):
+        raise not_sealed()
+    return Opener(call.gateway.objects, ways)
 
 
 async def _spooled(connection: AsyncConnection, object_ids: Sequence[UUID]) -> dict[UUID, SpoolWrap]:

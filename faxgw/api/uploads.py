@@ -28,6 +28,7 @@ from faxgw.documents.prepare import DocumentLimits, prepare
 from faxgw.errors import RequestError
 from faxgw.faxes.accepting import Held
 from faxgw.faxes.drawing import PAGE_SETS, Drawn, page_set_values, store_pages, taken_over
+from faxgw.faxes.sealed import Readers
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.wraps import PublicKey
@@ -105,7 +106,7 @@ async def receive(
     """
     media_type = _media_type(call.request.headers.get("content-type", ""))
     await check_room(call)
-    received = await _received(call, name, drawn=drawn)
+    received = await _received(call, name, drawn=drawn, sent=then is not None)
     stored = received.stored
     kept = False
 
@@ -115,7 +116,8 @@ async def receive(
         await connection.execute(_KEEP, _values(call, received, row, owned=owned))
         kept = True
         if then:
-            return await then(connection, row["id"], Held(received.pages, row["page_set_id"]))
+            deks = tuple((page.id, page.dek) for _, page in received.drawn.pages) if received.drawn else ()
+            return await then(connection, row["id"], Held(received.pages, row["page_set_id"], deks))
         body = {key: value for key, value in row.items() if key not in _INNER}
         return Answer(201, body, {"location": f"/v1/documents/{row['id']}"})
 
@@ -157,9 +159,9 @@ _KEEP = select(literal(1)).add_cte(*PAGE_SETS, _DOCUMENTS.inserted().cte("new_do
 def _values(call: Call, received: Received, row: dict[str, Any], *, owned: bool) -> dict[str, list[Any]]:
     """Return all rows of an upload, for one statement."""
     owner = _owner(call) if owned else None
-    drawn = [replace(received.drawn, owner=owner)] if received.drawn else []
-    document = (received.stored, owner)
-    rows = page_set_values(drawn, call.gateway, tenant_id=call.actor.tenant_id, besides=[document])
+    drawn = [received.drawn if owned else replace(received.drawn, owner=None)] if received.drawn else []
+    document = (received.stored, Readers(owner))
+    rows = page_set_values(drawn, call.gateway, tenant_id=call.actor.tenant_id, boxes={}, besides=[document])
     return rows | _DOCUMENTS.values([row])
 
 
@@ -194,7 +196,7 @@ def _media_type(given: str) -> str:
     return media_type
 
 
-async def _received(call: Call, name: str, *, drawn: bool) -> Received:
+async def _received(call: Call, name: str, *, drawn: bool, sent: bool) -> Received:
     request, gateway, tenant = call.request, call.gateway, call.actor.tenant_id
     assert isinstance(request, Body)
     request.limit = gateway.config.api.max_body
@@ -205,7 +207,7 @@ async def _received(call: Call, name: str, *, drawn: bool) -> Received:
         if len(head) > SMALL:
             break
     else:
-        return await _small(call, name, bytes(head), drawn=drawn)
+        return await _small(call, name, bytes(head), drawn=drawn, sent=sent)
     stored = await gateway.objects.put(_all_of(head, stream), tenant=tenant, kind=KIND)
     try:
         async with call.api.long_uploads:
@@ -217,8 +219,11 @@ async def _received(call: Call, name: str, *, drawn: bool) -> Received:
         raise
 
 
-async def _small(call: Call, name: str, content: bytes, *, drawn: bool) -> Received:
-    """Read a document from memory, and store it; one that is fax pages already together with its pages."""
+async def _small(call: Call, name: str, content: bytes, *, drawn: bool, sent: bool) -> Received:
+    """Read a document from memory, and store it; one that is fax pages already together with its pages.
+
+    Pages that are ``sent`` at once are the fax's, and sealed to its box.
+    """
     gateway, actor = call.gateway, call.actor
     pages = None if drawn else await taken_over(gateway, [Upload(name, content)])
     if pages is None:
@@ -226,7 +231,8 @@ async def _small(call: Call, name: str, content: bytes, *, drawn: bool) -> Recei
         return Received(await gateway.objects.put(content, tenant=actor.tenant_id, kind=KIND), count)
     stored = await gateway.objects.put(content, tenant=actor.tenant_id, kind=KIND)
     try:
-        page_set = Drawn(new_id(), actor.user_id, _owner(call), await store_pages(gateway, pages, actor.tenant_id))
+        owner = None if sent else _owner(call)
+        page_set = Drawn(new_id(), actor.user_id, None, owner, await store_pages(gateway, pages, actor.tenant_id))
     except BaseException:
         await asyncio.shield(gateway.objects.delete([stored.id]))
         raise

@@ -5,7 +5,7 @@ Everything happens in the caller's transaction: 202 is answered after its commit
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
+from faxgw.boxes import switches
+from faxgw.boxes.keys import sealing_key
+from faxgw.boxes.ways import BOX, OWNER
 from faxgw.errors import RequestError
 from faxgw.faxes import private
 from faxgw.faxes.changes import Told, first_call, tell_each, tell_new, wake
@@ -22,12 +25,13 @@ from faxgw.faxes.content import unlock
 from faxgw.faxes.counting import count
 from faxgw.faxes.drawing import are_as_they_are
 from faxgw.faxes.ending import hours_of
-from faxgw.faxes.keeping import kept
-from faxgw.faxes.policies import Lists, Tenant, lists_for, standing_of
+from faxgw.faxes.keeping import NONE, kept
+from faxgw.faxes.policies import Lists, Standing, Tenant, lists_for, standing_of
 from faxgw.faxes.requests import Accepted, BatchRequest, Destination, Drawing, FaxRequest
-from faxgw.faxes.sealed import OWNER, SPOOL, spent, spool_again
+from faxgw.faxes.sealed import SPOOL, put_into, put_spooled_into, spent, spool_again
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
+from faxgw.keys.wraps import PublicKey
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import normalised, split_subaddress
 from faxgw.rules.admission import admit_number, admit_size
@@ -42,14 +46,25 @@ AT_ONCE = 250
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is to be sent: how many pages, and the page set that has them already, if one does."""
+    """What is to be sent: how many pages, and the page set that has them already, if one does.
+
+    Attributes:
+        deks: keys of the pages' objects, where they are at hand.
+    """
 
     count: int
     page_set_id: UUID | None
+    deks: tuple[tuple[UUID, bytes], ...] = field(default=(), repr=False)
 
 
 async def accept(
-    connection: AsyncConnection, gateway: Gateway, actor: Actor, request: FaxRequest, *, new: Held | None = None
+    connection: AsyncConnection,
+    gateway: Gateway,
+    actor: Actor,
+    request: FaxRequest,
+    *,
+    new: Held | None = None,
+    forwarded_from: UUID | None = None,
 ) -> Accepted:
     """Take a fax on; one whose pages are there already can be called at once.
 
@@ -58,7 +73,8 @@ async def accept(
         gateway: the gateway.
         actor: who asks.
         request: what for.
-        new: the request's one document, if this transaction has written it.
+        new: the request's one document, if this transaction has written it; or its pages, if they are at hand.
+        forwarded_from: the fax whose pages they are, if it is forwarded.
 
     Raises:
         RequestError: ``number.*``, ``document.*``, ``quota.*``, ``schedule.*``, ``box.unknown``.
@@ -68,6 +84,7 @@ async def accept(
         connection, actor.tenant_id, actor.user_id, box=request.box, numbers=lambda tenant: _numbers(request.to, tenant)
     )
     tenant = standing.tenant
+    box_id, box = await _own_box(connection, standing)
     number, subaddress = _number(request.to, tenant)
     _admit_all([number], standing.lists, tenant)
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, *private.NAMES})
@@ -82,11 +99,14 @@ async def accept(
         "to_number": number,
         "labels": request.labels,
         "request": _request(asked, subaddress),
-        "private_id": await private.put_away(connection, gateway, actor, request),
-        **_common(actor, request, what, _own_box(standing.box_id)),
+        "private_id": await private.put_away(connection, gateway, request, tenant_id=actor.tenant_id, box=box),
+        **_common(actor, request, what, box_id),
         **keeping,
+        "forwarded_from": forwarded_from,
     }
-    told: list[Told] = [(EventType.ACCEPTED, {"state": State.ACCEPTED.value})]
+    await _file(connection, gateway, request, what, box, tenant_id=actor.tenant_id)
+    forwarded = {"forwarded_from": str(forwarded_from)} if forwarded_from else {}
+    told: list[Told] = [(EventType.ACCEPTED, {"state": State.ACCEPTED.value, **forwarded})]
     if what.page_set_id is None:
         await tell_new(connection, fax, told, work="draw")
         return Accepted(id=fax["id"], state=State.ACCEPTED.value)
@@ -104,6 +124,7 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     now = datetime.now(UTC)
     standing = await standing_of(connection, actor.tenant_id, actor.user_id, box=request.box, numbers=lambda _: ())
     tenant = standing.tenant
+    box_id, box = await _own_box(connection, standing)
     wanted = await asyncio.to_thread(_distinct, request.to, tenant)
     await admit(connection, tenant, list({number for number, _ in wanted}))
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, "name", *private.NAMES})
@@ -118,12 +139,15 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
         )
     )
     names = {number: to.to_name for (number, _), to in wanted.items() if to.to_name}
-    common = _common(actor, request, what, _own_box(standing.box_id)) | {
+    common = _common(actor, request, what, box_id) | {
         "state": State.ACCEPTED.value,
         "batch_id": batch_id,
         **await kept(connection, actor, request, tenant, now=now),
     }
-    common["private_id"] = await private.put_away(connection, gateway, actor, request, names)
+    common["private_id"] = await private.put_away(
+        connection, gateway, request, tenant_id=actor.tenant_id, box=box, to_names=names
+    )
+    await _file(connection, gateway, request, what, box, tenant_id=actor.tenant_id)
     leader = new_id()
     destinations = list(wanted.items())
     shared = request.cover is None
@@ -219,10 +243,29 @@ def _common(actor: Actor, request: FaxRequest | BatchRequest, what: Held, box_id
     }
 
 
-def _own_box(found: UUID | None) -> UUID:
-    if found is None:
+async def _own_box(connection: AsyncConnection, standing: Standing) -> tuple[UUID, PublicKey]:
+    if standing.box_id is None:
         raise RequestError("box.unknown", "There is no such box of yours; GET /v1/boxes lists them.")
-    return found
+    return standing.box_id, standing.box_key or await sealing_key(connection, standing.box_id)
+
+
+async def _file(
+    connection: AsyncConnection,
+    gateway: Gateway,
+    request: FaxRequest | BatchRequest,
+    what: Held,
+    box: PublicKey,
+    *,
+    tenant_id: UUID,
+) -> None:
+    """Have the box's readers open pages that are there already; what is drawn is sealed to the box then."""
+    if what.page_set_id is None or request.storage == NONE:
+        return
+    if what.deks:
+        await put_into(connection, box, what.deks, tenant_id=tenant_id)
+    else:
+        ids = {"tenant_id": tenant_id, "page_set_id": what.page_set_id}
+        await put_spooled_into(connection, gateway.spool, box, **ids)
 
 
 # --------------------------------------------------------------------------------------------------------------- pages
@@ -238,6 +281,8 @@ async def _pages(
             ``key.locked``.
     """
     if asked.page_set is not None:
+        allow = tenant.policy.allow_forwarding
+        await switches.check_not_passed_on(connection, asked.page_set, allow_forwarding=allow)
         return Held(await _own_page_set(connection, gateway, actor, asked.page_set), asked.page_set)
     there = await _own_documents(connection, actor, asked.documents)
     if len(asked.documents) == 1:
@@ -252,7 +297,7 @@ async def _pages(
 
 def _what(document: Held, asked: Drawing, tenant: Tenant) -> Held:
     """Return what is to be sent of one document: its pages as they are, if nothing is to be drawn."""
-    if document.page_set_id is not None and are_as_they_are(asked, tenant):
+    if document.page_set_id is not None and (not asked.documents or are_as_they_are(asked, tenant)):
         return document
     return Held(document.count, None)
 
@@ -321,7 +366,8 @@ async def _opened(connection: AsyncConnection, gateway: Gateway, actor: Actor, c
     """
     if not closed:
         return
-    owned = select(func.count()).where(wraps.c.kind == OWNER, wraps.c.object_id.in_(closed))
+    kept = wraps.c.kind.in_([OWNER, BOX]) & wraps.c.object_id.in_(closed)
+    owned = select(func.count(wraps.c.object_id.distinct())).where(kept)
     if (await connection.execute(owned)).scalar_one() < len(closed):
         raise spent()
     key = await unlock(connection, actor)

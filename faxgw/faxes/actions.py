@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
+from faxgw.boxes import switches
 from faxgw.errors import RequestError
 from faxgw.faxes.accepting import admit, spooled
 from faxgw.faxes.changes import WrongState, change, event_of, tell_moved, tell_new, wake
@@ -104,6 +105,8 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
         raise WrongState(fax_id, "sent again")
     partial = fax["state"] == State.PARTIALLY_SENT.value
     tenant = await tenant_of(connection, fax["tenant_id"])
+    allow = tenant.policy.allow_forwarding
+    await switches.check_not_passed_on(connection, fax["page_set_id"], allow_forwarding=allow)
     await admit(connection, tenant, [fax["to_number"]])
     left = fax["pages"] - (fax["pages_done"] if partial else 0)
     await count(connection, actor, tenant, pages=left, calls=1, now=datetime.now(UTC))

@@ -7,17 +7,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.archive.sealed import SealedStore
+from faxgw.boxes.ways import found_ways
 from faxgw.documents.coded import CodedPage
 from faxgw.errors import RequestError
-from faxgw.faxes.sealed import OWNER, open_owned
+from faxgw.faxes.sealed import not_sealed, open_owned
 from faxgw.gateway import Gateway
-from faxgw.keys.export import Export
+from faxgw.keys.export import BoxWay, Export
 from faxgw.keys.sealing import Label
 from faxgw.keys.slots import ApiSecret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import ApiKey
 from faxgw.keys.wraps import KeyPair, PublicKey
 from faxgw.people.ways import open_session, ways_to
-from faxgw.store.tables import key_slots, users, wraps
+from faxgw.store.tables import key_slots, users
 from t30.pages import Coding, Resolution, Width
 
 
@@ -49,7 +50,7 @@ async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
 async def exported_object(
     connection: AsyncConnection, store: SealedStore, label: Label, *, user_id: UUID, media_type: str
 ) -> Export:
-    """Return an object as it lies in the archive, with its owner's wrap and all ways to it: it is not opened here.
+    """Return an object as it lies in the archive, with a reader's wrap and all ways to it: it is not opened here.
 
     ``connection`` is the dispatcher's, since slots of people are of no tenant: who asks must have been checked before.
 
@@ -60,13 +61,13 @@ async def exported_object(
     """
     user = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).one()
     public_key = PublicKey.from_octets(user.public_key)
-    own = (wraps.c.object_id == label.object) & (wraps.c.kind == OWNER) & (wraps.c.key_id == public_key.key_id)
-    wrapped = (await connection.execute(select(wraps.c.blob).where(own))).scalar_one_or_none()
-    if wrapped is None:
-        raise RequestError("content.gone", "There is nothing to export: it is not sealed to its owner.")
+    way = (await found_ways(connection, public_key.key_id, [label.object])).get(label.object)
+    if way is None:
+        raise not_sealed()
+    box = None if way.box_id is None else BoxWay(way.box_id, way.key_id, way.box_blob)
     slots, holders = await ways_to(connection, user_id)
     sealed = await store.objects.get(label.object)
-    return Export(label, media_type, public_key, user_id, wrapped, slots, holders, sealed)
+    return Export(label, media_type, public_key, user_id, way.blob, slots, holders, sealed, box)
 
 
 def _locked() -> RequestError:

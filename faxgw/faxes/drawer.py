@@ -8,7 +8,7 @@ written in one transaction.
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -155,7 +155,6 @@ class _Drawer:
                     connection,
                     tenant_id,
                     document_ids={each for drawing in asked.values() for each in drawing.documents},
-                    user_ids={fax["user_id"] for fax in own},
                 )
                 said = await private.wraps_of(connection, {fax["private_id"] for fax in own if fax["private_id"]})
         except DatabaseUnavailable:
@@ -240,9 +239,9 @@ async def _draw(gateway: Gateway, sources: Sources, fax: RowMapping, asked: Draw
         if fax["private_id"] is not None:
             words = await private.opened(gateway, said, tenant_id=fax["tenant_id"], object_id=fax["private_id"])
             asked = asked.model_copy(update={"cover": words.cover_for(fax["to_number"])})
-        drawn = await draw_pages(gateway, sources, asked, user_id=fax["user_id"], to_number=fax["to_number"])
-        if fax["storage"] == "none":
-            drawn = replace(drawn, owner=None)
+        box_id = None if fax["storage"] == "none" else fax["box_id"]
+        ids = {"user_id": fax["user_id"], "box_id": box_id}
+        drawn = await draw_pages(gateway, sources, asked, **ids, to_number=fax["to_number"])
     except RequestError as refused:
         if treatment(refused.code).ours and _may_try_again(fax):
             return _Result(fax, again=True, counts=True)

@@ -12,6 +12,7 @@ from sqlalchemy import and_, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.sealed import StoredObject
+from faxgw.boxes.keys import sealing_keys
 from faxgw.documents.cover import Cover as CoverPage
 from faxgw.documents.cover import CoverFields, CoverTemplate
 from faxgw.documents.direct import fax_pages
@@ -23,7 +24,7 @@ from faxgw.documents.screening import Screen
 from faxgw.errors import RequestError
 from faxgw.faxes.policies import Tenant, tenant_of
 from faxgw.faxes.requests import Cover, Drawing
-from faxgw.faxes.sealed import SEALED, SPOOL, open_by, sealed_values, spent
+from faxgw.faxes.sealed import SEALED, SPOOL, Readers, open_by, sealed_values, spent
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolWrap
@@ -56,16 +57,21 @@ class Sources:
     """What faxes of one tenant are drawn from."""
 
     tenant: Tenant
-    owners: Mapping[UUID, PublicKey] = field(repr=False)
     documents: Mapping[UUID, Document]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Pages in the store, of which no row speaks yet; without an owner, nobody opens them but the gateway."""
+    """Pages in the store, of which no row speaks yet.
+
+    Attributes:
+        box_id: the box that they will lie in; None: none yet, and they are sealed to ``owner``. Without either, nobody
+            opens them but the gateway.
+    """
 
     page_set_id: UUID
     user_id: UUID
+    box_id: UUID | None
     owner: PublicKey | None = field(repr=False)
     pages: Sequence[tuple[PreparedPage, StoredObject]] = field(repr=False)
 
@@ -77,18 +83,17 @@ async def draw(gateway: Gateway, tenant: Tenant, user_id: UUID, asked: Drawing, 
         RequestError: ``document.*``, with one sentence that says what is wrong.
     """
     async with gateway.database.tenant(tenant.id) as connection:
-        sources = await sources_of(connection, tenant.id, document_ids=asked.documents, user_ids=[user_id])
-    drawn = await draw_pages(gateway, sources, asked, user_id=user_id, to_number=to_number)
+        sources = await sources_of(connection, tenant.id, document_ids=asked.documents)
+        own = select(users.c.public_key).where(users.c.id == user_id)
+        owner = PublicKey.from_octets((await connection.execute(own)).scalar_one())
+    drawn = await draw_pages(gateway, sources, asked, user_id=user_id, owner=owner, to_number=to_number)
     async with gateway.database.tenant(tenant.id) as connection:
         await keep(connection, gateway, [drawn], tenant_id=tenant.id)
     return drawn.page_set_id
 
 
-async def sources_of(
-    connection: AsyncConnection, tenant_id: UUID, *, document_ids: Collection[UUID], user_ids: Collection[UUID]
-) -> Sources:
-    """Read what faxes are drawn from: the policy, their owners' keys, their documents with the gateway's own wraps."""
-    keys = await connection.execute(select(users.c.id, users.c.public_key).where(users.c.id.in_(user_ids)))
+async def sources_of(connection: AsyncConnection, tenant_id: UUID, *, document_ids: Collection[UUID]) -> Sources:
+    """Read what faxes are drawn from: the policy, and their documents with the gateway's own wraps."""
     own = and_(wraps.c.object_id == documents.c.object_id, wraps.c.kind == SPOOL)
     rows = await connection.execute(
         select(documents.c.id, documents.c.name, documents.c.object_id, documents.c.pages, wraps.c.key_id, wraps.c.blob)
@@ -97,7 +102,6 @@ async def sources_of(
     )
     return Sources(
         tenant=await tenant_of(connection, tenant_id),
-        owners={row.id: PublicKey.from_octets(row.public_key) for row in keys},
         documents={row.id: _document(row) for row in rows},
     )
 
@@ -108,7 +112,14 @@ def _document(row: Any) -> Document:
 
 
 async def draw_pages(
-    gateway: Gateway, sources: Sources, asked: Drawing, *, user_id: UUID, to_number: str = ""
+    gateway: Gateway,
+    sources: Sources,
+    asked: Drawing,
+    *,
+    user_id: UUID,
+    box_id: UUID | None = None,
+    owner: PublicKey | None = None,
+    to_number: str = "",
 ) -> Drawn:
     """Draw documents into the store; the database is not needed meanwhile.
 
@@ -127,7 +138,7 @@ async def draw_pages(
     async with aclosing(_prepared(gateway, parts, options, most=most)) as prepared:
         async for page in prepared:
             drawn.append((page, await gateway.objects.put(page.page.octets, tenant=tenant.id, kind="page")))
-    return Drawn(new_id(), user_id, sources.owners[user_id], drawn)
+    return Drawn(new_id(), user_id, box_id, owner, drawn)
 
 
 async def _prepared(
@@ -243,7 +254,8 @@ async def keep(connection: AsyncConnection, gateway: Gateway, drawn: Sequence[Dr
     drawn = [each for each in drawn if each.page_set_id not in known]
     if not drawn:
         return
-    await connection.execute(_KEEP, page_set_values(drawn, gateway, tenant_id=tenant_id))
+    boxes = await sealing_keys(connection, {each.box_id for each in drawn if each.box_id is not None})
+    await connection.execute(_KEEP, page_set_values(drawn, gateway, tenant_id=tenant_id, boxes=boxes))
 
 
 def page_set_values(
@@ -251,9 +263,13 @@ def page_set_values(
     gateway: Gateway,
     *,
     tenant_id: UUID,
-    besides: Sequence[tuple[StoredObject, PublicKey | None]] = (),
+    boxes: Mapping[UUID, PublicKey],
+    besides: Sequence[tuple[StoredObject, Readers]] = (),
 ) -> dict[str, list[Any]]:
-    """Return the rows of page sets, and of objects besides their pages, for a statement that has ``PAGE_SETS``."""
+    """Return the rows of page sets, and of objects besides their pages, for a statement that has ``PAGE_SETS``.
+
+    ``boxes`` are the present keys of the boxes that they will lie in.
+    """
     expires = datetime.now(UTC) + KEPT
     sets = [
         {
@@ -265,9 +281,13 @@ def page_set_values(
         }
         for each in drawn
     ]
-    sealed = [*besides, *((stored, each.owner) for each in drawn for _, stored in each.pages)]
+    sealed = [*besides, *((stored, _readers(each, boxes)) for each in drawn for _, stored in each.pages)]
     rows = [row for each in drawn for row in _rows(each, tenant_id)]
     return sealed_values(sealed, spool=gateway.spool) | _SETS.values(sets) | _PAGES.values(rows)
+
+
+def _readers(drawn: Drawn, boxes: Mapping[UUID, PublicKey]) -> Readers:
+    return Readers(drawn.owner) if drawn.box_id is None else Readers(boxes=(boxes[drawn.box_id],))
 
 
 _SETS = Rows(page_sets, "id", "tenant_id", "user_id", "pages", "expires_at")

@@ -10,10 +10,12 @@ from sqlalchemy import Select, Text, Uuid, and_, bindparam, case, func, literal,
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.boxes.access import may
+from faxgw.keys.wraps import PublicKey
 from faxgw.numbers import Numbering
 from faxgw.rules.admission import ListEntry
 from faxgw.rules.policy import TenantPolicy
-from faxgw.store.tables import boxes, number_rules, tenants
+from faxgw.store.tables import box_keys, boxes, number_rules, tenants
 
 SANDBOX_NUMBERS = frozenset(f"+155501{last:02}" for last in range(100))
 """Outside of every numbering plan, so no real call can go there."""
@@ -107,11 +109,16 @@ def _lists(tenant: Tenant, found: list[list[str]] | None, direction: Literal["ou
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a request meets with: the tenant, its lists, and the box that a fax is to lie in, if there is one."""
+    """What a request meets with: the tenant, its lists, and the box that a fax is to lie in, if there is one.
+
+    Attributes:
+        box_key: what is in the box is sealed to it; None: the box has no key yet.
+    """
 
     tenant: Tenant
     lists: Lists
     box_id: UUID | None
+    box_key: PublicKey | None
 
 
 async def standing_of(
@@ -128,7 +135,7 @@ async def standing_of(
         connection: a transaction of the tenant.
         tenant_id: of the tenant.
         user_id: whose request it is.
-        box: the box that was asked for; None: the user's first.
+        box: the box that was asked for, from which the user may send; None: the user's own first.
         numbers: returns which numbers the lists are read for; how people write them is in the policy.
     """
     tenant = _LAST.get(tenant_id)
@@ -139,21 +146,26 @@ async def standing_of(
             await connection.execute(_STANDING, {**asked, "numbers": [] if tenant is None else [*numbers(tenant)]})
         ).one()
         if tenant is not None and row.version == known:
-            return Standing(tenant, _lists(tenant, row.entries, "out"), row.box)
+            key = PublicKey.from_octets(row.box_key) if row.box_key else None
+            return Standing(tenant, _lists(tenant, row.entries, "out"), row.box, key)
         tenant = _LAST[tenant_id] = _tenant(tenant_id, row.name, row.version, row.policy)
 
 
-def _standing() -> Select[tuple[str, int, object, object, UUID]]:
-    own = and_(boxes.c.tenant_id == tenants.c.id, boxes.c.owner_id == bindparam("user", type_=Uuid))
-    asked = bindparam("box", type_=Uuid)
-    box = select(boxes.c.id).where(own, or_(asked.is_(None), boxes.c.id == asked)).order_by(boxes.c.id).limit(1)
+def _standing() -> Select[tuple[str, int, object, object, UUID, bytes]]:
+    user, asked = bindparam("user", type_=Uuid), bindparam("box", type_=Uuid)
+    first = and_(asked.is_(None), boxes.c.owner_id == user)
+    given = and_(boxes.c.id == asked, may(user, "send"))
+    wanted = and_(boxes.c.tenant_id == bindparam("tenant", type_=Uuid), or_(first, given))
+    box = select(boxes.c.id).where(wanted).order_by(boxes.c.id).limit(1).scalar_subquery()
+    key = select(box_keys.c.public_key).where(box_keys.c.box_id == box, box_keys.c.retired_at.is_(None))
     changed = tenants.c.version != bindparam("known")
     return select(
         tenants.c.name,
         tenants.c.version,
         case((changed, tenants.c.policy), else_=literal(None, JSONB)).label("policy"),
         _ENTRIES.label("entries"),
-        box.scalar_subquery().label("box"),
+        box.label("box"),
+        key.scalar_subquery().label("box_key"),
     ).where(tenants.c.id == bindparam("tenant", type_=Uuid))
 
 

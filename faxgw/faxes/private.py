@@ -9,13 +9,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from faxgw.actor import Actor
 from faxgw.faxes.requests import BatchRequest, Cover, FaxRequest
 from faxgw.faxes.sealed import SPOOL, open_by, spent, write_down
 from faxgw.gateway import Gateway
 from faxgw.keys.spool import SpoolWrap
 from faxgw.keys.wraps import PublicKey
-from faxgw.store.tables import users, wraps
+from faxgw.store.tables import wraps
 
 KIND = "request"
 NAMES = ("cover", "password")
@@ -39,11 +38,13 @@ class Private:
 async def put_away(
     connection: AsyncConnection,
     gateway: Gateway,
-    actor: Actor,
     request: FaxRequest | BatchRequest,
+    *,
+    tenant_id: UUID,
+    box: PublicKey,
     to_names: Mapping[str, str] | None = None,
 ) -> UUID | None:
-    """Seal what a request says in confidence; return its object, None if it says nothing so.
+    """Seal what a request says in confidence to the box of its faxes; return its object, None if it says nothing so.
 
     Raises:
         StoreError: if it cannot be stored.
@@ -52,10 +53,9 @@ async def put_away(
     if not said:
         return None
     octets = json.dumps(said | {"to_names": dict(to_names or {})}).encode()
-    stored = await gateway.objects.put(octets, tenant=actor.tenant_id, kind=KIND)
-    own = select(users.c.public_key).where(users.c.id == actor.user_id)
-    owner = PublicKey.from_octets((await connection.execute(own)).scalar_one())
-    await write_down(connection, [stored], owner=None if request.storage == "none" else owner, spool=gateway.spool)
+    stored = await gateway.objects.put(octets, tenant=tenant_id, kind=KIND)
+    boxes = [] if request.storage == "none" else [box]
+    await write_down(connection, [stored], boxes=boxes, spool=gateway.spool)
     return stored.id
 
 

@@ -3,7 +3,9 @@
 An object is in the store, durably, before any row speaks of it.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -13,37 +15,43 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.objects import StoreUnavailable
 from faxgw.archive.sealed import SealedStore, StoredObject
+from faxgw.boxes.ways import BOX, OWNER, ways_to
 from faxgw.errors import RequestError
 from faxgw.keys.sealing import Label, SealBroken
 from faxgw.keys.spool import SpoolKeyGone, SpoolKeys, SpoolUnavailable, SpoolWrap
-from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken, unwrap, wrap, wrap_context
+from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken, wrap, wrap_context
 from faxgw.store.rows import Rows
-from faxgw.store.tables import objects, wraps
+from faxgw.store.tables import objects, pages, wraps
 
-OWNER, SPOOL = "owner", "spool"
+SPOOL = "spool"
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Whom an object is sealed to: the box that it lies in, or somebody, as long as it lies in none."""
+
+    owner: PublicKey | None = field(default=None, repr=False)
+    boxes: tuple[PublicKey, ...] = field(default=(), repr=False)
 
 
 async def write_down(
-    connection: AsyncConnection, stored: Sequence[StoredObject], *, owner: PublicKey | None, spool: SpoolKeys | None
+    connection: AsyncConnection,
+    stored: Sequence[StoredObject],
+    *,
+    owner: PublicKey | None = None,
+    boxes: Iterable[PublicKey] = (),
+    spool: SpoolKeys | None,
 ) -> None:
-    """Write the rows of objects: what they are, and their keys' wraps for the owner and for the gateway's own work."""
-    await write_down_each(connection, [(each, owner) for each in stored], spool=spool)
-
-
-async def write_down_each(
-    connection: AsyncConnection, stored: Sequence[tuple[StoredObject, PublicKey | None]], *, spool: SpoolKeys | None
-) -> None:
-    """Write the rows of objects that have each an owner of its own; otherwise as ``write_down``."""
+    """Write the rows of objects: what they are, and their keys' wraps for readers and for the gateway's own work."""
     if stored:
-        await connection.execute(_WRITE_DOWN, sealed_values(stored, spool=spool))
+        readers = Readers(owner, tuple(boxes))
+        await connection.execute(_WRITE_DOWN, sealed_values([(each, readers) for each in stored], spool=spool))
 
 
-def sealed_values(
-    stored: Sequence[tuple[StoredObject, PublicKey | None]], *, spool: SpoolKeys | None
-) -> dict[str, list[Any]]:
+def sealed_values(stored: Sequence[tuple[StoredObject, Readers]], *, spool: SpoolKeys | None) -> dict[str, list[Any]]:
     """Return the rows of objects, for a statement that has ``SEALED``."""
     made = [{"id": each.id, "tenant_id": each.label.tenant, "kind": each.kind, "size": each.size} for each, _ in stored]
-    rows = [_owner_row(each.label, each.dek, owner) for each, owner in stored if owner]
+    rows = [row for each, readers in stored for row in _reader_rows(each.label, each.dek, readers)]
     if spool:
         rows += [_spool_row(each.label, each.dek, spool) for each, _ in stored]
     return _OBJECTS.values(made) | _WRAPS.values(rows)
@@ -82,63 +90,112 @@ async def open_by(
         RequestError: ``document.spent``, if the key of that wrap was destroyed; ``document.damaged``.
         StoreError: if the store, or the folder of the spool keys, cannot be used now.
     """
-    context = wrap_context(tenant=tenant_id, object_id=object_id, kind=SPOOL)
+    dek = _spooled_dek(spool, wrapped, tenant_id, object_id)
     try:
-        dek = spool.unwrap(wrapped, context=context)
         return await store.open(Label(tenant_id, object_id, kind), dek=dek)
+    except SealBroken as broken:
+        raise _damaged() from broken
+
+
+def _spooled_dek(spool: SpoolKeys, wrapped: SpoolWrap, tenant_id: UUID, object_id: UUID) -> bytes:
+    try:
+        return spool.unwrap(wrapped, context=wrap_context(tenant=tenant_id, object_id=object_id, kind=SPOOL))
     except SpoolKeyGone as gone:
         raise spent() from gone
     except SpoolUnavailable as trouble:
         raise StoreUnavailable(str(trouble)) from trouble
-    except (WrapBroken, SealBroken) as broken:
-        raise RequestError("document.damaged", "What is to be sent is damaged where it is stored.") from broken
+    except WrapBroken as broken:
+        raise _damaged() from broken
+
+
+def _damaged() -> RequestError:
+    return RequestError("document.damaged", "What is to be sent is damaged where it is stored.")
 
 
 def spent() -> RequestError:
     """Say that the gateway cannot open something any more."""
-    return RequestError("document.spent", "This was sent before and is sealed to its owner now; upload it again.")
+    return RequestError("document.spent", "This was sent before and is sealed to its readers now; upload it again.")
 
 
 async def open_owned(
     connection: AsyncConnection, store: SealedStore, key: KeyPair, *, tenant_id: UUID, object_id: UUID, kind: str
 ) -> bytes:
-    """Open an object with its owner's private key.
+    """Open an object with a person's private key, to which it is sealed, or which opens its box.
 
     Raises:
-        RequestError: ``content.gone``, if it is not sealed to that key.
+        RequestError: ``content.gone``, if that key does not open it.
     """
-    dek = await _owned_dek(connection, key, tenant_id, object_id)
-    return await store.open(Label(tenant_id, object_id, kind), dek=dek)
+    ways = await ways_to(connection, key, tenant_id=tenant_id, object_ids=[object_id])
+    if object_id not in ways:
+        raise not_sealed()
+    return await store.open(Label(tenant_id, object_id, kind), dek=ways.dek(object_id))
 
 
-async def _owned_dek(connection: AsyncConnection, key: KeyPair, tenant_id: UUID, object_id: UUID) -> bytes:
-    """Return an object's key by its owner's private key.
-
-    Raises:
-        RequestError: ``content.gone``, if it is not sealed to that key.
-    """
-    own = (wraps.c.kind == OWNER) & (wraps.c.key_id == key.public.key_id)
-    row = (await connection.execute(select(wraps.c.blob).where(wraps.c.object_id == object_id, own))).one_or_none()
-    if row is None:
-        raise RequestError("content.gone", "There is nothing that this key could open: it is not sealed to its owner.")
-    return unwrap(row.blob, key, context=wrap_context(tenant=tenant_id, object_id=object_id, kind=OWNER))
+def not_sealed() -> RequestError:
+    """Say that somebody's key does not open something."""
+    return RequestError("content.gone", "There is nothing that this key could open: it is not sealed to its owner.")
 
 
 async def spool_again(
-    connection: AsyncConnection, spool: SpoolKeys, key: KeyPair, *, tenant_id: UUID, object_ids: Iterable[UUID]
+    connection: AsyncConnection, spool: SpoolKeys, key: KeyPair, *, tenant_id: UUID, object_ids: Collection[UUID]
 ) -> None:
-    """Let the gateway send objects again that were sealed to their owner, who has given the key for it."""
-    rows = []
-    for object_id in object_ids:
-        dek = await _owned_dek(connection, key, tenant_id, object_id)
-        rows.append(_spool_row(Label(tenant_id, object_id, ""), dek, spool))
+    """Let the gateway send objects again that were sealed to a reader, who has given the key for it.
+
+    Raises:
+        RequestError: ``document.spent``, if that key does not open one of them.
+    """
+    ways = await ways_to(connection, key, tenant_id=tenant_id, object_ids=object_ids)
+    if not set(ways) >= set(object_ids):
+        raise spent()
+    rows = [_spool_row(Label(tenant_id, each, ""), ways.dek(each), spool) for each in object_ids]
     if rows:
         await connection.execute(upsert(wraps).on_conflict_do_nothing(), rows)
 
 
-def _owner_row(label: Label, dek: bytes, owner: PublicKey) -> dict[str, object]:
-    context = wrap_context(tenant=label.tenant, object_id=label.object, kind=OWNER)
-    return _row(label, OWNER, owner.key_id, wrap(dek, owner, context=context))
+async def put_into(
+    connection: AsyncConnection, box: PublicKey, deks: Iterable[tuple[UUID, bytes]], *, tenant_id: UUID
+) -> None:
+    """Seal objects, which are given with their keys, to a box as well."""
+    rows = await asyncio.to_thread(_box_rows, box, list(deks), tenant_id)
+    if rows:
+        await connection.execute(upsert(wraps).on_conflict_do_nothing(), rows)
+
+
+async def put_spooled_into(
+    connection: AsyncConnection, spool: SpoolKeys, box: PublicKey, *, tenant_id: UUID, page_set_id: UUID
+) -> None:
+    """Seal pages that the gateway still has to send to a box, unless they are.
+
+    Raises:
+        RequestError, StoreError: as ``open_by``.
+    """
+    there = select(wraps.c.object_id).where(wraps.c.kind == BOX, wraps.c.key_id == box.key_id)
+    found = (
+        select(wraps.c.object_id, wraps.c.key_id, wraps.c.blob)
+        .join(pages, pages.c.object_id == wraps.c.object_id)
+        .where(pages.c.page_set_id == page_set_id, wraps.c.kind == SPOOL, wraps.c.object_id.not_in(there))
+    )
+    deks = [
+        (row.object_id, _spooled_dek(spool, SpoolWrap(row.key_id, row.blob), tenant_id, row.object_id))
+        for row in await connection.execute(found)
+    ]
+    await put_into(connection, box, deks, tenant_id=tenant_id)
+
+
+def _box_rows(box: PublicKey, deks: Iterable[tuple[UUID, bytes]], tenant_id: UUID) -> list[dict[str, object]]:
+    return [_wrapped_row(Label(tenant_id, each, ""), dek, BOX, box) for each, dek in deks]
+
+
+def _reader_rows(label: Label, dek: bytes, readers: Readers) -> Iterable[dict[str, object]]:
+    if readers.owner:
+        yield _wrapped_row(label, dek, OWNER, readers.owner)
+    for box in readers.boxes:
+        yield _wrapped_row(label, dek, BOX, box)
+
+
+def _wrapped_row(label: Label, dek: bytes, kind: str, key: PublicKey) -> dict[str, object]:
+    context = wrap_context(tenant=label.tenant, object_id=label.object, kind=kind)
+    return _row(label, kind, key.key_id, wrap(dek, key, context=context))
 
 
 def _spool_row(label: Label, dek: bytes, spool: SpoolKeys) -> dict[str, object]:

@@ -22,6 +22,7 @@ from faxgw.keys.wraps import (
     KeyPair,
     PublicKey,
     WrapBroken,
+    box_context,
     member_context,
     unwrap,
     unwrap_key_pair,
@@ -35,7 +36,7 @@ READ = (1, 2)
 MANIFEST = "manifest.json"
 OBJECT = "object"
 LONGEST_MANIFEST = 1024 * 1024
-OWNER = "owner"
+OWNER, BOX = "owner", "box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,32 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxWay:
+    """The box that an object lies in: its private key, wrapped to a reader's.
+
+    Attributes:
+        id: of the box.
+        key_id: of the box's key.
+        wrap: its private key, wrapped to the reader.
+    """
+
+    id: UUID
+    key_id: str
+    wrap: bytes
+
+    def key_pair(self, reader: KeyPair, tenant: UUID) -> KeyPair:
+        """Return the box's key pair.
+
+        Raises:
+            WrapBroken: if it is not that of this box, wrapped to this reader.
+        """
+        found = unwrap_key_pair(self.wrap, reader, context=box_context(tenant, self.id))
+        if found.public.key_id != self.key_id:
+            raise WrapBroken
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """An object and all that its owner's secret needs to open it.
 
@@ -62,10 +89,11 @@ class Export:
         media_type: of the content, such as ``application/pdf``; empty when nobody knows.
         public_key: the owner's: of somebody's membership in the tenant.
         user: the id of that membership.
-        wrap: the object's key, wrapped to the owner.
+        wrap: the object's key, wrapped to the box, or to the owner where it lies in none.
         slots: the ways straight to the owner's private key.
         holders: the ways to it over keys of the person: the present one, and those of before a reset.
         sealed: the object as it lies in the store.
+        box: the way to the box's key, if it lies in one.
     """
 
     label: Label
@@ -76,6 +104,7 @@ class Export:
     slots: tuple[Slot, ...]
     holders: tuple[Holder, ...]
     sealed: bytes
+    box: BoxWay | None = None
 
     def octets(self) -> bytes:
         """Return the file."""
@@ -91,9 +120,11 @@ class Export:
         Raises:
             RequestError: ``object.secret`` when no slot opens with it, ``object.broken`` when the object is damaged.
         """
-        context = wrap_context(tenant=self.label.tenant, object_id=self.label.object, kind=OWNER)
+        context = wrap_context(tenant=self.label.tenant, object_id=self.label.object, kind=self._kind)
         try:
             key_pair = await self._key_pair(secret)
+            if self.box is not None:
+                key_pair = self.box.key_pair(key_pair, self.label.tenant)
             dek = unwrap(self.wrap, key_pair, context=context)
             return open_sealed(self.sealed, dek=dek, label=self.label)
         except (WrapBroken, SealBroken) as error:
@@ -114,6 +145,10 @@ class Export:
         kinds = ", ".join(sorted({slot.kind.replace("_", " ") for slot in every}))
         raise RequestError("object.secret", f"that secret does not open this object; it opens with: {kinds}")
 
+    @property
+    def _kind(self) -> str:
+        return OWNER if self.box is None else BOX
+
     def _manifest(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
@@ -124,7 +159,12 @@ class Export:
             "media_type": self.media_type,
             "user": str(self.user),
             "public_key": _text(self.public_key.octets),
-            "wrap": {"kind": OWNER, "key_id": self.public_key.key_id, "blob": _text(self.wrap)},
+            "wrap": {
+                "kind": self._kind,
+                "key_id": self.box.key_id if self.box else self.public_key.key_id,
+                "blob": _text(self.wrap),
+            },
+            "box": {"id": str(self.box.id), "wrap": _text(self.box.wrap)} if self.box else None,
             "slots": _slots_manifest(self.slots),
             "holders": [
                 {
@@ -187,7 +227,14 @@ def _export(manifest: Any, sealed: bytes) -> Export:
         slots=_slots(manifest["slots"]),
         holders=() if first else tuple(_holder(each) for each in manifest["holders"]),
         sealed=sealed,
+        box=_box(manifest),
     )
+
+
+def _box(manifest: Any) -> BoxWay | None:
+    if manifest["wrap"]["kind"] != BOX:
+        return None
+    return BoxWay(UUID(manifest["box"]["id"]), str(manifest["wrap"]["key_id"]), _octets(manifest["box"]["wrap"]))
 
 
 def _holder(manifest: Any) -> Holder:

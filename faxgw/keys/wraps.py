@@ -136,6 +136,11 @@ def member_context(tenant: UUID, user: UUID) -> bytes:
     return wrap_context(tenant=tenant, object_id=user, kind="member")
 
 
+def box_context(tenant: UUID, box: UUID) -> bytes:
+    """Return what the wrap of a box's private key, to one of its readers, is bound to."""
+    return wrap_context(tenant=tenant, object_id=box, kind="box key")
+
+
 def wrap(dek: bytes, public_key: PublicKey, *, context: bytes) -> bytes:
     """Return ``dek`` so that only the holder of the private key reads it: 1168 octets, or 80 by X25519."""
     return _hpke(public_key.suite).encrypt(dek, public_key._key, info=context)

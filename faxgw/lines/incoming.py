@@ -16,6 +16,8 @@ from drivers.registry import Line
 from faxgw import metrics
 from faxgw.archive.objects import StoreError
 from faxgw.archive.sealed import StoredObject
+from faxgw.boxes.keys import sealing_keys
+from faxgw.boxes.rules import leading_to
 from faxgw.calls import run_call
 from faxgw.config import LineSettings
 from faxgw.documents.coded import CodedPage, bitmap_of, page_hash
@@ -29,7 +31,6 @@ from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolUnavailable
-from faxgw.keys.wraps import PublicKey
 from faxgw.lines.received import end_incoming
 from faxgw.lines.talk import TRY_AGAIN, Talk, written
 from faxgw.lines.watching import Watcher, file_trace
@@ -54,7 +55,6 @@ class Home:
     box_id: UUID
     tenant_id: UUID
     user_id: UUID
-    owner: PublicKey
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class IncomingCall:
         return self._settled or self._call.home(self._watcher.subaddress if self._watcher else "")
 
     async def _store(self, index: int, page: CodedPage) -> None:
-        """Seal a page to the owner of the box, and make it durable with its rows.
+        """Seal a page to its box, and to those that it is forwarded to, and make it durable with its rows.
 
         Raises:
             OSError: if that is not possible now; the page is not confirmed then.
@@ -140,9 +140,11 @@ class IncomingCall:
             stored = await self._gateway.objects.put(page.octets, tenant=home.tenant_id, kind="page")
             async with self._gateway.database.tenant(home.tenant_id) as connection:
                 await self._begin(connection, home)
-                stored_by_owner = await is_stored(connection, home.tenant_id, self._call.fax_id)
-                spool = None if stored_by_owner else self._gateway.spool
-                await write_down(connection, [stored], owner=home.owner, spool=spool)
+                kept = await is_stored(connection, home.tenant_id, self._call.fax_id)
+                also = await leading_to(connection, home.box_id, self._call.arrival.caller)
+                keys = await sealing_keys(connection, {home.box_id, *also})
+                spool = None if kept else self._gateway.spool
+                await write_down(connection, [stored], boxes=keys.values(), spool=spool)
                 await self._file(connection, home, index, page, object_id=stored.id, digest=digest)
             metrics.PAGES.labels("in").inc()
         except (DatabaseUnavailable, StoreError, SpoolUnavailable) as trouble:
@@ -224,7 +226,7 @@ class IncomingCall:
                 async with self._gateway.database.tenant(home.tenant_id) as connection:
                     if not await is_live(connection, self.attempt_id):
                         return
-                    values["trace_id"] = await file_trace(connection, trace, user_id=home.user_id)
+                    values["trace_id"] = await file_trace(connection, trace, box_id=home.box_id)
                     mark = partial(self._mark, watcher)
                     await end_incoming(connection, self.attempt_id, whole=outcome.complete, mark=mark, **values)
                 return

@@ -193,7 +193,7 @@ class OutgoingCall:
                     if not await is_live(connection, self.attempt_id):
                         log.warning("an attempt was ended by another node", attempt=str(self.attempt_id))
                         return
-                    trace_id = await file_trace(connection, trace, user_id=fax["user_id"])
+                    trace_id = await file_trace(connection, trace, box_id=fax["box_id"])
                     await end_attempt(connection, self.attempt_id, replace(ending, trace_id=trace_id))
                 return
             except DatabaseUnavailable:

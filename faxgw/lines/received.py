@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.boxes.rules import forward_received
 from faxgw.faxes.changes import change
 from faxgw.model import EventType, State
 from faxgw.store.tables import attempts, faxes
@@ -43,7 +44,9 @@ async def end_incoming(
         data["reason"] = {"code": cause, "text": text}
     columns = {"pages": done, "reason_code": cause, "reason_text": text, "mark": marked}
     await connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(pages=done))
-    await change(connection, fax["id"], to=state, event=event, data=data, **columns)
+    ended_fax = await change(connection, fax["id"], to=state, event=event, data=data, **columns)
+    if done:
+        await forward_received(connection, ended_fax)
 
 
 def _verdict(pages_done: int, *, whole: bool) -> tuple[State, EventType]:

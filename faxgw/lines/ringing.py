@@ -15,14 +15,13 @@ from faxgw.config import LineSettings
 from faxgw.faxes.changes import tell
 from faxgw.faxes.policies import lists_for, tenant_of
 from faxgw.gateway import Gateway
-from faxgw.keys.wraps import PublicKey
 from faxgw.lines.incoming import Arriving, Home, IncomingCall
 from faxgw.lines.leases import end_interrupted, lease_end
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import Numbering, caller_id
 from faxgw.rules.incoming import Arrival, Assignment, Screening, before_answering, choose_box
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, boxes, faxes, numbers, tenants, users
+from faxgw.store.tables import attempts, boxes, faxes, numbers, tenants
 from t30.line import AwaitCall, Ringing
 
 log = structlog.get_logger(__name__)
@@ -121,9 +120,8 @@ async def _homes(
     """
     number = numbers.c.number
     statement = (
-        select(numbers, users.c.id.label("user_id"), users.c.public_key)
+        select(numbers, boxes.c.owner_id)
         .join(boxes, boxes.c.id == numbers.c.box_id)
-        .join(users, users.c.id == boxes.c.owner_id)
         .join(tenants, tenants.c.id == numbers.c.tenant_id)
         .where(numbers.c.line.in_(["", arrival.line]), or_(number.in_(["", arrival.dialled]), number.like("%*")))
     )
@@ -134,7 +132,7 @@ async def _homes(
             Assignment(
                 box=row.box_id, number=row.number or None, line=row.line or None, subaddress=row.subaddress or None
             ),
-            Home(row.box_id, row.tenant_id, row.user_id, PublicKey.from_octets(row.public_key)),
+            Home(row.box_id, row.tenant_id, row.owner_id),
         )
         for row in await connection.execute(statement)
     ]

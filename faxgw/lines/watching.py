@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw import metrics
 from faxgw.archive.objects import StoreError
 from faxgw.archive.sealed import StoredObject
+from faxgw.boxes.keys import sealing_key
 from faxgw.calls import Observer
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
-from faxgw.keys.wraps import PublicKey
-from faxgw.store.tables import users
 from faxgw.trace.record import Recorder
 from t30.capabilities import Station
 from t30.fcf import Fcf
@@ -85,10 +83,9 @@ class Watcher:
             self.station_id = decoded(frame.fif)
 
 
-async def file_trace(connection: AsyncConnection, trace: StoredObject | None, *, user_id: UUID) -> UUID | None:
-    """Seal a trace to the fax's owner, in the transaction that ends the call; return its object."""
+async def file_trace(connection: AsyncConnection, trace: StoredObject | None, *, box_id: UUID) -> UUID | None:
+    """Seal a trace to the fax's box, in the transaction that ends the call; return its object."""
     if trace is None:
         return None
-    key = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).scalar_one()
-    await write_down(connection, [trace], owner=PublicKey.from_octets(key), spool=None)
+    await write_down(connection, [trace], boxes=[await sealing_key(connection, box_id)], spool=None)
     return trace.id

@@ -15,6 +15,7 @@ from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.boxes.keys import rewrap_held, rotate_all_of
 from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -73,6 +74,7 @@ async def begin_anew(connection: AsyncConnection, user: Row, person: PublicKey) 
     wrapped = wrap_member(key_pair, person, tenant_id=user["tenant_id"], user_id=user["id"])
     values = {"key_id": key_pair.public.key_id, "public_key": key_pair.public.octets, "key_wrap": wrapped}
     await connection.execute(update(users).where(users.c.id == user["id"]).values(values))
+    await rotate_all_of(connection, user["id"])
     await tell_of(connection, user["id"])
 
 
@@ -150,6 +152,8 @@ async def _bring_back(gateway: Gateway, row: Row, key_pair: KeyPair, person: Pub
             await connection.execute(update(users).where(users.c.id == user["id"]).values(key_wrap=wrapped))
     if user["key_id"] != row["key_id"]:
         newer = PublicKey.from_octets(user["public_key"])
+        async with gateway.database.dispatcher() as connection:
+            await rewrap_held(connection, key_pair, newer, user_id=user["id"])
         while done := await _wrap_anew(gateway, user["tenant_id"], key_pair, newer):
             objects += done
     async with gateway.database.dispatcher() as connection:

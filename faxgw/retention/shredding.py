@@ -46,7 +46,7 @@ from faxgw.store.tables import (
 
 log = structlog.get_logger(__name__)
 
-TOLD = ("state", "pages", "pages_done", "page", "at", "reason", "fax", "again")
+TOLD = ("state", "pages", "pages_done", "page", "at", "reason", "fax", "again", "forwarded_from", "to")
 """What an event of a shredded fax still says."""
 CLOCKS_APART = 600.0
 """Seconds that the time in an id and that of a row may be apart."""

@@ -100,6 +100,17 @@ class TenantPolicy(Rules):
     )
     session_hours: int = Field(default=12, ge=1, le=720, description="Whoever signed in must do so again after that.")
 
+    allow_delegation: bool = Field(
+        default=True,
+        description="Let people give others rights to their boxes. Off: nobody can, and rights that were given are "
+        "suspended at once, whoever gave them; they hold again when it is on.",
+    )
+    allow_forwarding: bool = Field(
+        default=True,
+        description="Let faxes be forwarded to other boxes and numbers, by hand and by rule. Off: nobody can, rules "
+        "are suspended at once, and pages that came in are not sent on.",
+    )
+
     def numbering(self, extra: frozenset[str] = frozenset()) -> Numbering:
         """Return the numbering plan that the tenant dials in, with ``extra`` numbers that no plan knows."""
         return Numbering(self.region, extra)

@@ -149,6 +149,7 @@ boxes = Table(
     _reference("owner_id", "users.id"),
     Column("name", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default="false"),
+    Column("shared", Boolean, nullable=False, server_default="false", comment="the tenant's; its owner looks after it"),
     Column("data_class", Text, nullable=False, server_default="", comment="what kind of data arrives here"),
     Column("purpose", Text, nullable=False, server_default=""),
     Column("lawful_basis", Text, nullable=False, server_default=""),
@@ -158,7 +159,7 @@ boxes = Table(
     UniqueConstraint("tenant_id", "name"),
     CheckConstraint("retention_days > 0", name="retention_days"),
     Index("boxes_one_default", "tenant_id", unique=True, postgresql_where=text("is_default")),
-    comment="where faxes lie; what arrives in one is sealed to its owner",
+    comment="where faxes lie; what is in one is sealed to its key",
 )
 
 numbers = Table(
@@ -211,11 +212,12 @@ wraps = Table(
     metadata,
     _tenant(),
     _reference("object_id", "objects.id", ondelete="CASCADE"),
-    Column("kind", Text, nullable=False, comment="owner or spool"),
+    Column("kind", Text, nullable=False, comment="owner, box or spool"),
     Column("key_id", Text, nullable=False, comment="the public key, or the spool epoch"),
     Column("blob", LargeBinary, nullable=False),
     PrimaryKeyConstraint("object_id", "kind", "key_id"),
     Index("wraps_spool", "key_id", postgresql_where=text("kind = 'spool'")),
+    Index("wraps_box", "key_id", "object_id", postgresql_where=text("kind = 'box'")),
     comment="who can read an object is which rows are here",
 )
 
@@ -304,6 +306,7 @@ faxes = Table(
     _reference("batch_id", "batches.id", nullable=True),
     _reference("page_set_id", "page_sets.id", nullable=True),
     _reference("private_id", "objects.id", nullable=True, ondelete="SET NULL"),
+    _reference("forwarded_from", "faxes.id", nullable=True, ondelete="SET NULL"),
     Column("from_number", Text, nullable=False, server_default=""),
     Column("to_number", Text, nullable=False, server_default=""),
     Column("remote_id", Text, nullable=False, server_default="", comment="what the other machine calls itself"),
@@ -338,6 +341,7 @@ faxes = Table(
     Index("faxes_batch", "batch_id", "id", postgresql_where=text("batch_id is not null")),
     Index("faxes_page_set", "page_set_id"),
     Index("faxes_private", "private_id", postgresql_where=text("private_id is not null")),
+    Index("faxes_forwarded", "forwarded_from", postgresql_where=text("forwarded_from is not null")),
     Index("faxes_due", "next_call_at", "priority", postgresql_where=text(f"state in ({_states(WAITING)})")),
     Index("faxes_queue", "tenant_id", "priority", "next_call_at", "id", postgresql_where=text("state = 'queued'")),
     Index("faxes_to_draw", "priority", "id", postgresql_where=text("state in ('accepted', 'converting')")),
@@ -785,4 +789,68 @@ retired_keys = Table(
     _time("retired_at", now=True),
     Index("retired_keys_user", "user_id"),
     comment="what a reset of the password has locked, until an older secret opens it",
+)
+
+# --------------------------------------------------------------------------------------------------------------- boxes
+
+box_keys = Table(
+    "box_keys",
+    metadata,
+    _tenant(),
+    _reference("box_id", "boxes.id", ondelete="CASCADE"),
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    _time("made_at", now=True),
+    _time("retired_at"),
+    PrimaryKeyConstraint("key_id"),
+    Index("box_keys_box", "box_id"),
+    Index("box_keys_present", "box_id", unique=True, postgresql_where=text("retired_at is null")),
+    comment="key pairs of a box: the present one, which what comes is sealed to, and those of before",
+)
+
+box_wraps = Table(
+    "box_wraps",
+    metadata,
+    _tenant(),
+    Column("key_id", Text, ForeignKey("box_keys.key_id", ondelete="CASCADE"), nullable=False),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("to_key", Text, nullable=False, comment="the reader's public key"),
+    Column("blob", LargeBinary, nullable=False, comment="the box's private key, wrapped to the reader"),
+    PrimaryKeyConstraint("key_id", "to_key"),
+    Index("box_wraps_user", "user_id"),
+    comment="who can open a box is which rows are here",
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("box_id", "boxes.id", ondelete="CASCADE"),
+    _reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("rights", ARRAY(Text), nullable=False, comment="of read, send and manage"),
+    _time("expires_at"),
+    _reference("granted_by", "users.id", nullable=True, ondelete="SET NULL"),
+    _time("created_at", now=True),
+    UniqueConstraint("box_id", "user_id"),
+    CheckConstraint("cardinality(rights) > 0 and rights <@ array['read', 'send', 'manage']::text[]", name="rights"),
+    Index("grants_user", "user_id"),
+    Index("grants_expiry", "expires_at", postgresql_where=text("expires_at is not null")),
+    comment="who besides its owner may do what with a box",
+)
+
+forwarding_rules = Table(
+    "forwarding_rules",
+    metadata,
+    _id(),
+    _tenant(),
+    _reference("box_id", "boxes.id", ondelete="CASCADE"),
+    Column("prefix", Text, nullable=False, server_default="", comment="of the caller's number; empty: whoever calls"),
+    _reference("to_box_id", "boxes.id", ondelete="CASCADE"),
+    _reference("created_by", "users.id", nullable=True, ondelete="SET NULL"),
+    _time("created_at", now=True),
+    UniqueConstraint("box_id", "prefix", "to_box_id"),
+    CheckConstraint("box_id <> to_box_id", name="elsewhere"),
+    Index("forwarding_rules_to_box", "to_box_id"),
+    comment="what comes into one box lies in another as well",
 )

@@ -57,7 +57,7 @@ async def test_a_call_lands_in_the_box_of_its_number_and_only_its_owner_opens_it
     assert (fax.from_number, fax.to_number, fax.remote_id) == ("+15550100", OWN, "+15550100")
     filed = await office.rows(select(pages).order_by(pages.c.index))
     own = wraps.c.object_id.in_([row.object_id for row in filed])
-    assert [row.kind for row in await office.rows(select(wraps).where(own))] == ["owner"] * 2
+    assert [row.kind for row in await office.rows(select(wraps).where(own))] == ["box"] * 2
     async with office.gateway.database.tenant(office.tenant.tenant) as connection:
         key = await unlock(connection, office.actor)
         opened = [await coded_page(connection, office.gateway, key, row._mapping) for row in filed]

@@ -52,11 +52,11 @@ async def test_the_gateway_forgets_them_with_the_fax(office: Office) -> None:
     fax_id = await office.send("+15550101", document, cover={"message": WORDS})
     fax = await office.in_state(fax_id, State.WAITING_RETRY)
     kinds = select(wraps.c.kind).where(wraps.c.object_id == fax.private_id).order_by(wraps.c.kind)
-    assert [row.kind for row in await office.rows(kinds)] == ["owner", "spool"]
+    assert [row.kind for row in await office.rows(kinds)] == ["box", "spool"]
     delivered = await office.send("+15550100", document, cover={"message": WORDS})
     ended = await office.ended(delivered)
     own = select(wraps.c.kind).where(wraps.c.object_id == ended.private_id)
-    assert [row.kind for row in await office.rows(own)] == ["owner"]
+    assert [row.kind for row in await office.rows(own)] == ["box"]
 
 
 async def test_each_fax_of_a_batch_has_its_own_name_on_the_cover(office: Office) -> None:

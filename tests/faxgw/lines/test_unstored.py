@@ -172,7 +172,7 @@ async def test_a_legal_hold_beats_that_nothing_is_stored(office: Office) -> None
     fax_id = await office.send("+15550100", await office.upload(tiff_octets(fax_pages(1)), 1))
     await office.ended(fax_id)
     assert (await end_unstored(office.gateway, fax_id, now=datetime.now(UTC))).certificates == []
-    assert await kinds(office) == {"owner"}
+    assert await kinds(office) == {"box", "owner"}
     async with office.gateway.database.dispatcher() as connection:
         await connection.execute(holds.update().values(released_at=datetime.now(UTC)))
     assert await purge(office.gateway, now=datetime.now(UTC)) == 1

@@ -1,0 +1,34 @@
+"""A fax in another box: a row of its own, of the same pages, that names the one it was forwarded from."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.faxes.changes import tell, tell_new
+from faxgw.ids import new_id
+from faxgw.model import Direction, EventType, State
+from faxgw.store.tables import boxes
+
+TAKEN_OVER = ("tenant_id", "page_set_id", "from_number", "to_number", "remote_id", "line", "pages", "mark")
+
+
+async def copy_into(connection: AsyncConnection, fax: RowMapping, box_id: UUID) -> UUID:
+    """Write an ended fax down in another box, to which its pages are sealed, as received; return its id there.
+
+    ``connection`` has locked the fax.
+    """
+    owner = (await connection.execute(select(boxes.c.owner_id).where(boxes.c.id == box_id))).scalar_one()
+    partial = fax["state"] == State.PARTIALLY_RECEIVED.value
+    state = State.PARTIALLY_RECEIVED if partial else State.RECEIVED
+    new: dict[str, Any] = {name: fax[name] for name in TAKEN_OVER}
+    new |= {"id": new_id(), "direction": Direction.IN.value, "state": state.value, "user_id": owner, "box_id": box_id}
+    new |= {"pages_done": fax["pages"], "forwarded_from": fax["id"], "finished_at": datetime.now(UTC)}
+    event = EventType.PARTIALLY_RECEIVED if partial else EventType.RECEIVED
+    said = {"state": state.value, "pages": fax["pages"], "forwarded_from": str(fax["id"])}
+    await tell_new(connection, new, [(event, said)], work="draw")
+    await tell(connection, fax["tenant_id"], fax["id"], EventType.FORWARDED, {"state": fax["state"], "to": str(box_id)})
+    created: UUID = new["id"]
+    return created

@@ -1,0 +1,102 @@
+"""Grants: what somebody besides the owner may do with a box, and until when.
+
+Whoever may read or manage gets the box's private keys, wrapped to their own by one who has them. When that ends, the
+wraps are deleted and the box gets another key: what they have kept opens nothing that comes later.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from faxgw.audit import record
+from faxgw.boxes.access import Right
+from faxgw.boxes.keys import HOLDING, hand, held_keys, rotate, sealing_key
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.keys.wraps import KeyPair, PublicKey
+from faxgw.store.tables import box_keys, box_wraps, boxes, grants, users
+
+Row = Mapping[Any, Any]
+
+
+def goes_with_key(rights: Collection[str]) -> bool:
+    """Return whether the box's key goes with these rights."""
+    return not set(HOLDING).isdisjoint(rights)
+
+
+async def grant(
+    connection: AsyncConnection,
+    *,
+    box: Row,
+    user_id: UUID,
+    rights: Collection[Right],
+    expires_at: datetime | None,
+    by: UUID,
+    key: KeyPair | None,
+) -> Row:
+    """Give somebody rights to a box, in place of those that they had, and return the row.
+
+    Args:
+        connection: a transaction of the tenant.
+        box: the row of the box.
+        user_id: who gets them.
+        rights: which.
+        expires_at: until when; None: until they are revoked.
+        by: who gives them.
+        key: the private key of who gives them, where the box's key goes with the rights.
+    """
+    before = select(grants).where(grants.c.box_id == box["id"], grants.c.user_id == user_id)
+    earlier = (await connection.execute(before)).mappings().one_or_none()
+    if earlier is not None:
+        keeps = goes_with_key(earlier["rights"]) and not goes_with_key(rights)
+        await _take_away(connection, earlier, rotated=keeps)
+    values = {"id": new_id(), "tenant_id": box["tenant_id"], "box_id": box["id"], "user_id": user_id}
+    values |= {"rights": sorted(set(rights)), "expires_at": expires_at, "granted_by": by}
+    row: Row = (await connection.execute(insert(grants).values(values).returning(grants))).mappings().one()
+    if key is not None:
+        await sealing_key(connection, box["id"])
+        public = (await connection.execute(select(users.c.public_key).where(users.c.id == user_id))).scalar_one()
+        pairs = await held_keys(connection, key, box["id"])
+        ids = {"tenant": box["tenant_id"], "box": box["id"], "user_id": user_id}
+        await hand(connection, pairs.values(), PublicKey.from_octets(public), **ids)
+    return row
+
+
+async def revoke(connection: AsyncConnection, row: Row) -> None:
+    """Take rights away: at the next request nothing opens, and what comes from now on is sealed to another key."""
+    await _take_away(connection, row, rotated=goes_with_key(row["rights"]))
+
+
+async def end_expired(gateway: Gateway, *, now: datetime) -> int:
+    """Take away what has expired, one grant in a transaction, and return how many; access has ended before already."""
+    due = grants.c.expires_at <= now
+    async with gateway.database.dispatcher() as connection:
+        found = (await connection.execute(select(grants.c.id).where(due).order_by(grants.c.id))).scalars().all()
+    for grant_id in found:
+        async with gateway.database.dispatcher() as connection:
+            mine = select(grants).where(grants.c.id == grant_id, due).with_for_update()
+            row = (await connection.execute(mine)).mappings().one_or_none()
+            if row is not None:
+                await revoke(connection, row)
+                await _note_expired(connection, row)
+    return len(found)
+
+
+async def _note_expired(connection: AsyncConnection, row: Row) -> None:
+    said = {"box": str(row["box_id"]), "user": str(row["user_id"]), "rights": list(row["rights"])}
+    ids = {"tenant_id": row["tenant_id"], "object": "grant", "object_id": row["id"]}
+    await record(connection, **ids, actor="service", action="grant.expired", data=said)
+
+
+async def _take_away(connection: AsyncConnection, row: Row, *, rotated: bool) -> None:
+    await connection.execute(select(boxes.c.id).where(boxes.c.id == row["box_id"]).with_for_update(key_share=True))
+    await connection.execute(delete(grants).where(grants.c.id == row["id"]))
+    keys = select(box_keys.c.key_id).where(box_keys.c.box_id == row["box_id"])
+    theirs = (box_wraps.c.user_id == row["user_id"]) & box_wraps.c.key_id.in_(keys)
+    await connection.execute(delete(box_wraps).where(theirs))
+    if rotated and (await connection.execute(keys.limit(1))).first() is not None:
+        await rotate(connection, row["box_id"])
