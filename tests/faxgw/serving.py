@@ -52,6 +52,8 @@ class Service:
         log: what the process wrote, of all its starts.
     """
 
+    program: tuple[str, ...] = FAXGW
+
     def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None, config: str = "") -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -88,7 +90,7 @@ class Service:
         began = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*FAXGW, "serve", "--data", str(self.data), "--config", str(self._config)],
+                [*self.program, "serve", "--data", str(self.data), "--config", str(self._config)],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -133,7 +135,7 @@ class Service:
 
     def set_up(self, tenant: str = "acme", owner: str = "owner@acme.example") -> dict[str, str]:
         """Make a tenant; the first one is the one whose key ``api`` uses."""
-        command = [*FAXGW, "admin", "init", "--data", str(self.data), "--config", str(self._config), "--json"]
+        command = [*self.program, "admin", "init", "--data", str(self.data), "--config", str(self._config), "--json"]
         command += ["--tenant", tenant, "--owner", owner, "--password-env", "FAXGW_TEST_PASSWORD"]
         environment = self.environment | {"FAXGW_TEST_PASSWORD": PASSWORD}
         done = subprocess.run(command, env=environment, capture_output=True, check=True)
