@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
@@ -18,9 +18,9 @@ from faxgw.api.credentials import Credentials
 from faxgw.api.following import Hub
 from faxgw.api.idempotency import Once
 from faxgw.api.throttle import Buckets
+from faxgw.boxes.access import Right, faxes_with, seen_by
 from faxgw.gateway import Gateway
 from faxgw.people.signing_in import Door
-from faxgw.store.tables import boxes, faxes
 
 
 class Api:
@@ -106,11 +106,11 @@ class Call:
 
     def visible(self) -> ColumnElement[bool] | None:
         """Return the condition on faxes that this actor may see; None: all of the tenant's."""
-        return None if sees_all(self.actor) else self.own()
+        return None if sees_all(self.actor) else seen_by(self.actor.user_id)
 
-    def own(self) -> ColumnElement[bool]:
-        """Return the condition on faxes that lie in the actor's own boxes."""
-        return faxes.c.box_id.in_(select(boxes.c.id).where(boxes.c.owner_id == self.actor.user_id))
+    def own(self, right: Right = "read") -> ColumnElement[bool]:
+        """Return the condition on faxes that lie in boxes to which the actor has a right, their own among them."""
+        return faxes_with(self.actor.user_id, right)
 
 
 async def _call_of(request: Request) -> Call:

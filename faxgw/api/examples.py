@@ -4,6 +4,8 @@ from typing import Any
 
 DOCUMENT = "0196a5e0-1c2d-7abc-8def-0123456789ab"
 BOX = "0196a5e0-1c2d-7abc-8def-0123456789ac"
+OTHER_BOX = "0196a5e0-1c2d-7abc-8def-0123456789ad"
+COLLEAGUE = "0196a5e0-1c2d-7abc-8def-0123456789ae"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "create_session": {"email": "a@example.com", "password": "correct horse battery"},
@@ -40,6 +42,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "render_documents": {"documents": [DOCUMENT], "resolution": "fine", "paper": "a4"},
     "create_box": {"name": "Sales"},
     "change_box": {"name": "Service"},
+    "create_grant": {"user": COLLEAGUE, "rights": ["read", "manage"], "expires_at": "2099-01-31T00:00:00Z"},
+    "hand_over_box": {"user": COLLEAGUE},
+    "create_forwarding_rule": {"prefix": "+4930", "to": OTHER_BOX},
+    "forward_fax": {"box": OTHER_BOX},
     "create_number": {"number": "+15550199", "box": BOX},
     "change_number": {"number": "+15550199", "subaddress": "12", "box": BOX},
     "create_number_rule": {"direction": "out", "action": "deny", "pattern": "+1900*", "note": "expensive"},

@@ -167,6 +167,8 @@ class FaxSummary(Shape):
     """The line of the last call."""
     box: UUID
     """The box that it lies in."""
+    forwarded_from: UUID | None
+    """The fax that it was forwarded from."""
     batch: UUID | None
     """The batch that it belongs to."""
     page_set: UUID | None

@@ -144,7 +144,11 @@ class BoxShape(Shape):
     name: str
     """Its name."""
     owner: UUID
-    """Whose it is: what arrives is sealed to them."""
+    """Whose it is, or who looks after it."""
+    shared: bool
+    """Whether it is the tenant's, and not a person's."""
+    rights: list[Literal["read", "send", "manage"]]
+    """What whoever asks may do with it."""
     is_default: bool
     """Whether it takes what no number leads elsewhere."""
     data_class: str

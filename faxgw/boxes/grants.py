@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.audit import record
-from faxgw.boxes.access import Right
+from faxgw.boxes.access import RIGHTS, Right, unexpired
 from faxgw.boxes.keys import HOLDING, hand, held_keys, rotate, sealing_key
+from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.wraps import KeyPair, PublicKey
@@ -69,6 +70,24 @@ async def grant(
 async def revoke(connection: AsyncConnection, row: Row) -> None:
     """Take rights away: at the next request nothing opens, and what comes from now on is sealed to another key."""
     await _take_away(connection, row, rotated=goes_with_key(row["rights"]))
+
+
+async def hand_over(connection: AsyncConnection, box: Row, user_id: UUID) -> None:
+    """Make somebody who reads and manages a box its owner; the owner of before has a grant in their place.
+
+    Raises:
+        RequestError: ``box.owner``, if they do not, or, of a shared box, are no owner or admin.
+    """
+    theirs = (grants.c.box_id == box["id"]) & (grants.c.user_id == user_id) & unexpired()
+    found = select(grants.c.rights, users.c.role).join(users, users.c.id == grants.c.user_id)
+    row = (await connection.execute(found.where(theirs, users.c.deactivated_at.is_(None)))).one_or_none()
+    if row is None or not {"read", "manage"} <= set(row.rights) or (box["shared"] and row.role == "member"):
+        raise RequestError("box.owner", "A box goes to somebody who reads and manages it; a shared one to an admin.")
+    await connection.execute(delete(grants).where(theirs))
+    before = {"id": new_id(), "tenant_id": box["tenant_id"], "box_id": box["id"], "user_id": box["owner_id"]}
+    await connection.execute(insert(grants).values(**before, rights=list(RIGHTS), granted_by=user_id))
+    new = update(boxes).where(boxes.c.id == box["id"]).values(owner_id=user_id, version=boxes.c.version + 1)
+    await connection.execute(new)
 
 
 async def end_expired(gateway: Gateway, *, now: datetime) -> int:

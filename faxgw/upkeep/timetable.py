@@ -7,6 +7,7 @@ import structlog
 from procrastinate import Blueprint, JobContext
 
 from faxgw.audit.checkpoints import sign_all
+from faxgw.boxes import grants
 from faxgw.gateway import Gateway
 from faxgw.people.codes import delete_old_codes
 from faxgw.people.sessions import delete_over
@@ -26,6 +27,7 @@ TIMETABLE = {
     "events": "52 3 * * *",
     "sessions": "3-59/5 * * * *",
     "retention": "7-59/10 * * * *",
+    "grants": "*/5 * * * *",
 }
 """Task -> when (minute, hour, day, month, weekday)."""
 
@@ -93,6 +95,13 @@ async def keep_to_retention(gateway: Gateway, now: datetime) -> None:
     await erasing.go_on(gateway, now=now)
 
 
+async def end_grants(gateway: Gateway, now: datetime) -> None:
+    """Take away the keys that went with rights that have expired."""
+    done = await grants.end_expired(gateway, now=now)
+    if done:
+        log.info("grants expired", grants=done)
+
+
 Work = Callable[[Gateway, datetime], Awaitable[None]]
 
 WORK: Mapping[str, Work] = {
@@ -104,6 +113,7 @@ WORK: Mapping[str, Work] = {
     "leftovers": delete_leftovers,
     "events": delete_events,
     "retention": keep_to_retention,
+    "grants": end_grants,
 }
 
 

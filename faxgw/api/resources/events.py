@@ -98,7 +98,7 @@ async def follow_fax(
     after = _number(last_event_id)
     async with call.transaction() as connection:
         fax = await visible_fax(connection, call, fax_id, faxes.c.state)
-        mine = select(events).where(events.c.fax_id == fax_id)
+        mine = _of_fax(call, fax_id)
         if _wants_list(accept):
             return ok(await _list(connection, mine, cursor, limit))
         if after and State(fax["state"]).final and not await _after(connection, mine, after, limit=1):
@@ -151,7 +151,7 @@ class _OfFax:
 
     def __init__(self, call: Call, fax_id: UUID, after: int) -> None:
         self._call = call
-        self._mine = select(events).where(events.c.fax_id == fax_id)
+        self._mine = _of_fax(call, fax_id)
         self.after = after
         self.over = False
 
@@ -236,6 +236,10 @@ def _all(call: Call) -> Select[Any]:
     if visible is None:
         return statement
     return statement.where(events.c.fax_id.in_(select(faxes.c.id).where(visible)))
+
+
+def _of_fax(call: Call, fax_id: UUID) -> Select[Any]:
+    return _all(call).where(events.c.fax_id == fax_id)
 
 
 def _wants_list(accept: str | None) -> bool:

@@ -18,6 +18,7 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.opening import opener
 from faxgw.api.paging import Time
 from faxgw.api.problems import Problem
+from faxgw.boxes.access import may
 from faxgw.errors import RequestError
 from faxgw.exports import boxes as box_exports
 from faxgw.exports import calls
@@ -62,7 +63,7 @@ async def export_box(call: Caller, box_id: UUID, after: After = None, before: Be
     It is made while it is sent, opened with the key of whoever asks. One that broke off has no end: ask again.
     """
     async with call.transaction() as connection:
-        mine = (boxes.c.id == box_id) & (boxes.c.owner_id == call.actor.user_id)
+        mine = (boxes.c.id == box_id) & may(call.actor.user_id, "read")
         box = (await connection.execute(select(boxes.c.id, boxes.c.name).where(mine))).mappings().one_or_none()
         if box is None:
             raise Problem("box.unknown", "There is no such box of yours.")

@@ -15,9 +15,10 @@ from faxgw.api.fax_shapes import AcceptedShape, AttemptShape, AttemptsShape, Fax
 from faxgw.api.guard import GuardedRoute, UploadRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, Time, created_between, newest_first, page
 from faxgw.api.problems import Problem
-from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, own_fax, visible_fax
+from faxgw.api.resources.rows import FAX_COLUMNS, attempt, attempts_of, fax_summary, fax_with, own_fax, visible_fax
 from faxgw.api.shapes import Page
 from faxgw.api.uploads import BODY, check_room, receive
+from faxgw.boxes.access import has_any
 from faxgw.faxes.accepting import Held, accept
 from faxgw.faxes.actions import cancel, release, resend
 from faxgw.faxes.requests import Accepted, FaxRequest, Number, Paper, Resolution, Screen, Storage
@@ -128,7 +129,7 @@ async def cancel_fax(call: Caller, fax_id: UUID) -> Response:
     """Cancel a fax in whatever state it is. One that is on the line is hung up in a moment; its events tell."""
 
     async def work(connection: AsyncConnection) -> Answer:
-        await visible_fax(connection, call, fax_id, faxes.c.id)
+        await fax_with(connection, call, fax_id, "send")
         return Answer(202, {"id": fax_id, "state": (await cancel(connection, fax_id)).value})
 
     return await call.once(work)
@@ -140,6 +141,7 @@ async def resend_fax(call: Caller, fax_id: UUID) -> Response:
 
     async def work(connection: AsyncConnection) -> Answer:
         await own_fax(connection, call, fax_id, faxes.c.id)
+        await fax_with(connection, call, fax_id, "send")
         return _accepted(await resend(connection, call.gateway, call.actor, fax_id))
 
     return await call.once(work)
@@ -150,7 +152,7 @@ async def release_fax(call: Caller, fax_id: UUID) -> Response:
     """Let a held fax go on: whoever answers at its number is the right one."""
 
     async def work(connection: AsyncConnection) -> Answer:
-        await visible_fax(connection, call, fax_id, faxes.c.id)
+        await fax_with(connection, call, fax_id, "send")
         return Answer(202, {"id": fax_id, "state": (await release(connection, fax_id)).value})
 
     return await call.once(work)
@@ -179,6 +181,6 @@ async def get_attempt(call: Caller, fax_id: UUID, n: AttemptNumber) -> Response:
 async def _check_box(connection: AsyncConnection, call: Call, box: UUID) -> None:
     wanted = boxes.c.id == box
     if call.visible() is not None:
-        wanted &= boxes.c.owner_id == call.actor.user_id
+        wanted &= has_any(call.actor.user_id)
     if (await connection.execute(select(boxes.c.id).where(wanted))).scalar_one_or_none() is None:
         raise Problem("box.unknown", f"There is no box {box} of yours.")

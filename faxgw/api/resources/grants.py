@@ -22,7 +22,7 @@ from faxgw.api.resources.editing import Asked, Row, one
 from faxgw.api.shapes import Page
 from faxgw.boxes import switches
 from faxgw.boxes.access import Right, allowed, has_any, may, unexpired
-from faxgw.boxes.grants import goes_with_key, grant, revoke
+from faxgw.boxes.grants import goes_with_key, grant, hand_over, revoke
 from faxgw.boxes.keys import rotate
 from faxgw.boxes.rewrapping import rewrap
 from faxgw.faxes.content import unlock
@@ -98,6 +98,28 @@ async def revoke_grant(call: Caller, box_id: UUID, grant_id: UUID) -> Response:
         said = {"box": box_id, "user": row["user_id"], "rights": row["rights"]}
         await note(connection, call, "grant.revoked", grant_id, **said)
     return nothing()
+
+
+class HandOverRequest(Asked):
+    """Who is to own a box, or to look after it."""
+
+    user: UUID = Field(description="Somebody who has the rights `read` and `manage` to it now.")
+
+
+@router.post("/{box_id:uuid}:hand-over", status_code=204, response_class=Response)
+async def hand_over_box(call: Caller, box_id: UUID, asked: HandOverRequest) -> Response:
+    """Make somebody else the owner of a box; who was it until now keeps all rights, by a grant."""
+
+    async def work(connection: AsyncConnection) -> Answer:
+        box = await managed(connection, call, box_id)
+        if box["owner_id"] != call.actor.user_id:
+            raise Problem("access.not_yours", "Only the owner of a box hands it over.")
+        await switches.check(connection, "allow_delegation", call.actor.tenant_id)
+        await hand_over(connection, box, asked.user)
+        await note(connection, call, "box.handed_over", box_id, old=box["owner_id"], new=asked.user)
+        return Answer(204, None)
+
+    return await call.once(work)
 
 
 @router.get("/{box_id:uuid}/keys", response_model=BoxKeysShape)

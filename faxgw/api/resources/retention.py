@@ -15,7 +15,7 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.problems import Problem
 from faxgw.api.resources.auditing import note
 from faxgw.api.resources.editing import one
-from faxgw.api.resources.rows import visible_fax
+from faxgw.api.resources.rows import fax_with
 from faxgw.api.retention_shapes import (
     CertificateShape,
     PreviewShape,
@@ -28,7 +28,7 @@ from faxgw.retention.certificates import Certificate, of_row, shape
 from faxgw.retention.preview import preview, processing_records
 from faxgw.retention.proving import proof_of
 from faxgw.rules.policy import TenantPolicy
-from faxgw.store.tables import certificates, faxes
+from faxgw.store.tables import certificates
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["retention"])
 
@@ -45,7 +45,7 @@ async def delete_fax(
     """
     why = Why("deleted", record="none" if record else "minimal")
     async with call.transaction() as connection:
-        await visible_fax(connection, call, fax_id, faxes.c.id)
+        await fax_with(connection, call, fax_id, "manage")
         done = await shred(connection, call.gateway, [fax_id], why=why, by=call.actor, now=datetime.now(UTC))
         _refuse(fax_id, done)
         given = done.certificates[0] if done.certificates else await _last(connection, fax_id)

@@ -7,8 +7,10 @@ from uuid import UUID
 from sqlalchemy import RowMapping, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.api.access import sees_all
 from faxgw.api.call import Call
 from faxgw.api.problems import Problem
+from faxgw.boxes.access import Right
 from faxgw.store.tables import attempts, faxes
 
 Row = Mapping[Any, Any]
@@ -17,7 +19,7 @@ FAX_COLUMNS = (
     *(faxes.c.id, faxes.c.direction, faxes.c.state, faxes.c.from_number, faxes.c.to_number, faxes.c.remote_id),
     *(faxes.c.line, faxes.c.box_id, faxes.c.batch_id, faxes.c.page_set_id, faxes.c.pages, faxes.c.pages_done),
     *(faxes.c.priority, faxes.c.labels, faxes.c.reason_code, faxes.c.reason_text, faxes.c.mark, faxes.c.dials),
-    *(faxes.c.next_call_at, faxes.c.created_at, faxes.c.finished_at),
+    *(faxes.c.forwarded_from, faxes.c.next_call_at, faxes.c.created_at, faxes.c.finished_at),
     *(faxes.c.storage, faxes.c.erase_at, faxes.c.shredded_at),
 )
 _ATTEMPT = (
@@ -38,6 +40,7 @@ def fax_summary(row: Row) -> dict[str, Any]:
         "remote_id": row["remote_id"],
         "line": row["line"],
         "box": row["box_id"],
+        "forwarded_from": row["forwarded_from"],
         "batch": row["batch_id"],
         "page_set": row["page_set_id"],
         "pages": row["pages"],
@@ -80,19 +83,29 @@ async def visible_fax(connection: AsyncConnection, call: Call, fax_id: UUID, *co
     return await _fax(connection, fax_id, call.visible(), columns)
 
 
-async def own_fax(connection: AsyncConnection, call: Call, fax_id: UUID, *columns: Any) -> RowMapping:
-    """Return a fax of one of the caller's own boxes.
+async def fax_with(connection: AsyncConnection, call: Call, fax_id: UUID, right: Right) -> None:
+    """Check that the caller may do something with a fax: it lies in a box to which they have that right.
+
+    An owner or admin who sees everybody's faxes may, too.
 
     Raises:
         Problem: ``fax.unknown``, or ``access.not_yours`` for somebody who may see its record.
     """
-    if call.visible() is None:
-        own = call.own().label("own")
-        row = await _fax(connection, fax_id, None, (*(columns or FAX_COLUMNS), own))
-        if not row["own"]:
-            raise Problem("access.not_yours", "The fax lies in a box of somebody else; only they can open it.")
-        return row
-    return await _fax(connection, fax_id, call.own(), columns)
+    row = await visible_fax(connection, call, fax_id, call.own(right).label("may"))
+    if not (row["may"] or sees_all(call.actor)):
+        raise Problem("access.not_yours", f"It takes the right `{right}` to the box of the fax.")
+
+
+async def own_fax(connection: AsyncConnection, call: Call, fax_id: UUID, *columns: Any) -> RowMapping:
+    """Return a fax of a box that the caller reads.
+
+    Raises:
+        Problem: ``fax.unknown``, or ``access.not_yours`` for somebody who may see its record.
+    """
+    row = await visible_fax(connection, call, fax_id, *(columns or FAX_COLUMNS), call.own().label("own"))
+    if not row["own"]:
+        raise Problem("access.not_yours", "The fax lies in a box that you do not read; only its readers can open it.")
+    return row
 
 
 async def fax_with_content(connection: AsyncConnection, call: Call, fax_id: UUID) -> RowMapping:

@@ -14,6 +14,7 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import Time
 from faxgw.api.problems import Problem
 from faxgw.api.shapes import UsagesShape
+from faxgw.boxes.access import may
 from faxgw.store.tables import attempts, boxes, faxes
 
 router = APIRouter(prefix="/v1/usage", route_class=GuardedRoute, tags=["usage"])
@@ -70,5 +71,5 @@ def _counted(call: Call, by: str, start: datetime, end: datetime) -> Select[Any]
     )
     if sees_all(call.actor):
         return statement
-    own = select(boxes.c.id).where(boxes.c.owner_id == call.actor.user_id)
+    own = select(boxes.c.id).where(may(call.actor.user_id, "read"))
     return statement.where(faxes.c.box_id.in_(own))

@@ -9,20 +9,25 @@ from sqlalchemy import func, insert
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
+from faxgw.keys.wraps import KeyPair, Suite
 from faxgw.people.sessions import begin_session
 from faxgw.store.tables import (
     attempts,
     batches,
+    boxes,
     certificates,
     confirmations,
     deliveries,
     destinations,
     documents,
     erasures,
+    forwarding_rules,
+    grants,
     holds,
     number_rules,
     numbers,
     routes,
+    users,
     webhooks,
 )
 from tests.faxgw.api.people import Person, add_event, add_fax, add_key, add_pages, drawn_page
@@ -54,6 +59,7 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
         ids["route_id"] = new_id()
         await connection.execute(insert(routes).values(id=ids["route_id"], prefix="+49", lines=["isdn"], **mine))
         await connection.execute(insert(destinations).values(number=DESTINATION, **mine))
+    ids |= await _shared_with(gateway, person)
     ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)
     await _called(gateway, person, ids["fax_id"])
     ids |= await _hooked(gateway, person, ids["fax_id"])
@@ -76,6 +82,24 @@ async def _signed_in(gateway: Gateway, person: Person) -> UUID:
             now=datetime.now(UTC),
         )
     return token.id
+
+
+async def _shared_with(gateway: Gateway, person: Person) -> dict[str, Any]:
+    """Record a colleague with a grant, and a second box that faxes are forwarded to."""
+    names = ("colleague_id", "other_box_id", "grant_id", "forwarding_rule_id")
+    ids: dict[str, Any] = {name: new_id() for name in names}
+    mine = {"tenant_id": person.tenant_id}
+    user = {"id": ids["colleague_id"], "email": f"{ids['colleague_id']}@example.com", "role": "member"}
+    public = KeyPair.generate(Suite.X25519).public
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await connection.execute(insert(users).values(**user, key_id=public.key_id, public_key=public.octets, **mine))
+        box = {"id": ids["other_box_id"], "owner_id": person.user_id, "name": str(ids["other_box_id"])}
+        await connection.execute(insert(boxes).values(**box, **mine))
+        given = {"id": ids["grant_id"], "box_id": person.box_id, "user_id": user["id"], "rights": ["read", "manage"]}
+        await connection.execute(insert(grants).values(**given, **mine))
+        rule = {"id": ids["forwarding_rule_id"], "box_id": person.box_id, "to_box_id": box["id"]}
+        await connection.execute(insert(forwarding_rules).values(**rule, **mine))
+    return ids
 
 
 async def _put_by(gateway: Gateway, person: Person) -> dict[str, Any]:

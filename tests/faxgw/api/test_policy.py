@@ -54,6 +54,10 @@ def drawn(octets: bytes, what: str) -> Ask:
 ALLOWED = "accepted"
 DENIED = "number.denied_by_policy"
 LATER = (now() + timedelta(days=3)).isoformat()
+IN_BOXES = {"allow_delegation", "allow_forwarding"}
+"""Seen in ``tests/faxgw/boxes``."""
+SIGNING_IN = {"require_second_factor", "session_hours", "session_idle_minutes"}
+"""Seen in ``tests/faxgw/people``."""
 EFFECTS: dict[str, tuple[Any, Ask, str, str]] = {
     "region": ("DE", fax("030 12345678"), "number.invalid", ALLOWED),
     "lists": ([{"pattern": "+15550100", "direction": "out", "action": "deny"}], fax(), ALLOWED, DENIED),
@@ -67,7 +71,7 @@ EFFECTS: dict[str, tuple[Any, Ask, str, str]] = {
 
 
 def test_no_field_is_forgotten() -> None:
-    assert {*EFFECTS, "header"} | IN_CALLS | IN_WHAT_IS_KEPT == set(TenantPolicy.model_fields)
+    assert {*EFFECTS, "header"} | IN_CALLS | IN_WHAT_IS_KEPT | IN_BOXES | SIGNING_IN == set(TenantPolicy.model_fields)
 
 
 @pytest.mark.parametrize("field", EFFECTS)

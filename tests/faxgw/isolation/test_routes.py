@@ -41,6 +41,8 @@ BODY = {
     "/faxes/*": "fax_id",
     "/page_set": "page_set_id",
     "/tenant": "tenant_id",
+    "/to": "box_id",
+    "/user": "user_id",
 }
 """Where ids stand in bodies -> which of the other tenant's they are given."""
 NEW = re.compile(r'"[0-9a-f]{8}-[0-9a-f-]{27}"|"[0-9T:.-]{26}Z"')
