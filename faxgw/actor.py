@@ -7,10 +7,10 @@ from faxgw.keys.slots import Slot
 
 SCOPES = {
     "faxes:read": "See faxes, attempts, pages' data and events.",
-    "faxes:send": "Upload documents and send, cancel, resend and release faxes.",
+    "faxes:send": "Upload documents and send, cancel, resend, forward and release faxes.",
     "faxes:delete": "Delete faxes of one's own boxes for good.",
     "content": "Open pages; such a key holds a slot to its owner's private key.",
-    "boxes": "Make, name and change boxes.",
+    "boxes": "Make, change and share boxes.",
     "numbers": "Say which numbers lead to which box, and which may be called.",
     "routes": "Set routes, and what is known of destinations.",
     "webhooks": "Set webhooks and see their deliveries.",

@@ -20,6 +20,7 @@ from faxgw.actor import Actor
 from faxgw.archive.objects import StoreError
 from faxgw.backup import tombstones
 from faxgw.backup.tombstones import FAX, OBJECT, Tombstone, TombstoneLog
+from faxgw.boxes.copying import take_out
 from faxgw.errors import RequestError
 from faxgw.faxes.changes import tell
 from faxgw.faxes.policies import tenant_of
@@ -151,6 +152,8 @@ async def shred(
     content = await _content(connection, going)
     await _note(connection, gateway, going, content, tenant_id=tenant_id, removed=removed, now=now)
     opened = await _delete_wraps(connection, content)
+    if shared := [row["id"] for row in going if content.shared[row["id"]]]:
+        await take_out(connection, shared)
     gone = await _copies(connection, going, now)
     await _delete(connection, going, content, policy=policy, removed=removed, now=now)
     done.objects = list(content.kinds)

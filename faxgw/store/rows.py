@@ -6,8 +6,8 @@ So it is built, compiled and prepared once, however many rows there are; and sev
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Insert, Table, bindparam, column, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Insert, Table, bindparam, column, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 
 class Rows:
@@ -17,14 +17,15 @@ class Rows:
         self._table = table
         self._names = names
 
-    def inserted(self) -> Insert:
-        """Return the statement, to be executed with what ``values`` returns."""
+    def inserted(self, *, known: bool = False) -> Insert:
+        """Return the statement, to be executed with what ``values`` returns; ``known``: some may be there already."""
         kinds = {name: self._table.c[name].type for name in self._names}
         arrays = (bindparam(self._parameter(name), type_=ARRAY(kind)) for name, kind in kinds.items())
         rows = func.unnest(*arrays).table_valued(*(column(name, kind) for name, kind in kinds.items()))
-        return insert(self._table).from_select(
+        new = insert(self._table).from_select(
             list(self._names), select(*rows.render_derived(name=f"{self._table.name}_rows").c)
         )
+        return new.on_conflict_do_nothing() if known else new
 
     def values(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
         """Return the rows as the statement takes them: column by column."""

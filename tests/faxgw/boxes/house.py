@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -34,8 +34,10 @@ async def received(gateway: Gateway, person: Person, drawn: Sequence[CodedPage] 
             row |= {"sha256": hashlib.sha256(page.octets).digest(), "width": page.width.name, "rows": page.rows}
             row |= {"resolution": page.resolution.name, "octets": len(page.octets)}
             await connection.execute(insert(pages).values(row))
-    said: dict[str, Any] = {"direction": "in", "state": "received", "from_number": "+493012345", "to_number": "+15550199"}
+    said: dict[str, Any] = {"direction": "in", "state": "received"}
+    said |= {"from_number": "+493012345", "to_number": "+15550199"}
     said |= {"pages": len(drawn), "pages_done": len(drawn), "page_set_id": page_set_id}
+    said |= {"finished_at": datetime.now(UTC)}
     return await add_fax(gateway, person, **said, **columns)
 
 

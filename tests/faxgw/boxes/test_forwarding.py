@@ -50,6 +50,25 @@ async def test_a_fax_forwarded_to_a_number_is_a_new_fax_of_the_same_pages(
     assert [each["location"] for each in ledger] == [f"fax:{new['id']}"]
 
 
+@pytest.mark.requirement("XM-04")
+async def test_the_box_whose_fax_was_deleted_has_no_way_left_into_pages_that_another_box_keeps(
+    gateway: Gateway, owner: Person, client: Client, connect: Connect
+) -> None:
+    fax = await received(gateway, owner)
+    other = await add_person(gateway, owner.tenant_id, role="member")
+    copy = (await client.post(f"/v1/faxes/{fax}:forward", json={"box": str(other.box_id)})).json()["id"]
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        keys = await sealing_keys(connection, [owner.box_id, other.box_id])
+        there = (await connection.execute(select(wraps.c.key_id))).scalars().all()
+    assert set(there) == {each.key_id for each in keys.values()}
+    assert (await client.delete(f"/v1/faxes/{fax}")).status_code == 200
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        left = (await connection.execute(select(wraps.c.key_id))).scalars().all()
+    assert left == [keys[other.box_id].key_id]
+    assert (await client.get(f"/v1/faxes/{fax}/content")).json()["code"] == "content.gone"
+    assert (await connect(other).get(f"/v1/faxes/{copy}/pages/1")).status_code == 200
+
+
 async def test_what_cannot_be_forwarded_is_refused(
     gateway: Gateway, owner: Person, client: Client, connect: Connect
 ) -> None:

@@ -1,0 +1,82 @@
+"""A box of many objects is wrapped to another key quickly, and calls do not notice."""
+
+import asyncio
+import os
+import time
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from faxgw.boxes.keys import held_keys, rotate, sealing_key
+from faxgw.gateway import Gateway
+from faxgw.ids import new_id
+from faxgw.keys.wraps import PublicKey, wrap, wrap_context
+from faxgw.store.tables import objects, wraps
+from tests.faxgw.api.conftest import Client
+from tests.faxgw.api.people import Person
+
+AT_ONCE = 1000
+STALL = 0.05
+"""Seconds that nothing may hold up the loop."""
+
+
+@pytest.mark.soak
+@pytest.mark.requirement("XM-03")
+async def test_a_large_box_is_wrapped_anew_within_a_minute_and_nothing_waits_for_it(
+    gateway: Gateway, owner: Person, client: Client, soak: bool
+) -> None:
+    count = 100_000 if soak else 1_500
+    await _fill(gateway, owner, count)
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        present = await rotate(connection, owner.box_id)
+    lags: list[float] = []
+    probe = asyncio.create_task(_probe(lags))
+    began, used, done, left = time.monotonic(), time.process_time(), 0, 1
+    while left:
+        answer = await client.post(f"/v1/boxes/{owner.box_id}:rewrap")
+        assert answer.status_code == 200, answer.text
+        done, left = done + answer.json()["rewrapped"], answer.json()["left"]
+    seconds = time.monotonic() - began
+    probe.cancel()
+    ranked = sorted(lags)
+    half, worst = ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]
+    print(f"{done} objects in {seconds:.1f} s, {time.process_time() - used:.1f} s of a core, load {os.getloadavg()}")
+    print(f"the loop was held up for {half * 1000:.1f} ms, in one of a hundred times for {worst * 1000:.1f} ms")
+    assert done == count
+    if soak:
+        assert seconds < 60.0
+        assert worst < STALL
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        there = select(wraps.c.key_id, func.count()).where(wraps.c.kind == "box").group_by(wraps.c.key_id)
+        assert (await connection.execute(there)).all() == [(present.key_id, count)]
+        assert present.key_id in await held_keys(connection, owner.key_pair, owner.box_id)
+
+
+async def _probe(lags: list[float]) -> None:
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(0.005)
+        lags.append(time.monotonic() - began - 0.005)
+
+
+async def _fill(gateway: Gateway, owner: Person, count: int) -> None:
+    """Put rows of so many objects into a box."""
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        key = await sealing_key(connection, owner.box_id)
+    for first in range(0, count, AT_ONCE):
+        ids = [new_id() for _ in range(min(AT_ONCE, count - first))]
+        rows = await asyncio.to_thread(_wraps, ids, owner, key)
+        async with gateway.database.tenant(owner.tenant_id) as connection:
+            mine = {"tenant_id": owner.tenant_id, "kind": "page", "size": 1}
+            await connection.execute(insert(objects), [{"id": each, **mine} for each in ids])
+            await connection.execute(insert(wraps), rows)
+
+
+def _wraps(ids: list[UUID], owner: Person, key: PublicKey) -> list[dict[str, object]]:
+    rows = []
+    for each in ids:
+        context = wrap_context(tenant=owner.tenant_id, object_id=each, kind="box")
+        row = {"tenant_id": owner.tenant_id, "object_id": each, "kind": "box", "key_id": key.key_id}
+        rows.append({**row, "blob": wrap(os.urandom(32), key, context=context)})
+    return rows
