@@ -20,6 +20,8 @@ from faxgw.store.tables import box_keys, wraps
 
 BATCH = 250
 """Wraps in one transaction: a tenth of a second of one core, in a thread."""
+WORKERS = 2
+"""One asks the database while the other computes."""
 SECONDS = 20.0
 """How long one go takes; then the next one may be asked for."""
 
@@ -43,30 +45,50 @@ async def rewrap(gateway: Gateway, key: KeyPair, *, tenant_id: UUID, box_id: UUI
         present = await sealing_key(connection, box_id)
         held = await held_keys(connection, key, box_id)
     for key_id, pair in held.items():
-        last: UUID | None = NIL if key_id != present.key_id else None
-        while last is not None and loop.time() < until:
-            some, last = await _some(gateway, pair, present, tenant_id=tenant_id, after=last)
-            done += some
+        if key_id != present.key_id:
+            done += await _Work(gateway, pair, present, tenant_id).until(until)
     async with gateway.database.tenant(tenant_id) as connection:
         retired = select(box_keys.c.key_id).where(box_keys.c.box_id == box_id, box_keys.c.key_id != present.key_id)
         left = select(func.count()).where(wraps.c.kind == BOX, wraps.c.key_id.in_(retired))
         return Rewrapped(done, (await connection.execute(left)).scalar_one())
 
 
-async def _some(
-    gateway: Gateway, older: KeyPair, present: PublicKey, *, tenant_id: UUID, after: UUID
-) -> tuple[int, UUID | None]:
-    """Wrap the next objects anew; return how many, and the last of them: None if there were none."""
-    async with gateway.database.tenant(tenant_id) as connection:
-        asked = {"key": older.public.key_id, "after": after}
-        rows = (await connection.execute(_NEXT, asked)).mappings().all()
-        if not rows:
-            return 0, None
-        anew = await asyncio.to_thread(_anew, rows, older, present)
-        await connection.execute(_WRITE, _WRAPS.values(anew))
-        there = [row["object_id"] for row in rows]
-        await connection.execute(_DELETE, {"key": older.public.key_id, "ids": there})
-        return len(rows), there[-1]
+class _Work:
+    """What is wrapped to one older key, taken in order: an index finds deleted rows again and again."""
+
+    def __init__(self, gateway: Gateway, older: KeyPair, present: PublicKey, tenant_id: UUID) -> None:
+        self._gateway = gateway
+        self._older = older
+        self._present = present
+        self._tenant_id = tenant_id
+        self._after = UUID(int=0)
+        self._turn = asyncio.Lock()
+        self._done = 0
+
+    async def until(self, end: float) -> int:
+        """Work until it is done, or until then by the loop's clock; return how many were wrapped anew."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(WORKERS):
+                workers.create_task(self._go_on(end))
+        return self._done
+
+    async def _go_on(self, end: float) -> None:
+        while asyncio.get_running_loop().time() < end and await self._some():
+            pass
+
+    async def _some(self) -> bool:
+        async with self._gateway.database.tenant(self._tenant_id) as connection:
+            async with self._turn:
+                asked = {"key": self._older.public.key_id, "after": self._after}
+                rows = (await connection.execute(_NEXT, asked)).mappings().all()
+                self._after = rows[-1]["object_id"] if rows else self._after
+            if rows:
+                anew = await asyncio.to_thread(_anew, rows, self._older, self._present)
+                await connection.execute(_WRITE, _WRAPS.values(anew))
+                there = [row["object_id"] for row in rows]
+                await connection.execute(_DELETE, {"key": self._older.public.key_id, "ids": there})
+        self._done += len(rows)
+        return bool(rows)
 
 
 def _anew(rows: Sequence[RowMapping], older: KeyPair, present: PublicKey) -> list[dict[str, object]]:
@@ -78,10 +100,8 @@ def _anew(rows: Sequence[RowMapping], older: KeyPair, present: PublicKey) -> lis
     return done
 
 
-NIL = UUID(int=0)
 _OF_KEY = (wraps.c.kind == BOX) & (wraps.c.key_id == bindparam("key"))
 _NEXT = (
-    # In order, since an index finds deleted rows again and again.
     select(wraps)
     .where(_OF_KEY, wraps.c.object_id > bindparam("after", type_=Uuid))
     .order_by(wraps.c.object_id)
