@@ -15,6 +15,8 @@ from faxgw.api.codes import CODES, code_of
 from faxgw.api.json import dumped
 from faxgw.archive.objects import ObjectMissing, StoreFull, StoreUnavailable
 from faxgw.errors import RequestError
+from faxgw.keys.sealing import SealBroken
+from faxgw.keys.wraps import WrapBroken
 from faxgw.store.database import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
@@ -57,6 +59,8 @@ def answer_of(error: Exception) -> Response:
         return response(_unavailable("service.unavailable", "The gateway cannot reach its database or archive."))
     if isinstance(error, StoreFull):
         return response(_unavailable("storage.full", "The gateway's disk is full."))
+    if isinstance(error, SealBroken | WrapBroken | ObjectMissing):
+        return response(_of_damage(error))
     return _of_fault(error)
 
 
@@ -100,12 +104,16 @@ def _of_request(error: RequestError) -> Response:
 
 def _of_fault(error: Exception) -> Response:
     fault = str(uuid4())
-    if isinstance(error, ObjectMissing):
-        log.error("an object is missing from the archive", id=fault, object=error.object_id)
-    else:
-        log.error("request failed", id=fault, exc_info=error)
+    log.error("request failed", id=fault, exc_info=error)
     reason = "Something went wrong in the gateway; nothing was changed unless an answer to the same request says so."
     return response(Problem("internal.error", reason, extra={"id": fault}))
+
+
+def _of_damage(error: Exception) -> Problem:
+    missing = error.object_id if isinstance(error, ObjectMissing) else None
+    fault = str(uuid4())
+    log.error("what is stored is damaged", id=fault, reason=str(error), object=missing)
+    return Problem("content.damaged", "It was altered, or has gone, where it is stored.", extra={"id": fault})
 
 
 def _unavailable(code: str, reason: str) -> Problem:
