@@ -91,7 +91,7 @@ class FolderStore:
         return True
 
     async def delete(self, object_ids: Iterable[UUID]) -> None:
-        """Remove objects, durably; see ``ObjectStore``."""
+        """Remove objects; see ``ObjectStore``."""
         await self._run(self._files.remove, list(object_ids))
 
     async def list(self) -> AsyncIterator[UUID]:

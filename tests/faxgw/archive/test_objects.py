@@ -170,9 +170,6 @@ async def test_a_put_is_on_the_disk_when_it_returns(
         ("rename", str(place)),
         ("fsync", str(place.parent)),
     ]
-    done.clear()
-    await folder.delete([ID])
-    assert done == [("fsync", str(place.parent))]
 
 
 async def test_nothing_is_written_by_the_thread_of_the_loop(

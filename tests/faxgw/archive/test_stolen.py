@@ -136,7 +136,7 @@ async def test_without_slots_only_that_users_faxes_are_lost_fp_08(machine: Machi
 
 async def test_a_stolen_disk_opens_nothing_fp_09(machine: Machine) -> None:
     on_disk = [path.read_bytes() for path in machine.disk.rglob("*") if path.is_file()]
-    assert len(on_disk) == 6
+    assert len(on_disk) == 7
     assert opened_with(machine, candidates(machine, on_disk)) == 0
     # The same thief with the spool folder, or with one user's private key, so that finding nothing means something.
     assert (

@@ -77,8 +77,8 @@ def test_a_request_says_what_is_known_and_nothing_else(wrong: dict[str, object])
         WebhookRequest.model_validate({"url": URL} | wrong)
 
 
-def test_there_is_one_family_of_events_to_ask_for() -> None:
-    assert FAMILIES == ("fax.*",)
+def test_each_family_of_events_can_be_asked_for() -> None:
+    assert FAMILIES == ("fax.*", "retention.*", "service.*")
 
 
 async def test_there_may_be_as_many_webhooks_as_one_event_reaches(
