@@ -143,8 +143,7 @@ async def test_a_put_cancelled_while_it_is_written_leaves_nothing(folder: Folder
             continue
         with pytest.raises(asyncio.CancelledError):
             await putting
-        await store.close()  # a bucket gives an upload up aside
-    assert files(tmp_path) == []
+        assert files(tmp_path) == []
 
 
 async def test_a_put_is_on_the_disk_when_it_returns(
@@ -226,7 +225,6 @@ async def test_a_file_larger_than_allowed_is_no_room(folder: FolderStore, tmp_pa
                 await folder.put(ID, content)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    await store.close()  # a bucket gives an upload up aside
     assert files(tmp_path) == []
     assert await folder.put(ID, CONTENT) == len(CONTENT)
 
