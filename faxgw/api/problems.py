@@ -16,6 +16,7 @@ from faxgw.api.json import dumped
 from faxgw.archive.objects import ObjectMissing, StoreFull, StoreUnavailable
 from faxgw.errors import RequestError
 from faxgw.keys.sealing import SealBroken
+from faxgw.keys.tokens import SmallSealBroken
 from faxgw.keys.wraps import WrapBroken
 from faxgw.store.database import DatabaseUnavailable
 
@@ -59,7 +60,7 @@ def answer_of(error: Exception) -> Response:
         return response(_unavailable("service.unavailable", "The gateway cannot reach its database or archive."))
     if isinstance(error, StoreFull):
         return response(_unavailable("storage.full", "The gateway's disk is full."))
-    if isinstance(error, SealBroken | WrapBroken | ObjectMissing):
+    if isinstance(error, SealBroken | WrapBroken | SmallSealBroken | ObjectMissing):
         return response(_of_damage(error))
     return _of_fault(error)
 
