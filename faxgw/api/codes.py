@@ -113,7 +113,9 @@ CODES: dict[str, Code] = {
     "batch.unknown": Code(404, "There is no such batch", _LIST),
     "batch.state": Code(409, "The batch is past the point where that is possible", "Read the state of the batch."),
     "content.gone": Code(410, "The content was not kept", "Nothing brings it back."),
-    "content.damaged": Code(500, "What is stored is damaged", "Have the operator restore it from a backup."),
+    "content.damaged": Code(
+        500, "What is stored is damaged", "Have the operator restore it from a backup.", retryable=True
+    ),
     "content.none": Code(404, "The fax has no pages yet", "Wait for its events.", retryable=True),
     # Set-up
     "rule.exists": Code(409, "There is such a rule already", "Change or delete that one."),
