@@ -41,7 +41,16 @@ class Story:
     def stages(self) -> Iterator[str]:
         """Live it: give the name of each stage when it is done."""
         with self.service.api() as api:
-            for stage in (self.uploaded, self.previewed, self.held_up, self.sent, self.came_in, self.taken_away):
+            steps = (
+                self.uploaded,
+                self.previewed,
+                self.held_up,
+                self.sent,
+                self.came_in,
+                self.forwarded,
+                self.taken_away,
+            )
+            for stage in steps:
                 stage(api)
                 yield stage.__name__
             for backed in (self.backed_up, self.restored):
@@ -91,6 +100,13 @@ class Story:
         wait_for(lambda: bool(api.get("/v1/faxes", params=listed).json()["items"]))
         self.received = api.get("/v1/faxes", params=listed).json()["items"][0]["id"]
 
+    def forwarded(self, api: httpx.Client) -> None:
+        """Send what came in on to a number."""
+        passed_on = api.post(f"/v1/faxes/{self.received}:forward", json={"to": ANSWERS})
+        assert passed_on.is_success, passed_on.text
+        self.faxes.append(passed_on.json()["id"])
+        assert ended(api, self.faxes[-1])["state"] == "delivered"
+
     def taken_away(self, api: httpx.Client) -> None:
         """Download and export it."""
         box = self.service.account["box"]
@@ -133,6 +149,33 @@ class Story:
             assert gone.is_success, gone.text
             gone = api.get(f"/v1/faxes/{fax}/content")
             assert (gone.status_code, gone.json()["code"]) == (410, "content.gone")
+
+    def unstored(self) -> Iterator[str]:
+        """Live it where nothing is stored: give the name of each stage when it is done."""
+        with self.service.api() as api:
+            nothing = api.put("/v1/policy", json={"storage": "none"}, headers={"If-Match": "*"})
+            assert nothing.is_success, nothing.text
+            for stage in (self.uploaded, self.held_up, self.sent):
+                stage(api)
+                yield stage.__name__
+            assert api.post(f"/v1/faxes/{self.waiting}:cancel").is_success
+            self._gone(api, self.waiting, *self.faxes)
+            yield "gone"
+            self.documents = [upload(api, self.canary.uploads["image/tiff"])]
+            self.came_in(api)
+            assert api.get(f"/v1/faxes/{self.received}/content").status_code == 200
+            yield "collected"
+            assert api.delete(f"/v1/faxes/{self.received}").is_success
+            self._gone(api, self.received)
+            self._gone(api, send(api, ANSWERS, self.documents[0]))  # and with it the last upload
+        yield "over"
+
+    def _gone(self, api: httpx.Client, *faxes: str) -> None:
+        for fax in faxes:
+            ended(api, fax)
+            wait_for(lambda: api.get(f"/v1/faxes/{fax}/content").status_code == 410)  # noqa: B023
+            assert api.get(f"/v1/faxes/{fax}/content").json()["code"] == "content.gone"
+            assert api.post(f"/v1/faxes/{fax}:resend").status_code == 410
 
     def command(self, *words: object) -> str:
         """Run one of our commands."""

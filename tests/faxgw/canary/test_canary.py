@@ -10,13 +10,27 @@ from pathlib import Path
 
 import pytest
 
+from faxgw.keys.tokens import ApiKey
+from faxgw.store.server import urls_for_another_node
+from tests.faxgw.canary.hostile import Loot, Opened, keys_in, open_all
 from tests.faxgw.canary.looking import places
 from tests.faxgw.canary.searching import WINDOW, Found, Search
 from tests.faxgw.canary.specimen import Canary
-from tests.faxgw.canary.story import story
+from tests.faxgw.canary.story import Story, story
 from tests.faxgw.serving import Service
 
-STAGES = ["uploaded", "previewed", "held_up", "sent", "came_in", "taken_away", "backed_up", "restored", "deleted"]
+STAGES = [
+    "uploaded",
+    "previewed",
+    "held_up",
+    "sent",
+    "came_in",
+    "forwarded",
+    "taken_away",
+    "backed_up",
+    "restored",
+    "deleted",
+]
 
 
 class Unsealed(Service):
@@ -99,3 +113,25 @@ def test_with_the_seals_off_the_search_finds_it_at_every_stage(soak_seed: int) -
         assert {"sentence", "page as filed"} <= forms, stage
         assert all("/objects/" in each.where for each in found[stage]), stage
     assert "restored" in str(found["restored"])
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("FP-06", "WF-05", "XM-14")
+def test_where_nothing_is_stored_the_canary_is_nowhere_afterwards_whatever_keys_one_has(soak_seed: int) -> None:
+    """FP-06, WF-05 (over the API): not in clear at any time, and after the end not even sealed."""
+    with story(Service, seed=soak_seed) as life:
+        search = life.canary.search()
+        found: dict[str, int] = {}
+        for stage in life.unstored():
+            assert search.files(places(life.service)) == set(), stage
+            opened = _opened_with_every_key(life)
+            found[stage] = sum(bool(search.octets(octets)) for octets in opened.content.values())
+            assert life.row("SELECT count(*) FROM wraps WHERE kind <> 'spool'") == (0,), stage
+        assert all(found[stage] for stage in ("uploaded", "held_up", "collected"))  # it was there, for the gateway
+        assert (found["gone"], found["over"]) == (0, 0)
+
+
+def _opened_with_every_key(life: Story) -> Opened:
+    loot = Loot.of(urls_for_another_node(life.service.data / "postgres").dispatcher, life.service.data / "objects")
+    keys, _ = keys_in(life.service.data.with_name("data.spool_keys").iterdir())
+    return open_all(loot, keys, secrets=[ApiKey.parse(life.service.account["api_key"]).secret])
