@@ -77,7 +77,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     "WF-02": Requirement("Two nodes: either may die at any moment, and no fax is lost or sent twice."),
     "WF-03": Requirement("Listeners bind where they are told to, and networks are checked before anything else."),
     "WF-04": Requirement("Malformed input is refused cleanly, guessing is slowed.", f"of mail: {MAIL}"),
-    "WF-05": Requirement("The mail router keeps nothing.", other=MAIL),
+    "WF-05": Requirement("The mail router keeps nothing.", f"by mail: {MAIL}"),
     "WF-06": Requirement("Which TLS a mail destination must have is a policy.", other=MAIL),
     "WF-07": Requirement("The mail listener relays to nobody.", other=MAIL),
     "WF-08": Requirement("Mail that became a fax is removed.", other=MAIL),
