@@ -29,7 +29,7 @@ class Session:
         id: of the session.
         person_id: who it is, in whichever tenant.
         email: by which they sign in.
-        slot: the person's private key under the token's secret.
+        slot: the person's private key under the token's secret; None: the session is locked.
         person_key: the public half of that key.
         key_id: the membership's key.
         key_wrap: its private half, wrapped to the person's key; None: not to the present one.
@@ -38,10 +38,14 @@ class Session:
     id: UUID
     person_id: UUID
     email: str
-    slot: Slot = field(repr=False)
+    slot: Slot | None = field(repr=False)
     person_key: bytes = field(repr=False)
     key_id: str = ""
     key_wrap: bytes | None = field(default=None, repr=False)
+    second_factor: bool = False
+    """Whether one was shown."""
+    provider: str | None = None
+    """The identity provider that let them in: it does so in its own tenants only."""
 
 
 @dataclass(frozen=True, slots=True)

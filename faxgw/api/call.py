@@ -20,6 +20,7 @@ from faxgw.api.idempotency import Once
 from faxgw.api.throttle import Buckets
 from faxgw.boxes.access import Right, faxes_with, seen_by
 from faxgw.gateway import Gateway
+from faxgw.people.oidc_provider import Provider
 from faxgw.people.signing_in import Door
 
 
@@ -32,6 +33,8 @@ class Api:
         self.rates = Buckets(gateway.config.api.requests_per_second, 1.0)
         self.hub = Hub()
         self.door = Door(gateway)
+        self.providers: dict[str, Provider] = {}
+        """Identity providers that somebody has used, by name."""
         self.long_uploads = asyncio.Semaphore(gateway.config.rendering.workers)
         """So many long uploads are held in memory at once."""
         self.long_contents = asyncio.Semaphore(gateway.config.rendering.workers)

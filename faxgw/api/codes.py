@@ -24,6 +24,8 @@ _TRY_LATER = "Try again; wait as long as Retry-After says, if it is there."
 _UPLOAD = "Correct the document and upload it again."
 _LIST = "Ask for the list of what there is."
 
+_PROVIDER = "Ask whoever runs the gateway or the provider."
+
 CODES: dict[str, Code] = {
     # Requests as such
     "request.invalid": Code(400, "The request is not as the API describes it", "Correct the fields named in `errors`."),
@@ -54,6 +56,35 @@ CODES: dict[str, Code] = {
     "auth.code_needed": Code(401, "There is a second factor", "Give `code`, or `recovery_code` in its place."),
     "auth.code_wrong": Code(401, "The code is wrong, over or was used", "Wait for the authenticator's next one."),
     "auth.second_factor": Code(403, "The tenant requires a second factor", "Set one up: POST /v1/me/totp."),
+    "auth.password_needed": Code(
+        403, "The tenant wants the password besides the passkey", "POST /v1/sessions/current:unlock with it."
+    ),
+    "session.provider": Code(
+        403, "An identity provider lets people into its own tenants only", "Sign in by password or passkey."
+    ),
+    "passkey.off": Code(409, "There are no passkeys here", "Have `people.url` configured."),
+    "passkey.challenge": Code(401, "The challenge is none of ours, over, or was answered before", "Begin again."),
+    "passkey.origin": Code(401, "The passkey was used on another site", "Go to the address in `people.url`."),
+    "passkey.host": Code(401, "The passkey belongs to another host", "Use one that was registered here."),
+    "passkey.unknown": Code(401, "There is no such passkey of yours", "Use another one, or the password."),
+    "passkey.counter": Code(401, "The passkey was copied", "Remove it, and register a new one."),
+    "passkey.refused": Code(401, "The passkey's answer is not valid", "Begin again, with PIN or finger."),
+    "passkey.exists": Code(409, "The passkey is registered already", "Use it."),
+    "passkey.too_many": Code(409, "There are too many passkeys", "Remove one first."),
+    "passkey.last": Code(409, "It is the last way to sign in", "Add another passkey, or a password, first."),
+    "oidc.state": Code(401, "The sign-in is none of this browser's, over, or was finished before", "Begin again."),
+    "oidc.denied": Code(401, "The identity provider did not let you in", "Ask whoever runs the provider."),
+    "oidc.unavailable": Code(503, "The identity provider cannot be used now", _TRY_LATER, retryable=True),
+    "oidc.algorithm": Code(401, "The provider's token is signed in a way that is not taken", _PROVIDER),
+    "oidc.signature": Code(401, "The provider's token is not signed by it", _PROVIDER),
+    "oidc.issuer": Code(401, "The token is of another provider", _PROVIDER),
+    "oidc.audience": Code(401, "The token is for another program", _PROVIDER),
+    "oidc.nonce": Code(401, "The token is of another sign-in", "Begin again."),
+    "oidc.expired": Code(401, "The provider's token is over", "Begin again; or have the clocks set."),
+    "oidc.not_yet": Code(401, "The provider's token is not valid yet", "Have the clocks set."),
+    "oidc.claims": Code(401, "The provider's token lacks something, or has it in the wrong form", _PROVIDER),
+    "oidc.email": Code(403, "The provider vouches for no mail address that is taken here", _PROVIDER),
+    "oidc.no_member": Code(403, "Nobody of that address is a member", "Have an owner or admin invite you."),
     "access.address": Code(403, "This address may not connect", "Have the network added to `api.allowed`."),
     "access.scope": Code(403, "The API key lacks a scope", "Use a key that has the scope."),
     "access.session": Code(403, "An API key cannot do this", "Sign in: POST /v1/sessions."),

@@ -20,9 +20,11 @@ from faxgw.actor import SCOPES, Actor, Session
 from faxgw.api.addresses import address_of
 from faxgw.api.problems import Problem
 from faxgw.api.throttle import Buckets
+from faxgw.config import Config
 from faxgw.gateway import Gateway
 from faxgw.keys.slots import Slot
 from faxgw.keys.tokens import ApiKey, KeyMalformed, SessionToken, Token
+from faxgw.people.oidc_reach import may_enter
 from faxgw.people.sessions import CHANNEL, Limits, find_session, note_use, tell_of
 from faxgw.store.tables import api_keys, tenants, users
 
@@ -167,7 +169,9 @@ class Credentials:
         if isinstance(token, SessionToken):
             row = await find_session(connection, token.id)
             limits = Limits.of(row["policy"]) if row else None
-            return _Known(row, _signed_in(row, limits), self._clock(), limits) if row and limits else None
+            if row is None or limits is None:
+                return None
+            return _Known(row, _signed_in(row, limits, self._gateway.config), self._clock(), limits)
         row = (await connection.execute(_FIND, {"key": token.id})).mappings().one_or_none()
         return _Known(row, _actor(row), self._clock()) if row else None
 
@@ -201,20 +205,26 @@ def _check_site(request: Request) -> None:
         raise Problem("auth.csrf", "With a session's cookie, send the header `X-Faxgw-Session: 1`.")
 
 
-def _signed_in(row: Row, limits: Limits | None) -> Actor:
+def _signed_in(row: Row, limits: Limits, config: Config) -> Actor:
     session = Session(
         id=row["id"],
         person_id=row["person_id"],
         email=row["email"],
-        slot=Slot(row["slot_kind"], row["slot_parameters"], row["slot_blob"]),
+        slot=Slot(row["slot_kind"], row["slot_parameters"], row["slot_blob"]) if row["slot_kind"] else None,
         person_key=row["person_key"],
         key_id=row["key_id"] or "",
         key_wrap=row["key_wrap"],
+        second_factor=row["second_factor"],
+        provider=row["provider"],
     )
     inside = row["tenant_id"] is not None
     hindrance = "" if inside else "session.no_tenant"
-    if limits and limits.second_factor and not row["second_factor"]:
+    if inside and not may_enter(config, row["provider"], row["tenant"]):
+        hindrance = "session.provider"
+    if limits.second_factor and not row["second_factor"]:
         hindrance = hindrance or "auth.second_factor"
+    if not limits.passkey_alone and row["way"] == "passkey" and not row["password"]:
+        hindrance = hindrance or "auth.password_needed"
     return Actor(
         tenant_id=row["tenant_id"] or _NOWHERE,
         tenant=row["tenant"] or "",

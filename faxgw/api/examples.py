@@ -7,6 +7,14 @@ BOX = "0196a5e0-1c2d-7abc-8def-0123456789ac"
 OTHER_BOX = "0196a5e0-1c2d-7abc-8def-0123456789ad"
 COLLEAGUE = "0196a5e0-1c2d-7abc-8def-0123456789ae"
 
+_CLIENT_DATA = "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"
+_CREDENTIAL = {"id": "c2Vjb25k", "rawId": "c2Vjb25k", "type": "public-key", "clientExtensionResults": {}}
+_ASSERTION = {
+    **_CREDENTIAL,
+    "response": {"clientDataJSON": _CLIENT_DATA, "authenticatorData": "AAAA", "signature": "AAAA"},
+}
+_ATTESTATION = {**_CREDENTIAL, "response": {"clientDataJSON": _CLIENT_DATA, "attestationObject": "AAAA"}}
+
 EXAMPLES: dict[str, dict[str, Any]] = {
     "create_session": {"email": "a@example.com", "password": "correct horse battery"},
     "recover_session": {
@@ -19,6 +27,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "set_up_code": "fgi_02zpzhXBMPiA20dMSmx9K7_0029sS3yqsuDyR1vGFhTuuRAq1b12YuO0",
         "password": "correct horse battery",
     },
+    "unlock_session": {"password": "correct horse battery"},
+    "create_passkey_session": {"passkey": _ASSERTION},
+    "create_passkey": {"password": "correct horse battery", "name": "My telephone", "credential": _ATTESTATION},
+    "rename_passkey": {"name": "My old telephone"},
+    "remove_passkey": {"password": "correct horse battery"},
+    "remove_own_password": {"password": "correct horse battery"},
     "change_password": {"old": "correct horse battery", "new": "battery horse correct"},
     "renew_recovery_code": {"password": "correct horse battery"},
     "enrol_totp": {"password": "correct horse battery"},

@@ -84,6 +84,8 @@ class GuardedRoute(APIRoute):
 
     upload = False
     """Whether the body is content, which the operation reads itself."""
+    any_query = False
+    """Whether parameters that nobody has asked for are taken, and not looked at."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers requests: problems, too, are answers."""
@@ -103,7 +105,8 @@ class GuardedRoute(APIRoute):
                     _take(api, request, actor.credential_id)
                     access.check(actor)
                     body.state.call = Call(body, api, actor)
-                _check_query(request, parameters)
+                if not self.any_query:
+                    _check_query(request, parameters)
                 if model is not None:
                     _check_json(request)
                     await body.read_as(model)
@@ -115,6 +118,12 @@ class GuardedRoute(APIRoute):
             return response
 
         return guarded
+
+
+class FreeQueryRoute(GuardedRoute):
+    """A route that others send a browser to, with parameters of their own besides those that are asked for."""
+
+    any_query = True
 
 
 class UploadRoute(GuardedRoute):

@@ -1,7 +1,7 @@
 """What the API answers about people, sessions and members, field by field; see ``shapes``."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from faxgw.api.shapes import ApiKeyShape, NamedTenant, Shape, User
@@ -16,8 +16,12 @@ class SessionShape(Shape):
     """Its id."""
     tenant: NamedTenant | None
     """The tenant that it is in; null: it is in none yet."""
+    way: Literal["password", "recovery", "passkey", "oidc"]
+    """How it was begun."""
     second_factor: bool
     """Whether a second factor was shown."""
+    unlocked: bool
+    """Whether it opens content; if not: `POST /v1/sessions/current:unlock`."""
     address: str
     """Where it was begun."""
     agent: str
@@ -65,6 +69,8 @@ class NewSessionShape(Shape):
     """A new one, shown this once, if the old one was used up; null: it was not."""
     locked_keys: int
     """How many keys are locked since a reset: `POST /v1/me/keys:recover` opens them by an older secret."""
+    unlocked: bool
+    """Whether it opens content; if not: `POST /v1/sessions/current:unlock`."""
 
 
 class PersonShape(Shape):
@@ -73,7 +79,9 @@ class PersonShape(Shape):
     email: str
     """By which one signs in."""
     second_factor: bool
-    """Whether there is one."""
+    """Whether there are one-time codes or passkeys."""
+    password: bool
+    """Whether there is a password; without one, passkeys are the way in."""
     memberships: list[MembershipShape]
     """Where one belongs: the names of tenants, and nothing of what is in them."""
     locked_keys: int
@@ -91,6 +99,48 @@ class SelfSessionShape(Shape):
     """The key; null: it is a session."""
     session: UUID | None
     """The session; null: it is a key."""
+
+
+class PasskeyShape(Shape):
+    """A passkey."""
+
+    id: UUID
+    """Its id."""
+    name: str
+    """What its owner calls it."""
+    unlocks: bool
+    """Whether it opens content by itself (PRF extension); if not, its session is locked until it is unlocked."""
+    backed_up: bool
+    """Whether it may be on several devices, as a provider of passkeys copies it."""
+    created_at: datetime
+    """When it was registered."""
+    used_at: datetime | None
+    """When it was last used."""
+
+
+class PasskeysShape(Shape):
+    """One's passkeys."""
+
+    items: list[PasskeyShape]
+    """One each, oldest first."""
+
+
+class PasskeyOptionsShape(Shape):
+    """What the browser is to ask the authenticator, good for 5 minutes and one answer."""
+
+    publicKey: dict[str, Any]  # noqa: N815 (as browsers have it)
+    """For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`."""
+
+
+class OidcInvitedShape(Shape):
+    """Somebody whose address is verified was invited."""
+
+    email: str
+    """The address."""
+    set_up_code: str
+    """For `POST /v1/people:set-up`, shown this once."""
+    expires_at: datetime
+    """Until when it is good."""
 
 
 class RecoveryCodeShape(Shape):

@@ -88,6 +88,17 @@ _MORE: dict[str, tuple[int, ...]] = {
     "create_session": (401, 404),
     "recover_session": (401, 404, 422),
     "switch_tenant": (404,),
+    "unlock_session": (423,),
+    "create_passkey_session": (401, 404),
+    "create_passkey": (401, 423),
+    "remove_passkey": (423,),
+    "remove_own_password": (423,),
+    "renew_recovery_code": (423,),
+    "enrol_totp": (423,),
+    "remove_totp": (423,),
+    "renew_keys": (423,),
+    "begin_oidc": (303,),
+    "end_oidc": (202, 303, 401, 403),
     "set_up_person": (401, 422),
     "change_password": (422,),
     "get_me": (404,),
@@ -101,6 +112,8 @@ _MORE: dict[str, tuple[int, ...]] = {
 }
 """Operation -> what it may answer besides; problems, but for 204, 206 and 304."""
 _WORDS = {
+    202: "An invitation: there is no session yet.",
+    303: "Go on there.",
     204: "Nothing more will come.",
     206: "The range that was asked for.",
     304: "You have that already.",

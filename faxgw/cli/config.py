@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from faxgw.config import Config, ConfigError, load
-from faxgw.config.names import toml
+from faxgw.config.names import LISTS, toml
 from faxgw.config.reading import strange_variables
 from faxgw.config.sample import sample as sample_file
 
@@ -58,8 +58,8 @@ def effective(config: Config) -> str:
     """Return the whole configuration as a file, secrets hidden."""
     top, tables = [], []
     for name, value in _without_nothing(config.model_dump(mode="json")).items():
-        if name == "lines":
-            tables += [f"\n[[lines]]\n{_assignments(line)}" for line in value]
+        if name in LISTS:
+            tables += [f"\n[[{name}]]\n{_assignments(each)}" for each in value]
         elif isinstance(value, dict):
             tables.append(f"\n[{name}]\n{_assignments(value)}")
         else:

@@ -6,9 +6,11 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import httpx
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 
 from faxgw.config.line import LineSettings
+from faxgw.config.oidc import OidcSettings
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
@@ -113,6 +115,35 @@ class ApiSettings(_Settings):
         if (self.certificate is None) != (self.certificate_key is None):
             raise ValueError("certificate and certificate_key belong together: give both or none")
         return self
+
+
+def _web_address(url: str) -> str:
+    parts = httpx.URL(url)
+    if url and (
+        parts.scheme != "https" or not parts.host or parts.userinfo or str(parts.copy_with(raw_path=b"/")) != f"{url}/"
+    ):
+        raise ValueError("it is https://HOST or https://HOST:PORT and nothing more")
+    return url
+
+
+class PeopleSettings(_Settings):
+    """How people reach this gateway in a browser: what passkeys and identity providers go by."""
+
+    url: Annotated[str, AfterValidator(_web_address), Field(examples=["https://fax.example.com"])] = ""
+    """The address that people see, without a path; while it is empty, there are neither passkeys nor providers."""
+    rp_id: Annotated[str, Field(pattern=r"^[a-z0-9.-]*$", examples=["example.com"])] = ""
+    """The host that passkeys belong to: that of the url, if empty, or one above it. Change it, and none fits."""
+
+    @model_validator(mode="after")
+    def _above(self) -> Self:
+        if self.rp_id and not f".{httpx.URL(self.url).host}".endswith(f".{self.rp_id}"):
+            raise ValueError("url and rp_id belong together: fax.example.com may have example.com, or none")
+        return self
+
+    @property
+    def passkey_host(self) -> str:
+        """The host that passkeys belong to; empty: there are none."""
+        return self.rp_id or httpx.URL(self.url).host
 
 
 class PrivateSettings(_Settings):
@@ -255,6 +286,8 @@ class Config(_Settings):
     database: DatabaseSettings = DatabaseSettings()
     objects: ObjectSettings = ObjectSettings()
     api: ApiSettings = ApiSettings()
+    people: PeopleSettings = PeopleSettings()
+    oidc: tuple[OidcSettings, ...] = ()
     private: PrivateSettings = PrivateSettings()
     lines: tuple[LineSettings, ...] = (LineSettings(name="sim", url="sim:15550199", ident="+1 555 0199"),)
     sandbox: SandboxSettings = SandboxSettings()
@@ -270,6 +303,17 @@ class Config(_Settings):
     def _keys_elsewhere(self) -> Self:
         if self.spool_keys.is_relative_to(self.data_dir):
             raise ValueError("spool_keys must lie outside data_dir: a copy of data_dir would open the faxes under way")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_can_be_used(self) -> Self:
+        names = [each.name for each in self.oidc]
+        if len(set(names)) < len(names):
+            raise ValueError("two identity providers have the same name")
+        if names and not self.people.url:
+            raise ValueError("an identity provider sends people back to people.url: give it")
+        if any(each.invite and len(each.tenants) > 1 for each in self.oidc):
+            raise ValueError("an identity provider with invite has one tenant")
         return self
 
     @model_validator(mode="after")

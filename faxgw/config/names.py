@@ -11,10 +11,11 @@ from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from faxgw.config.line import LineSettings
 from faxgw.config.model import Config
 
 PREFIX = "FAXGW_"
+LISTS = frozenset({"lines", "oidc"})
+"""Sections of which there may be several."""
 _UNITS = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
@@ -98,7 +99,7 @@ def _model(field: FieldInfo) -> type[BaseModel] | None:
     annotation = field.annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return LineSettings if LineSettings in get_args(annotation) else None
+    return next((each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)), None)
 
 
 def _setting(section: str, name: str, field: FieldInfo) -> Setting:
@@ -108,7 +109,7 @@ def _setting(section: str, name: str, field: FieldInfo) -> Setting:
     return Setting(
         section=section,
         name=name,
-        variable="" if section == "lines" else PREFIX + "_".join(filter(None, (section, name))).upper(),
+        variable="" if section in LISTS else PREFIX + "_".join(filter(None, (section, name))).upper(),
         description=" ".join((field.description or "").split()),
         limits=_limits(field),
         default=default,

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from faxgw.config.names import Setting, sections, settings
+from faxgw.config.names import LISTS, Setting, sections, settings
 
 WIDTH = 100
 
@@ -29,8 +29,8 @@ def table() -> str:
     parts = []
     for section, about in sections():
         rows = [_row(each) for each in settings() if each.section == section]
-        head = f"## {f'`[[{section}]]`' if section == 'lines' else f'`[{section}]`'}\n\n{about}\n\n" if section else ""
-        variable = "" if section == "lines" else " environment |"
+        head = f"## {f'`[[{section}]]`' if section in LISTS else f'`[{section}]`'}\n\n{about}\n\n" if section else ""
+        variable = "" if section in LISTS else " environment |"
         rule = "---|" if variable else ""
         columns = f"| setting |{variable} default | may be | what it is |\n|{rule}---|---|---|---|\n"
         parts.append(head + columns + "\n".join(rows))
@@ -42,7 +42,7 @@ def _section(section: str, about: str) -> Iterator[str]:
         yield "# " + "-" * (WIDTH - 2)
         yield from _comment(about)
         # The head of a list would make an item of it, with nothing in it.
-        yield "#[[lines]]" if section == "lines" else f"[{section}]"
+        yield f"#[[{section}]]" if section in LISTS else f"[{section}]"
 
 
 def _lines(setting: Setting) -> Iterator[str]:

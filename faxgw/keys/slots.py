@@ -76,7 +76,7 @@ class Slot:
     """A private key under one secret.
 
     Attributes:
-        kind: ``password``, ``recovery``, ``api_key``, ``session`` or ``set_up``.
+        kind: ``password``, ``recovery``, ``passkey``, ``api_key``, ``session`` or ``set_up``.
         parameters: what the secret's derivation needs, as JSON.
         blob: nonce and AES-256-GCM-SIV ciphertext.
     """
@@ -148,7 +148,7 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class _Generated:
-    """A secret of 160 bits of chance; its server-side check is another derivation (``ServerKeys.mac``)."""
+    """A secret of 160 bits of chance or more; its server-side check is another derivation (``ServerKeys.mac``)."""
 
     kind: ClassVar[str]
     octets: bytes = field(repr=False)
@@ -174,6 +174,13 @@ class SessionSecret(_Generated):
 
     __slots__ = ()
     kind = "session"
+
+
+class PasskeySecret(_Generated):
+    """What an authenticator gives for a passkey (PRF extension): 32 octets, the same each time."""
+
+    __slots__ = ()
+    kind = "passkey"
 
 
 class SetUpSecret(_Generated):

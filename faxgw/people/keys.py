@@ -1,6 +1,7 @@
 """The way from a person to what is sealed to them: their own key opens that of each membership, which opens faxes.
 
-A person's key lies in slots (password, recovery code, sessions); a membership's is wrapped to the person's public key.
+A person's key lies in slots (password, recovery code, passkeys, sessions); a membership's is wrapped to the person's
+public key.
 """
 
 from collections.abc import Mapping
@@ -69,13 +70,21 @@ async def put_slot(
     secret: Secret,
     *,
     session_id: UUID | None = None,
+    passkey_id: UUID | None = None,
 ) -> None:
     """Write a slot: from now on, ``secret`` opens the person's key."""
-    await add_slot(connection, person_id, key_pair.public, await make_slot(key_pair, secret), session_id=session_id)
+    slot = await make_slot(key_pair, secret)
+    await add_slot(connection, person_id, key_pair.public, slot, session_id=session_id, passkey_id=passkey_id)
 
 
 async def add_slot(
-    connection: AsyncConnection, person_id: UUID, public_key: PublicKey, slot: Slot, *, session_id: UUID | None = None
+    connection: AsyncConnection,
+    person_id: UUID,
+    public_key: PublicKey,
+    slot: Slot,
+    *,
+    session_id: UUID | None = None,
+    passkey_id: UUID | None = None,
 ) -> None:
     """Write a slot that was made before."""
     values = {
@@ -85,6 +94,7 @@ async def add_slot(
         "public_key": public_key.octets,
         "kind": slot.kind,
         "session_id": session_id,
+        "passkey_id": passkey_id,
         "parameters": slot.parameters,
         "blob": slot.blob,
     }

@@ -6,13 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.audit import pseudonym, record
+from faxgw.config.oidc import OidcSettings
 from faxgw.gateway import Gateway
 from faxgw.people.accounts import memberships, person_of
 from faxgw.people.signing_in import Door
+from faxgw.store.tables import tenants
 
 log = structlog.get_logger(__name__)
 
@@ -20,9 +23,9 @@ Row = Mapping[Any, Any]
 
 
 async def began(
-    connection: AsyncConnection, user: Row, session_id: UUID, *, now: datetime, switched: bool = False
+    connection: AsyncConnection, user: Row, session_id: UUID, *, now: datetime, switched: bool = False, way: str = ""
 ) -> None:
-    """Record that somebody signed in, or came over from another tenant; ``user``: their membership."""
+    """Record that somebody signed in, or came over from another tenant; ``user``: their membership; ``way``: how."""
     await record(
         connection,
         tenant_id=user["tenant_id"],
@@ -31,6 +34,7 @@ async def began(
         object="session",
         object_id=session_id,
         source=f"session:{session_id}",
+        data={"way": way} if way else None,
         now=now,
     )
 
@@ -72,6 +76,44 @@ def not_let_in(gateway: Gateway, door: Door, email: str, code: str, *, address: 
     """
     log.warning("sign-in failed", address=address, code=code)
     door.later(_recorded(gateway, email, code), name="record of a failed sign-in")
+
+
+async def invited(connection: AsyncConnection, user: Row, provider: str) -> None:
+    """Record that somebody was invited since an identity provider vouched for their address."""
+    await record(
+        connection,
+        tenant_id=user["tenant_id"],
+        actor="service",
+        action="user.invited",
+        object="user",
+        object_id=user["id"],
+        data={"role": user["role"], "provider": provider},
+    )
+
+
+def not_vouched_for(
+    gateway: Gateway, door: Door, provider: OidcSettings, code: str, *, email: str, address: str
+) -> None:
+    """Log that a sign-in by an identity provider was refused, and record it in all of the provider's tenants."""
+    log.warning("sign-in failed", address=address, code=code, provider=provider.name)
+    door.later(_recorded_of(gateway, provider, email, code), name="record of a failed sign-in")
+
+
+async def _recorded_of(gateway: Gateway, provider: OidcSettings, email: str, code: str) -> None:
+    async with gateway.database.dispatcher() as connection:
+        found = select(tenants.c.id).where(tenants.c.name.in_(provider.tenants))
+        for tenant_id in (await connection.execute(found)).scalars().all():
+            who = pseudonym(gateway.server_keys, tenant_id=tenant_id, subject=email) if email else "service"
+            await record(
+                connection,
+                tenant_id=tenant_id,
+                actor=who,
+                action="session.begun",
+                object="provider",
+                object_id=None,
+                outcome="refused",
+                data={"code": code, "provider": provider.name},
+            )
 
 
 async def _recorded(gateway: Gateway, email: str, code: str) -> None:

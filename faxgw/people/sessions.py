@@ -27,6 +27,8 @@ CHANNEL = "faxgw_keys"
 """Notifications of API keys and sessions that changed; the payload is whose."""
 NOTED = timedelta(seconds=30)
 """How exactly it is written down when a session was last used; a quarter of the idle time, where that is less."""
+BY_PASSWORD = ("password", "recovery")
+"""Ways to sign in for which something was known, not only had."""
 MOST_SESSIONS = 50
 """Of one person; the oldest ends when there is one more."""
 
@@ -38,6 +40,7 @@ class Limits:
     idle: timedelta
     whole: timedelta
     second_factor: bool
+    passkey_alone: bool
 
     @classmethod
     def of(cls, policy: Mapping[str, Any] | None) -> "Limits":
@@ -47,6 +50,7 @@ class Limits:
             timedelta(minutes=said.session_idle_minutes),
             timedelta(hours=said.session_hours),
             said.require_second_factor,
+            said.passkey_alone,
         )
 
     def over(self, row: Row, now: datetime) -> bool:
@@ -63,14 +67,19 @@ async def begin_session(
     server_keys: ServerKeys,
     *,
     person_id: UUID,
-    key_pair: KeyPair,
+    key_pair: KeyPair | None,
     user_id: UUID | None,
     second_factor: bool,
     address: str,
     agent: str,
     now: datetime,
+    way: str = "password",
+    provider: str | None = None,
 ) -> SessionToken:
-    """Begin a session; ``connection`` is the dispatcher's, as everywhere here."""
+    """Begin a session; ``connection`` is the dispatcher's, as everywhere here.
+
+    Without a ``key_pair`` it is signed in, and locked: it opens no content until ``unlock``.
+    """
     token = SessionToken.generate(new_id())
     row = {
         "id": token.id,
@@ -78,13 +87,17 @@ async def begin_session(
         "user_id": user_id,
         "mac": server_keys.mac(token.secret),
         "second_factor": second_factor,
+        "way": way,
+        "provider": provider,
+        "password": way in BY_PASSWORD,
         "address": address,
         "agent": agent[:200],
         "created_at": now,
         "seen_at": now,
     }
     await connection.execute(insert(sessions).values(row))
-    await put_slot(connection, person_id, key_pair, SessionSecret(token.secret), session_id=token.id)
+    if key_pair is not None:
+        await put_slot(connection, person_id, key_pair, SessionSecret(token.secret), session_id=token.id)
     newest = select(sessions.c.id).where(sessions.c.person_id == person_id).order_by(sessions.c.id.desc())
     await _end(connection, (sessions.c.person_id == person_id) & sessions.c.id.not_in(newest.limit(MOST_SESSIONS)))
     return token
@@ -107,6 +120,34 @@ async def switch(connection: AsyncConnection, session_id: UUID, user_id: UUID) -
     await tell_of(connection, session_id)
 
 
+async def unlock(
+    connection: AsyncConnection,
+    person_id: UUID,
+    token: SessionToken,
+    key_pair: KeyPair,
+    *,
+    password: bool,
+    second: bool,
+) -> None:
+    """Have a session open content from now on.
+
+    ``password``: whether that, or the recovery code, was given; ``second``: whether a second factor was shown.
+    """
+    this = sessions.c.id == token.id
+    shown = {"password": sessions.c.password | password, "second_factor": sessions.c.second_factor | second}
+    await connection.execute(update(sessions).where(this).values(shown))
+    await connection.execute(delete(person_slots).where(person_slots.c.session_id == token.id))
+    await put_slot(connection, person_id, key_pair, SessionSecret(token.secret), session_id=token.id)
+    await tell_of(connection, token.id)
+
+
+async def forget_second_factor(connection: AsyncConnection, person_id: UUID) -> None:
+    """Take note that none of a person's sessions has a second factor any more: there is none."""
+    mine = sessions.c.person_id == person_id
+    await connection.execute(update(sessions).where(mine).values(second_factor=False))
+    await tell_of(connection, person_id)
+
+
 async def end_sessions(
     connection: AsyncConnection, person_id: UUID, *, only: UUID | None = None, but: UUID | None = None
 ) -> int:
@@ -127,7 +168,14 @@ async def end_sessions_in(connection: AsyncConnection, user_id: UUID) -> int:
 async def sessions_of(connection: AsyncConnection, person_id: UUID, *, now: datetime) -> Sequence[Row]:
     """Return a person's sessions that go on, newest first, with the tenant's name as ``tenant``."""
     found = (
-        select(sessions, users.c.tenant_id, tenants.c.name.label("tenant"), tenants.c.policy)
+        select(
+            sessions,
+            users.c.tenant_id,
+            tenants.c.name.label("tenant"),
+            tenants.c.policy,
+            person_slots.c.id.is_not(None).label("unlocked"),
+        )
+        .outerjoin(person_slots, person_slots.c.session_id == sessions.c.id)
         .outerjoin(users, users.c.id == sessions.c.user_id)
         .outerjoin(tenants, tenants.c.id == users.c.tenant_id)
         .where(sessions.c.person_id == person_id)
@@ -183,7 +231,7 @@ _FIND = (
         tenants.c.policy,
     )
     .join(people, people.c.id == sessions.c.person_id)
-    .join(person_slots, person_slots.c.session_id == sessions.c.id)
+    .outerjoin(person_slots, person_slots.c.session_id == sessions.c.id)
     .outerjoin(users, (users.c.id == sessions.c.user_id) & users.c.deactivated_at.is_(None))
     .outerjoin(tenants, tenants.c.id == users.c.tenant_id)
     .where(sessions.c.id == bindparam("session"))

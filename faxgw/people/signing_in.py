@@ -1,4 +1,4 @@
-"""Signing in: by password, and a one-time code where there is one; or by the recovery code, which is spent with it.
+"""Signing in: by password, and a second factor where there is one; by the recovery code, spent with it; by a passkey.
 
 What is answered, and how long it takes, is the same whether an address has an account or not.
 """
@@ -19,9 +19,10 @@ from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.keys.slots import Password, RecoveryCode, Secret, Slot, make_slot
 from faxgw.keys.wraps import KeyPair
-from faxgw.people import throttle, totp
+from faxgw.people import passkeys, throttle, totp
 from faxgw.people.accounts import Draft, person_of
 from faxgw.people.keys import opened, replace_slot, slot_of
+from faxgw.people.passkeys import Credential, Shown
 from faxgw.people.sessions import end_sessions
 from faxgw.people.words import check_password
 from faxgw.store.tables import people
@@ -42,6 +43,8 @@ class Tried:
     password: str = field(default="", repr=False)
     code: str = field(default="", repr=False)
     recovery_code: str = field(default="", repr=False)
+    passkey: Credential | None = field(default=None, repr=False)
+    """In place of the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,23 @@ class SignedIn:
     key_pair: KeyPair = field(repr=False)
     second_factor: bool
     recovery_code: RecoveryCode | None = None
+    passkey: Shown | None = None
+    """The one that was the second factor."""
 
     @property
     def person_id(self) -> UUID:
         """Whose account it is."""
         person_id: UUID = self.person["id"]
         return person_id
+
+
+@dataclass(frozen=True, slots=True)
+class ByPasskey:
+    """Who it is; their private key, if the passkey opens it."""
+
+    person: Row
+    passkey: Row
+    key_pair: KeyPair | None = field(repr=False)
 
 
 class Refused(RequestError):
@@ -105,9 +119,21 @@ class Door:
             key_pair = await _open(person, slot, self.password(tried.password))
             if person is None or key_pair is None:
                 raise _failed()
-            if tried.recovery_code and person["totp"] is not None:
+            if tried.recovery_code and await self._has_second_factor(person):
                 return await self._without_second_factor(person, key_pair, tried.recovery_code)
-            return SignedIn(person, key_pair, await self._second_factor(person, tried.code, now))
+            return SignedIn(person, key_pair, await self._second_factor(person, tried, now))
+
+    async def by_passkey(self, credential: Credential, *, now: datetime) -> ByPasskey:
+        """Let somebody in by a passkey, which is two factors by itself: they have it, and showed a PIN or a finger.
+
+        Raises:
+            RequestError: ``passkey.*``, ``auth.locked``, ``service.busy``.
+        """
+        found = await passkeys.find(self._gateway, credential, now=now)
+        async with self.trying(found.person["email"], now=now):
+            shown = await passkeys.show(self._gateway, found, credential, now=now)
+            async with self._gateway.database.dispatcher() as connection:
+                return ByPasskey(shown.person, shown.passkey, await shown.open(connection))
 
     async def recover(self, tried: Tried, new_password: str, *, now: datetime) -> SignedIn:
         """Let somebody in by their recovery code, who sets a new password; the code is replaced by a new one.
@@ -126,24 +152,58 @@ class Door:
             draft = await Draft.of(self.password(new_password), key_pair)
             if person is None or key_pair is None:
                 raise _failed()
-            second = await self._second_factor(person, tried.code, now)
+            second = await self._second_factor(person, tried, now)
             async with self._gateway.database.dispatcher() as connection:
                 await draft.save(connection, person["id"])
                 await end_sessions(connection, person["id"])
             return SignedIn(person, key_pair, second, draft.recovery_code)
 
-    async def check(self, email: str, password: str, *, now: datetime) -> SignedIn:
-        """Make sure that it is still the person who is there, by their password.
+    async def check(self, tried: Tried, *, now: datetime) -> SignedIn:
+        """Make sure that it is still the person who is there, by their password, or by a passkey that unlocks.
 
         Raises:
-            RequestError: ``auth.failed``, ``auth.locked``, ``service.busy``.
+            RequestError: ``auth.failed``, ``auth.locked``, ``service.busy``; ``passkey.*``; ``key.locked``, if it is a
+                passkey that does not unlock.
         """
+        if tried.passkey is not None and not tried.password:
+            return await self._check_passkey(tried.email, tried.passkey, now)
+        email, password = tried.email, tried.password
         async with self.trying(email, now=now):
             person, slot = await self._find(email, "password")
             key_pair = await _open(person, slot, self.password(password))
             if person is None or key_pair is None:
                 raise Refused("auth.failed", "The password is wrong.")
             return SignedIn(person, key_pair, second_factor=False)
+
+    async def unlock(self, tried: Tried, *, second_factor: bool, now: datetime) -> SignedIn:
+        """Open the key of somebody who is signed in already, by any of their secrets.
+
+        Unless they have shown a ``second_factor`` before, it is asked for as ever.
+
+        Raises:
+            RequestError: as ``sign_in`` and ``check``.
+        """
+        if tried.passkey is not None and not (tried.password or tried.recovery_code):
+            return await self._check_passkey(tried.email, tried.passkey, now)
+        kind = "recovery" if tried.recovery_code else "password"
+        async with self.trying(tried.email, now=now):
+            person, slot = await self._find(tried.email, kind)
+            code = read_recovery_code(tried.recovery_code) if tried.recovery_code else None
+            secret = code or self.password(tried.password)
+            key_pair = await opened(slot, secret, person["public_key"]) if person else None
+            if person is None or key_pair is None:
+                raise Refused("auth.failed", "The password or the recovery code is wrong.")
+            shown = await self._own_passkey(person, tried.passkey, now) if tried.passkey is not None else None
+            second = bool(shown) or second_factor or await self._second_factor(person, tried, now)
+            return SignedIn(person, key_pair, second, passkey=shown)
+
+    async def _check_passkey(self, email: str, credential: Credential, now: datetime) -> SignedIn:
+        found = await self.by_passkey(credential, now=now)
+        if found.person["email"] != email:
+            raise Refused("passkey.unknown", "This is somebody else's passkey.")
+        if found.key_pair is None:
+            raise RequestError("key.locked", "This passkey does not unlock: give the password, or the recovery code.")
+        return SignedIn(found.person, found.key_pair, second_factor=True)
 
     @asynccontextmanager
     async def trying(self, email: str, *, now: datetime) -> AsyncIterator[None]:
@@ -170,15 +230,33 @@ class Door:
             person = await person_of(connection, email)
             return person, (await slot_of(connection, person["id"], kind) if person else None)
 
-    async def _second_factor(self, person: Row, code: str, now: datetime) -> bool:
-        if person["totp"] is None:
-            return False
-        if not code:
-            raise Refused("auth.code_needed", "Give the code of your authenticator as well.")
+    async def _has_second_factor(self, person: Row) -> bool:
+        if person["totp"] is not None:
+            return True
         async with self._gateway.database.dispatcher() as connection:
-            if not await totp.take_code(connection, self._gateway.server_keys, person, code, now=now):
+            return await passkeys.has_passkeys(connection, person["id"])
+
+    async def _second_factor(self, person: Row, tried: Tried, now: datetime) -> bool:
+        """Tell whether somebody has a second factor, and showed it."""
+        if not await self._has_second_factor(person):
+            return False
+        if tried.passkey is not None:
+            await self._own_passkey(person, tried.passkey, now)
+            return True
+        if not tried.code:
+            raise Refused("auth.code_needed", "Give the code of your authenticator, or your passkey, as well.")
+        keys = self._gateway.server_keys
+        async with self._gateway.database.dispatcher() as connection:
+            right = person["totp"] is not None and await totp.take_code(connection, keys, person, tried.code, now=now)
+            if not right:
                 raise Refused("auth.code_wrong", "The code is wrong, over, or was used before; wait for the next one.")
         return True
+
+    async def _own_passkey(self, person: Row, credential: Credential, now: datetime) -> Shown:
+        found = await passkeys.find(self._gateway, credential, now=now)
+        if found.person["id"] != person["id"]:
+            raise Refused("passkey.unknown", "This is somebody else's passkey.")
+        return await passkeys.show(self._gateway, found, credential, now=now)
 
     async def _without_second_factor(self, person: Row, key_pair: KeyPair, recovery_code: str) -> SignedIn:
         new = RecoveryCode.generate()
@@ -194,7 +272,13 @@ class Door:
 
 
 async def switch_off(connection: AsyncConnection, person_id: UUID) -> None:
-    """Switch off the second factor of a person."""
+    """Switch off the second factor of a person: one-time codes and passkeys."""
+    await switch_off_codes(connection, person_id)
+    await passkeys.remove_all(connection, person_id)
+
+
+async def switch_off_codes(connection: AsyncConnection, person_id: UUID) -> None:
+    """Switch off the one-time codes of a person."""
     off = update(people).where(people.c.id == person_id).values(totp=None, totp_new=None)
     await connection.execute(off)
 

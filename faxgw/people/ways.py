@@ -10,13 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.actor import Actor
 from faxgw.errors import RequestError
 from faxgw.keys.export import Holder
-from faxgw.keys.slots import SessionSecret, Slot, WrongSecret, open_slot
+from faxgw.keys.slots import PasskeySecret, SessionSecret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import SessionToken
 from faxgw.keys.wraps import KeyPair, PublicKey, WrapBroken
 from faxgw.people.keys import Membership
 from faxgw.store.tables import api_keys, key_slots, people, person_slots, retired_keys, users
 
 Row = Mapping[Any, Any]
+
+_HERE_ONLY = (SessionSecret.kind, PasskeySecret.kind)
+
+
+LOCKED = (
+    "This session is signed in, but opens no content: unlock it by POST /v1/sessions/current:unlock with your "
+    "password, your recovery code or a passkey that unlocks."
+)
 
 
 async def open_session(actor: Actor) -> KeyPair:
@@ -41,10 +49,12 @@ async def open_person(actor: Actor) -> KeyPair:
     """Return the private key of the person who asks, by the secret of their session.
 
     Raises:
-        RequestError: ``key.locked``, if the session is none, or has ended meanwhile.
+        RequestError: ``key.locked``, if the session is none, has ended meanwhile, or was never unlocked.
     """
+    if actor.session is not None and actor.session.slot is None:
+        raise RequestError("key.locked", LOCKED)
     try:
-        if actor.session is None:
+        if actor.session is None or actor.session.slot is None:
             raise WrongSecret
         secret = SessionSecret(SessionToken.parse(actor.secret).secret)
         return await open_slot(actor.session.slot, secret, public_key=PublicKey.from_octets(actor.session.person_key))
@@ -55,7 +65,7 @@ async def open_person(actor: Actor) -> KeyPair:
 async def ways_to(connection: AsyncConnection, user_id: UUID) -> tuple[tuple[Slot, ...], tuple[Holder, ...]]:
     """Return all ways to a membership's present private key: straight ones, and those over the person's keys.
 
-    ``connection`` is the dispatcher's. Sessions are none that an export could use.
+    ``connection`` is the dispatcher's. Sessions and passkeys are none that an export could use.
     """
     user = (await connection.execute(select(users).where(users.c.id == user_id))).mappings().one()
     good = api_keys.c.revoked_at.is_(None) & func.coalesce(api_keys.c.expires_at > func.now(), true())
@@ -66,7 +76,7 @@ async def ways_to(connection: AsyncConnection, user_id: UUID) -> tuple[tuple[Slo
     for key_id, key_wrap in await _wraps(connection, user):
         mine = (person_slots.c.person_id == user["person_id"]) & (person_slots.c.key_id == key_id)
         rows = (
-            await connection.execute(select(person_slots).where(mine, person_slots.c.session_id.is_(None)))
+            await connection.execute(select(person_slots).where(mine, person_slots.c.kind.not_in(_HERE_ONLY)))
         ).mappings()
         found_slots = [(row["public_key"], _slot(row)) for row in rows]
         if key_wrap is None:

@@ -95,6 +95,11 @@ class TenantPolicy(Rules):
         default=False,
         description="Who signs in without a second factor can set one up, and nothing else; API keys have none.",
     )
+    passkey_alone: bool = Field(
+        default=True,
+        description="Let a passkey, which asks for a PIN or a finger, be enough to sign in. Off: whoever signs in by "
+        "one gives the password as well.",
+    )
     session_idle_minutes: int = Field(
         default=15, ge=1, le=1440, description="Who does nothing for so many minutes is signed off."
     )

@@ -32,7 +32,7 @@ APPENDED = {
 }
 """Tables whose rows nobody changes: what the app, and what the dispatcher may do there."""
 
-OF_PEOPLE = frozenset({"people", "person_slots", "sessions", "sign_in_failures"})
+OF_PEOPLE = frozenset({"people", "person_slots", "sessions", "sign_in_failures", "passkeys", "spent_challenges"})
 """Tables of no tenant that the app does not even read: of whom it serves it knows what their membership says."""
 
 

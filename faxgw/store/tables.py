@@ -723,6 +723,9 @@ sessions = Table(
     _reference("user_id", "users.id", nullable=True, ondelete="CASCADE"),
     Column("mac", LargeBinary, nullable=False, comment="HMAC of the token's secret under the server key"),
     Column("second_factor", Boolean, nullable=False),
+    Column("way", Text, nullable=False, server_default="password", comment="password, recovery, passkey or oidc"),
+    Column("provider", Text, nullable=True, comment="the identity provider that vouched, by its name"),
+    Column("password", Boolean, nullable=False, server_default="true", comment="whether that was given, too"),
     Column("address", Text, nullable=False, server_default="", comment="where it was begun"),
     Column("agent", Text, nullable=False, server_default="", comment="what the program called itself"),
     _time("created_at", now=True),
@@ -739,14 +742,40 @@ person_slots = Table(
     _reference("person_id", "people.id", ondelete="CASCADE"),
     Column("key_id", Text, nullable=False, comment="which key it holds: people.key_id, or one from before a reset"),
     Column("public_key", LargeBinary, nullable=False),
-    Column("kind", Text, nullable=False, comment="password, recovery or session"),
+    Column("kind", Text, nullable=False, comment="password, recovery, passkey or session"),
     _reference("session_id", "sessions.id", nullable=True, ondelete="CASCADE"),
+    _reference("passkey_id", "passkeys.id", nullable=True, ondelete="CASCADE"),
     _json("parameters"),
     Column("blob", LargeBinary, nullable=False, comment="the private key, sealed under the slot's secret"),
     _time("created_at", now=True),
     Index("person_slots_person", "person_id"),
     Index("person_slots_session", "session_id"),
+    Index("person_slots_passkey", "passkey_id", postgresql_where=text("passkey_id is not null")),
     comment="the ways to a person's private key, and so to those of their memberships",
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    _id(),
+    _reference("person_id", "people.id", ondelete="CASCADE"),
+    Column("credential_id", LargeBinary, nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False, comment="in COSE form"),
+    Column("sign_count", BigInteger, nullable=False, comment="of the last use; 0: the authenticator does not count"),
+    Column("name", Text, nullable=False),
+    Column("backed_up", Boolean, nullable=False, comment="whether it may be on several devices"),
+    _time("created_at", now=True),
+    _time("used_at"),
+    Index("passkeys_person", "person_id"),
+    comment="authenticators by which people sign in",
+)
+
+spent_challenges = Table(
+    "spent_challenges",
+    metadata,
+    Column("challenge", LargeBinary, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    comment="challenges of passkeys and states of identity providers that were answered, until they would be over",
 )
 
 sign_in_failures = Table(

@@ -9,6 +9,7 @@ from procrastinate import Blueprint, JobContext
 from faxgw.audit.checkpoints import sign_all
 from faxgw.boxes import grants
 from faxgw.gateway import Gateway
+from faxgw.people.challenges import forget_spent
 from faxgw.people.codes import delete_old_codes
 from faxgw.people.sessions import delete_over
 from faxgw.people.throttle import forget_old
@@ -67,6 +68,7 @@ async def delete_sessions(gateway: Gateway, now: datetime) -> None:
     async with gateway.database.dispatcher() as connection:
         done = await delete_over(connection, now=now)
         await forget_old(connection, now=now)
+        await forget_spent(connection, now=now)
         await delete_old_codes(connection, now=now)
     if done:
         log.info("sessions that are over deleted", sessions=done)

@@ -15,17 +15,27 @@ from faxgw.api.json import dumped
 from faxgw.api.people_shapes import PersonShape, RecoveryCodeShape, SetUpShape, TotpShape, UnlockedShape
 from faxgw.api.problems import Problem
 from faxgw.api.resources.editing import Asked
-from faxgw.api.resources.sessions import Code, GivenPassword, NewPassword, Visitor, membership, person_id_of
+from faxgw.api.resources.sessions import (
+    Code,
+    GivenPassword,
+    NewPassword,
+    Passkey,
+    Visitor,
+    membership,
+    person_id_of,
+)
 from faxgw.audit import record
 from faxgw.errors import RequestError
 from faxgw.keys.slots import RecoveryCode, make_slot
 from faxgw.people import totp
 from faxgw.people.accounts import memberships
 from faxgw.people.keys import replace_slot
+from faxgw.people.oidc_reach import reachable
+from faxgw.people.passkeys import has_passkeys, has_password, remove_password
 from faxgw.people.recording import own_account
-from faxgw.people.sessions import end_sessions, tell_of
+from faxgw.people.sessions import end_sessions, forget_second_factor, tell_of
 from faxgw.people.setting_up import set_up
-from faxgw.people.signing_in import SignedIn, switch_off
+from faxgw.people.signing_in import SignedIn, Tried, switch_off_codes
 from faxgw.people.throttle import Locked
 from faxgw.people.unlocking import begin_anew, count_locked, unlock_older
 from faxgw.people.words import check_password
@@ -64,7 +74,8 @@ class PasswordChange(Asked):
 class Proof(Asked):
     """It is still the person who is there."""
 
-    password: GivenPassword
+    password: Annotated[str, Field(max_length=1000, description="The password.")] = ""
+    passkey: Passkey | None = Field(None, description="In its place, one that unlocks.")
 
 
 class CodeRequest(Asked):
@@ -73,10 +84,9 @@ class CodeRequest(Asked):
     code: Code
 
 
-class RemoveRequest(Asked):
+class RemoveRequest(Proof):
     """The second factor is to go."""
 
-    password: GivenPassword
     code: Code
 
 
@@ -132,25 +142,25 @@ async def get_me(call: Caller) -> Response:
         if person_id is None:
             raise Problem("request.not_found", "Nobody has taken up this membership: there is no account.")
         person = (await connection.execute(select(people).where(people.c.id == person_id))).mappings().one()
-        mine = await memberships(connection, person_id)
-        locked = await count_locked(connection, person_id)
-    return ok(
-        {
+        provider = call.actor.session.provider if call.actor.session else None
+        mine = reachable(call.gateway.config, provider, await memberships(connection, person_id))
+        body = {
             "email": person["email"],
-            "second_factor": person["totp"] is not None,
+            "second_factor": person["totp"] is not None or await has_passkeys(connection, person_id),
+            "password": await has_password(connection, person_id),
             "memberships": [membership(row, person["key_id"]) for row in mine],
-            "locked_keys": locked,
+            "locked_keys": await count_locked(connection, person_id),
         }
-    )
+    return ok(body)
 
 
 @router.post("/me/password", status_code=204, response_class=Response)
 async def change_password(call: Caller, asked: PasswordChange) -> Response:
     """Change the password: one slot is written anew, and no data. All other sessions end."""
     check_password(asked.new)
-    found = await _proven(call, asked.old)
+    found = await proven(call, Proof(password=asked.old, passkey=None))
     slot = await make_slot(found.key_pair, call.api.door.password(asked.new))
-    session = _session(call)
+    session = session_of(call)
     async with call.gateway.database.dispatcher() as connection:
         await replace_slot(connection, session.person_id, found.key_pair.public, slot)
         await end_sessions(connection, session.person_id, but=session.id)
@@ -159,10 +169,20 @@ async def change_password(call: Caller, asked: PasswordChange) -> Response:
     return nothing()
 
 
+@router.post("/me/password:remove", status_code=204, response_class=Response)
+async def remove_own_password(call: Caller, asked: Proof) -> Response:
+    """Come in by passkeys only, from now on; at least one must unlock. The recovery code sets a password again."""
+    found = await proven(call, asked)
+    async with call.gateway.database.dispatcher() as connection:
+        await remove_password(connection, found.person_id)
+        await own_account(connection, call.actor, "password.removed")
+    return nothing()
+
+
 @router.post("/me/recovery-code", status_code=201, response_model=RecoveryCodeShape)
 async def renew_recovery_code(call: Caller, asked: Proof) -> Response:
     """Get another recovery code, shown this once; the one of before is good for nothing any more."""
-    found = await _proven(call, asked.password)
+    found = await proven(call, asked)
     code = RecoveryCode.generate()
     slot = await make_slot(found.key_pair, code)
     async with call.gateway.database.dispatcher() as connection:
@@ -174,7 +194,7 @@ async def renew_recovery_code(call: Caller, asked: Proof) -> Response:
 @router.post("/me/totp", status_code=201, response_model=TotpShape)
 async def enrol_totp(call: Caller, asked: Proof) -> Response:
     """Set up a second factor, or another one; it counts once a code of it was confirmed."""
-    found = await _proven(call, asked.password)
+    found = await proven(call, asked)
     secret = totp.new_secret()
     sealed = totp.sealed(call.gateway.server_keys, found.person_id, secret)
     async with call.gateway.database.dispatcher() as connection:
@@ -185,7 +205,7 @@ async def enrol_totp(call: Caller, asked: Proof) -> Response:
 @router.post("/me/totp:confirm", status_code=204, response_class=Response)
 async def confirm_totp(call: Caller, asked: CodeRequest) -> Response:
     """Confirm a second factor by a code of it; from now on, signing in needs one. This session has shown it."""
-    session, now = _session(call), call.api.credentials.now()
+    session, now = session_of(call), call.api.credentials.now()
     async with call.api.door.trying(session.email, now=now), call.gateway.database.dispatcher() as connection:
         mine = people.c.id == session.person_id
         person = (await connection.execute(select(people).where(mine))).mappings().one()
@@ -206,17 +226,16 @@ async def confirm_totp(call: Caller, asked: CodeRequest) -> Response:
 @router.post("/me/totp:remove", status_code=204, response_class=Response)
 async def remove_totp(call: Caller, asked: RemoveRequest) -> Response:
     """Remove the second factor, by the password and a code of it."""
-    found = await _proven(call, asked.password)
-    session, now = _session(call), call.api.credentials.now()
+    found = await proven(call, asked)
+    session, now = session_of(call), call.api.credentials.now()
     async with call.api.door.trying(session.email, now=now), call.gateway.database.dispatcher() as connection:
         if found.person["totp"] is None:
             raise Problem("people.no_code")
         if not await totp.take_code(connection, call.gateway.server_keys, found.person, asked.code, now=now):
             raise Problem("auth.code_wrong")
-        await switch_off(connection, session.person_id)
-        mine = sessions.c.person_id == session.person_id
-        await connection.execute(update(sessions).where(mine).values(second_factor=False))
-        await tell_of(connection, session.person_id)
+        await switch_off_codes(connection, session.person_id)
+        if not await has_passkeys(connection, session.person_id):
+            await forget_second_factor(connection, session.person_id)
         await own_account(connection, call.actor, "second_factor.removed")
     call.api.credentials.forget(session.person_id)
     return nothing()
@@ -225,7 +244,7 @@ async def remove_totp(call: Caller, asked: RemoveRequest) -> Response:
 @router.post("/me/keys:recover", response_model=UnlockedShape)
 async def recover_keys(call: Caller, asked: OlderSecret) -> Response:
     """Open what a reset has locked, by a secret of before: nothing sealed is lost as long as there is one."""
-    session = _session(call)
+    session = session_of(call)
     try:
         done = await unlock_older(
             call.gateway, call.api.door, session.person_id, asked.secret, now=call.api.credentials.now()
@@ -244,7 +263,7 @@ async def renew_keys(call: Caller, asked: Proof) -> Response:
 
     What is older stays locked until an older secret opens it. API keys that open content open what is older only.
     """
-    found = await _proven(call, asked.password)
+    found = await proven(call, asked)
     async with call.gateway.database.dispatcher() as connection:
         this = select(users).where(users.c.id == call.actor.user_id).with_for_update()
         user = (await connection.execute(this)).mappings().one()
@@ -254,14 +273,15 @@ async def renew_keys(call: Caller, asked: Proof) -> Response:
     return nothing()
 
 
-async def _proven(call: Call, password: str) -> SignedIn:
-    """Return the person, who has given their password again.
+async def proven(call: Call, proof: Proof) -> SignedIn:
+    """Return the person, who has given their password again, or a passkey that unlocks.
 
     Raises:
-        Problem: ``auth.failed``, ``auth.locked``.
+        Problem: ``auth.failed``, ``auth.locked``, ``passkey.*``, ``key.locked``.
     """
+    tried = Tried(session_of(call).email, proof.password, passkey=proof.passkey)
     try:
-        return await call.api.door.check(_session(call).email, password, now=call.api.credentials.now())
+        return await call.api.door.check(tried, now=call.api.credentials.now())
     except Locked as locked:
         raise _waiting(locked) from None
 
@@ -270,6 +290,7 @@ def _waiting(locked: Locked) -> Problem:
     return Problem(locked.code, locked.reason, headers={"retry-after": str(locked.wait)})
 
 
-def _session(call: Call) -> Session:
+def session_of(call: Call) -> Session:
+    """Return the session of somebody who has signed in."""
     assert call.actor.session is not None
     return call.actor.session

@@ -1,5 +1,6 @@
 """Signing in and off: sessions, in one tenant at a time."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,15 +19,23 @@ from faxgw.api.people_shapes import NewSessionShape, SessionsShape
 from faxgw.api.problems import Problem
 from faxgw.api.resources.editing import Asked, Row
 from faxgw.errors import RequestError
+from faxgw.keys.slots import RecoveryCode
+from faxgw.keys.tokens import SessionToken
+from faxgw.keys.wraps import KeyPair
 from faxgw.people.accounts import key_id_of, memberships
 from faxgw.people.keys import Membership
-from faxgw.people.recording import began, ended, not_let_in
-from faxgw.people.sessions import begin_session, end_sessions, sessions_of, switch
+from faxgw.people.oidc_reach import may_enter, reachable
+from faxgw.people.passkeys import let_unlock
+from faxgw.people.recording import began, ended, not_let_in, own_account
+from faxgw.people.sessions import begin_session, end_sessions, sessions_of, switch, unlock
 from faxgw.people.signing_in import SignedIn, Tried
 from faxgw.people.throttle import Locked
 from faxgw.people.unlocking import count_locked
 from faxgw.people.words import MOST_EMAIL, MOST_PASSWORD
 from faxgw.store.tables import users
+
+_COUNTED = frozenset({"auth.failed", "auth.code_wrong", "people.set_up_code"})
+"""Failures, besides those of passkeys and identity providers, that are counted by address, logged and recorded."""
 
 router = APIRouter(prefix="/v1/sessions", route_class=GuardedRoute, tags=["people"])
 
@@ -37,12 +46,23 @@ Code = Annotated[str, Field(max_length=20, description="Of the second factor, wh
 RecoveryCodeText = Annotated[str, Field(max_length=100, description="The recovery code.")]
 
 
-class _Where(Asked):
+Passkey = Annotated[
+    dict[str, Any],
+    Field(
+        max_length=10,
+        description="What the browser's `credential.toJSON()` gives, with its PRF result if there is one.",
+    ),
+]
+
+
+class Where(Asked):
+    """Where a session begins, and how it is carried."""
+
     tenant: UUID | None = Field(None, description="The tenant to begin in; null: the only one, or none yet.")
     cookie: bool = Field(False, description="Whether the token goes into a cookie, and not into the answer.")
 
 
-class SignInRequest(_Where):
+class SignInRequest(Where):
     """Somebody signs in."""
 
     email: Email
@@ -51,15 +71,28 @@ class SignInRequest(_Where):
     recovery_code: Annotated[
         str, Field(max_length=100, description="In place of the code: it switches the second factor off, and is spent.")
     ] = ""
+    passkey: Passkey | None = Field(None, description="In place of the code.")
 
 
-class RecoveryRequest(_Where):
+class RecoveryRequest(Where):
     """Somebody has forgotten their password."""
 
     email: Email
     recovery_code: RecoveryCodeText
     new_password: NewPassword
     code: Code = ""
+    passkey: Passkey | None = Field(None, description="In place of the code.")
+
+
+class UnlockRequest(Asked):
+    """A session that is locked is to open content: by the password, the recovery code or a passkey that unlocks."""
+
+    password: Annotated[str, Field(max_length=MOST_PASSWORD, description="The password.")] = ""
+    recovery_code: Annotated[str, Field(max_length=100, description="In its place; it is not spent.")] = ""
+    code: Code = ""
+    passkey: Passkey | None = Field(
+        None, description="By itself, or in place of the code. With the password, it unlocks by itself from then on."
+    )
 
 
 class SwitchRequest(Asked):
@@ -89,7 +122,7 @@ class Visit:
         """Take note of a failure, and return what is answered."""
         if isinstance(error, Locked):
             return Problem(error.code, error.reason, headers={"retry-after": str(error.wait)})
-        if error.code in ("auth.failed", "auth.code_wrong", "people.set_up_code"):
+        if error.code in _COUNTED or error.code.startswith(("passkey.", "oidc.")):
             self.api.credentials.failed(self.address)
             client = self.request.client
             not_let_in(self.api.gateway, self.api.door, email, error.code, address=client.host if client else "")
@@ -108,12 +141,12 @@ async def create_session(visit: Visitor, asked: SignInRequest) -> Response:
     """Sign in. The answer takes as long, and says as much, whether the address has an account or not."""
     visit.check_address()
     email = asked.email.strip().lower()
-    tried = Tried(email, asked.password, asked.code, asked.recovery_code)
+    tried = Tried(email, asked.password, asked.code, asked.recovery_code, asked.passkey)
     try:
         found = await visit.api.door.sign_in(tried, now=visit.now)
     except RequestError as error:
         raise visit.refused(error, email) from None
-    return await _begin(visit, found, asked)
+    return await begin(visit, Entry.of(found, "password"), asked)
 
 
 @router.post(":recover", status_code=201, response_model=NewSessionShape)
@@ -124,12 +157,12 @@ async def recover_session(visit: Visitor, asked: RecoveryRequest) -> Response:
     """
     visit.check_address()
     email = asked.email.strip().lower()
-    tried = Tried(email, code=asked.code, recovery_code=asked.recovery_code)
+    tried = Tried(email, code=asked.code, recovery_code=asked.recovery_code, passkey=asked.passkey)
     try:
         found = await visit.api.door.recover(tried, asked.new_password, now=visit.now)
     except RequestError as error:
         raise visit.refused(error, email) from None
-    return await _begin(visit, found, asked)
+    return await begin(visit, Entry.of(found, "recovery"), asked)
 
 
 @router.get("", response_model=SessionsShape)
@@ -139,7 +172,7 @@ async def list_sessions(call: Caller) -> Response:
     async with call.gateway.database.dispatcher() as connection:
         person_id = await person_id_of(connection, call)
         rows = await sessions_of(connection, person_id, now=now) if person_id else []
-    return ok({"items": [_shape(row, call) for row in rows]})
+    return ok({"items": [_shape(row, call) for row in rows if _within(call, row["tenant"])]})
 
 
 @router.post("/current:switch", response_model=NewSessionShape)
@@ -148,13 +181,36 @@ async def switch_tenant(call: Caller, asked: SwitchRequest) -> Response:
     session = call.actor.session
     assert session is not None
     async with call.gateway.database.dispatcher() as connection:
-        mine = await memberships(connection, session.person_id)
+        mine = reachable(call.gateway.config, session.provider, await memberships(connection, session.person_id))
         chosen = _chosen(mine, asked.tenant)
         await switch(connection, session.id, chosen["id"])
         await began(connection, chosen, session.id, now=call.api.credentials.now(), switched=True)
         body = await _body(connection, session.person_id, mine, chosen)
+        body["unlocked"] = session.slot is not None
     call.api.credentials.forget(session.id)
     return ok({"session": session.id, "token": None, "recovery_code": None, **body})
+
+
+@router.post("/current:unlock", status_code=204, response_class=Response)
+async def unlock_session(call: Caller, asked: UnlockRequest) -> Response:
+    """Have this session open content: one that was begun by a passkey or an identity provider that opens nothing."""
+    session, visit = call.actor.session, Visit(call.request)
+    assert session is not None
+    visit.check_address()
+    tried = Tried(session.email, asked.password, asked.code, asked.recovery_code, asked.passkey)
+    try:
+        found = await call.api.door.unlock(tried, second_factor=session.second_factor, now=visit.now)
+    except RequestError as error:
+        raise visit.refused(error, session.email) from None
+    known = bool(asked.password or asked.recovery_code)
+    async with call.gateway.database.dispatcher() as connection:
+        token = SessionToken.parse(call.actor.secret)
+        await unlock(connection, session.person_id, token, found.key_pair, password=known, second=found.second_factor)
+        if known and found.passkey is not None:
+            await let_unlock(connection, found.passkey, found.key_pair)
+        await own_account(connection, call.actor, "session.unlocked", way=_way(asked))
+    call.api.credentials.forget(session.id)
+    return nothing()
 
 
 @router.delete("/current", status_code=204, response_class=Response)
@@ -209,10 +265,48 @@ async def _end(call: Call, only: UUID | None = None) -> Response:
     return response
 
 
-async def _begin(visit: Visit, found: SignedIn, asked: _Where) -> Response:
+def _within(call: Call, tenant: str | None) -> bool:
+    """Tell whether what is of a tenant is any business of this session: one by a provider knows of no other tenants."""
+    session = call.actor.session
+    return session is None or tenant is None or may_enter(call.gateway.config, session.provider, tenant)
+
+
+def _way(asked: UnlockRequest) -> str:
+    return "recovery" if asked.recovery_code else "password" if asked.password else "passkey"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody was let in.
+
+    Attributes:
+        key_pair: their private key; None: the session will be locked.
+        way: ``password``, ``recovery``, ``passkey`` or ``oidc``.
+        provider: which one vouched for them; only its tenants are entered.
+    """
+
+    person_id: UUID
+    key_pair: KeyPair | None
+    second_factor: bool
+    way: str
+    recovery_code: RecoveryCode | None = None
+    provider: str | None = None
+
+    @classmethod
+    def of(cls, found: SignedIn, way: str) -> "Entry":
+        """Return that of somebody whose secret opened their key."""
+        return cls(found.person_id, found.key_pair, found.second_factor, way, found.recovery_code)
+
+
+async def begin(visit: Visit, found: Entry, asked: Where) -> Response:
+    """Begin a session of somebody who was let in, and answer with it.
+
+    Raises:
+        Problem: ``request.not_found``, if they do not belong to the tenant that they asked for.
+    """
     gateway = visit.api.gateway
     async with gateway.database.dispatcher() as connection:
-        mine = await memberships(connection, found.person_id)
+        mine = reachable(gateway.config, found.provider, await memberships(connection, found.person_id))
         chosen = _chosen(mine, asked.tenant) if asked.tenant else mine[0] if len(mine) == 1 else None
         token = await begin_session(
             connection,
@@ -224,10 +318,13 @@ async def _begin(visit: Visit, found: SignedIn, asked: _Where) -> Response:
             address=visit.address,
             agent=visit.request.headers.get("user-agent", ""),
             now=visit.now,
+            way=found.way,
+            provider=found.provider,
         )
         for each in [chosen] if chosen else mine:
-            await began(connection, each, token.id, now=visit.now)
+            await began(connection, each, token.id, now=visit.now, way=found.way)
         body = await _body(connection, found.person_id, mine, chosen)
+        body["unlocked"] = found.key_pair is not None
     new = found.recovery_code.text if found.recovery_code else None
     shown = None if asked.cookie else token.text
     answer = json_response(dumped({"session": token.id, "token": shown, "recovery_code": new, **body}), 201)
@@ -254,6 +351,9 @@ async def _body(connection: AsyncConnection, person_id: UUID, mine: Any, chosen:
 
 
 def _shape(row: Row, call: Call) -> dict[str, Any]:
-    same = {name: row[name] for name in ("id", "second_factor", "address", "agent", "created_at", "seen_at")}
+    same = {
+        name: row[name]
+        for name in ("id", "way", "second_factor", "unlocked", "address", "agent", "created_at", "seen_at")
+    }
     tenant = {"id": row["tenant_id"], "name": row["tenant"]} if row["tenant_id"] else None
     return {**same, "tenant": tenant, "current": row["id"] == call.actor.session_id}

@@ -26,6 +26,8 @@ from faxgw.store.tables import (
     holds,
     number_rules,
     numbers,
+    passkeys,
+    people,
     routes,
     users,
     webhooks,
@@ -65,7 +67,19 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
     ids |= await _hooked(gateway, person, ids["fax_id"])
     ids |= await _put_by(gateway, person)
     key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
-    return {**ids, "key_id": key.id, "user_id": person.user_id, "session_id": await _signed_in(gateway, person)}
+    ids |= {"key_id": key.id, "user_id": person.user_id, "passkey_id": await _passkey(gateway)}
+    return {**ids, "session_id": await _signed_in(gateway, person)}
+
+
+async def _passkey(gateway: Gateway) -> UUID:
+    """Make a passkey of somebody who signs in for nobody here."""
+    whose, passkey = new_id(), new_id()
+    async with gateway.database.dispatcher() as connection:
+        row = {"id": whose, "email": f"{whose}@example.com", "key_id": "", "public_key": b""}
+        await connection.execute(insert(people).values(row))
+        made = {"id": passkey, "person_id": whose, "credential_id": passkey.bytes, "public_key": b"", "sign_count": 0}
+        await connection.execute(insert(passkeys).values(**made, name="telephone", backed_up=False))
+    return passkey
 
 
 async def _signed_in(gateway: Gateway, person: Person) -> UUID:

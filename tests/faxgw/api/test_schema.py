@@ -18,7 +18,10 @@ from tests.faxgw.api.people import Person
 from tests.faxgw.api.test_set_up import add_lines
 from tests.faxgw.api.test_walls import request_of
 
-NOT_HERE = {"call_in": 404, "create_session": 401, "recover_session": 401, "set_up_person": 422}
+NOT_HERE = {
+    **{"call_in": 404, "create_session": 401, "recover_session": 401, "set_up_person": 422},
+    "create_passkey_session": 409,
+}
 """Operation -> what its example comes to where there is no simulated line, and nobody of that password or code.
 
 What needs a session gets 403 with an API key; ``tests/faxgw/people`` does all of it.

@@ -31,7 +31,7 @@ NOBODYS = {"change_destination"}
 STREAMS = {"follow_all": "tests/faxgw/api/test_events.py"}
 SIGNING_OFF = {"end_session", "end_all_sessions"}
 
-QUERY = {"box": "box_id", "batch": "batch_id", "object_id": "fax_id", "actor": "user_id"}
+QUERY = {"box": "box_id", "batch": "batch_id", "object_id": "fax_id", "actor": "user_id", "tenant": "tenant_id"}
 """Parameter of an address -> whose id of the other tenant it is given."""
 BODY = {
     "/box": "box_id",
@@ -180,6 +180,7 @@ async def test_ids_of_another_tenant_in_queries_find_nothing(
     app: FastAPI, gateway: Gateway, owner: Person, connect: Connect
 ) -> None:
     theirs, _, guest = await two(gateway, owner)
+    theirs["tenant_id"] = owner.tenant_id
     marks = marks_of(await rows_of(gateway, owner.tenant_id), await rows_of(gateway, guest.tenant_id))
     client = connect(guest)
     for path, methods in app.openapi()["paths"].items():
