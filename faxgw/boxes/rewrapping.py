@@ -4,11 +4,12 @@ It takes somebody who holds the older keys; nothing is opened but the keys of ob
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Uuid, bindparam, delete, func, select
+from sqlalchemy import RowMapping, Uuid, bindparam, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from faxgw.boxes.keys import held_keys, sealing_key
@@ -20,6 +21,8 @@ from faxgw.store.tables import box_keys, wraps
 
 BATCH = 250
 """Wraps in one transaction: a tenth of a second of one core, in a thread."""
+LOOKED_UP = 10_000
+"""Objects that are looked up at once."""
 WORKERS = 2
 """One asks the database while the other computes."""
 SECONDS = 20.0
@@ -54,14 +57,16 @@ async def rewrap(gateway: Gateway, key: KeyPair, *, tenant_id: UUID, box_id: UUI
 
 
 class _Work:
-    """What is wrapped to one older key, taken in order: an index finds deleted rows again and again."""
+    """What is wrapped to one older key: looked for in large parts, done in small ones."""
 
     def __init__(self, gateway: Gateway, older: KeyPair, present: PublicKey, tenant_id: UUID) -> None:
         self._gateway = gateway
         self._older = older
         self._present = present
         self._tenant_id = tenant_id
+        self._key = {"key": older.public.key_id}
         self._after = UUID(int=0)
+        self._found: deque[UUID] = deque()
         self._turn = asyncio.Lock()
         self._done = 0
 
@@ -73,22 +78,28 @@ class _Work:
         return self._done
 
     async def _go_on(self, end: float) -> None:
-        while asyncio.get_running_loop().time() < end and await self._some():
-            pass
+        while asyncio.get_running_loop().time() < end and (some := await self._next()):
+            await self._wrap(some)
 
-    async def _some(self) -> bool:
+    async def _next(self) -> list[UUID]:
+        async with self._turn:
+            if not self._found:
+                async with self._gateway.database.tenant(self._tenant_id) as connection:
+                    asked = self._key | {"after": self._after}
+                    self._found.extend((await connection.execute(_LOOK, asked)).scalars())
+            some = [self._found.popleft() for _ in range(min(BATCH, len(self._found)))]
+            self._after = some[-1] if some else self._after
+            return some
+
+    async def _wrap(self, some: Sequence[UUID]) -> None:
+        asked = self._key | {"ids": some}
         async with self._gateway.database.tenant(self._tenant_id) as connection:
-            async with self._turn:
-                asked = {"key": self._older.public.key_id, "after": self._after}
-                rows = (await connection.execute(_NEXT, asked)).mappings().all()
-                self._after = rows[-1]["object_id"] if rows else self._after
+            rows = (await connection.execute(_TAKE, asked)).mappings().all()
             if rows:
                 anew = await asyncio.to_thread(_anew, rows, self._older, self._present)
                 await connection.execute(_WRITE, _WRAPS.values(anew))
-                there = [row["object_id"] for row in rows]
-                await connection.execute(_DELETE, {"key": self._older.public.key_id, "ids": there})
+                await connection.execute(_DELETE, asked)
         self._done += len(rows)
-        return bool(rows)
 
 
 def _anew(rows: Sequence[RowMapping], older: KeyPair, present: PublicKey) -> list[dict[str, object]]:
@@ -100,14 +111,11 @@ def _anew(rows: Sequence[RowMapping], older: KeyPair, present: PublicKey) -> lis
     return done
 
 
-_OF_KEY = (wraps.c.kind == BOX) & (wraps.c.key_id == bindparam("key"))
-_NEXT = (
-    select(wraps)
-    .where(_OF_KEY, wraps.c.object_id > bindparam("after", type_=Uuid))
-    .order_by(wraps.c.object_id)
-    .limit(BATCH)
-    .with_for_update(skip_locked=True)
-)
+_OF_KEY = (wraps.c.kind == literal_column("'box'")) & (wraps.c.key_id == bindparam("key"))
+_THESE = wraps.c.object_id == func.any(bindparam("ids", type_=ARRAY(Uuid)))
+_LATER = wraps.c.object_id > bindparam("after", type_=Uuid)
+_LOOK = select(wraps.c.object_id).where(_OF_KEY, _LATER).order_by(wraps.c.object_id).limit(LOOKED_UP)
+_TAKE = select(wraps).where(_OF_KEY, _THESE).with_for_update()
 _WRAPS = Rows(wraps, "tenant_id", "object_id", "kind", "key_id", "blob")
 _WRITE = _WRAPS.inserted(known=True)
-_DELETE = delete(wraps).where(_OF_KEY, wraps.c.object_id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
+_DELETE = delete(wraps).where(_OF_KEY, _THESE)
