@@ -22,6 +22,8 @@ from cryptography.x509.oid import NameOID
 from joserfc.jwk import KeySet, RSAKey
 
 CLIENT, SECRET = "faxgw", "client-secret-4711"
+NAME = "login.example.com"
+"""What its certificate names besides the address."""
 
 
 @dataclass
@@ -108,7 +110,9 @@ def _certificate(path: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName(NAME)]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, SHA256())
     )

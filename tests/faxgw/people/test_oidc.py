@@ -7,7 +7,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from hashlib import sha256
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,7 +32,7 @@ from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import PASSWORD, Person, add_fax, add_pages, add_person, drawn_page
 from tests.faxgw.people.authenticator import b64
 from tests.faxgw.people.conftest import Clock, SignIn
-from tests.faxgw.people.issuer import CLIENT, SECRET, Issuer
+from tests.faxgw.people.issuer import CLIENT, NAME, SECRET, Issuer
 
 ORIGIN = "https://gateway"
 BEGIN = "/v1/sessions/oidc/company"
@@ -380,6 +380,14 @@ async def test_private_addresses_and_unknown_authorities_are_refused_unless_allo
         config = gateway.config.model_copy(update={"webhooks": webhooks})
         with pytest.raises(Exception, match="cannot be used now"):
             await Provider(settings, config, secret=SECRET).metadata(now=clock.now)
+
+    async def resolve(_host: str, _port: int) -> list[IPv4Address]:
+        return [IPv4Address("127.0.0.1")]
+
+    named = settings.model_copy(update={"issuer": issuer.url.replace("127.0.0.1", NAME)})
+    config = gateway.config.model_copy(update={"webhooks": strict})
+    with pytest.raises(Exception, match="cannot be used now"):
+        await Provider(named, config, secret=SECRET, resolve=resolve).metadata(now=clock.now)
     assert issuer.asked == []
     await Provider(settings, gateway.config, secret=SECRET).metadata(now=clock.now)
     assert issuer.asked == ["/.well-known/openid-configuration"]
