@@ -37,7 +37,7 @@ from tests.faxgw.audit.test_sequencing import alter
 from tests.faxgw.boxes.house import PAGE, received
 from tests.faxgw.databases import DatabaseServer
 
-TRIES = 6
+TRIES = 3
 """Bits of each thing that are turned, one after another, besides its first and its last."""
 
 DAMAGED, LOCKED, INVALID = (500, "content.damaged"), (423, "key.locked"), (401, "auth.invalid_key")
