@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import structlog  # noqa: F401 (keeps the standard output of its first import, which must not be that of one test)
 from hypothesis import settings
 
 PROGRAMS = {

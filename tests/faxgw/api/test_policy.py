@@ -56,7 +56,7 @@ DENIED = "number.denied_by_policy"
 LATER = (now() + timedelta(days=3)).isoformat()
 IN_BOXES = {"allow_delegation", "allow_forwarding"}
 """Seen in ``tests/faxgw/boxes``."""
-SIGNING_IN = {"require_second_factor", "session_hours", "session_idle_minutes"}
+SIGNING_IN = {"passkey_alone", "require_second_factor", "session_hours", "session_idle_minutes"}
 """Seen in ``tests/faxgw/people``."""
 EFFECTS: dict[str, tuple[Any, Ask, str, str]] = {
     "region": ("DE", fax("030 12345678"), "number.invalid", ALLOWED),
