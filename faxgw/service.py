@@ -46,6 +46,8 @@ Work = Callable[[], Awaitable[object]]
 
 GOODBYE_WITHIN = 10.0
 """Seconds that calls have to say goodbye when the service stops."""
+STOPS_WITHIN = 10.0
+"""Seconds that a part of the service has to stop."""
 
 
 @asynccontextmanager
@@ -141,13 +143,28 @@ def telephony(gateway: Gateway) -> list[Work]:
     ]
 
 
-async def run_all(works: Sequence[Work], until: Callable[[], Awaitable[object]]) -> None:
-    """Run works side by side until ``until`` is over, then cancel them. One that fails ends them all."""
+async def run_all(
+    works: Sequence[Work], until: Callable[[], Awaitable[object]], *, patience: float = STOPS_WITHIN
+) -> None:
+    """Run works side by side until ``until`` is over, then cancel them. One that fails ends them all.
+
+    What has not ended ``patience`` seconds after it was cancelled is cancelled again: the service does stop.
+    """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_done(work)) for work in works]
+        tasks = [group.create_task(_done(work), name=_name(work)) for work in works]
         await until()
-        for task in tasks:
-            task.cancel()
+        while left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            _, late = await asyncio.wait(left, timeout=patience)
+            if late:
+                log.warning("parts of the service take long to stop", parts=sorted(each.get_name() for each in late))
+
+
+def _name(work: Work) -> str:
+    while isinstance(work, partial):
+        work = work.args[1] if work.func is _after else work.func
+    return getattr(work, "__qualname__", repr(work))
 
 
 async def _after(started: asyncio.Event, work: Work) -> None:
