@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/faxgw demo --out demo
 
 test: .venv/installed-test check
-	$(BIN)/pytest -n 2 -m "not interop and not slow"
+	$(BIN)/pytest -n 4 -m "not interop and not slow"
 
 check: .venv/installed-test
 	$(BIN)/ruff format --check .

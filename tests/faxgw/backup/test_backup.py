@@ -32,6 +32,8 @@ from tests.faxgw.databases import DatabaseServer
 from tests.faxgw.service.residue import found, marks_of, noise, places
 from tests.faxgw.serving import FAXGW, Service, ended, reachable_folder, send, upload
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "+15550100"
 LATER = (datetime.now(UTC) + timedelta(days=30)).isoformat()
 

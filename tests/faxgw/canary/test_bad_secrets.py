@@ -19,6 +19,8 @@ from faxgw.store.tables import api_keys, users
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import PASSWORD, Person, add_key, add_person, now
 
+pytestmark = pytest.mark.slow
+
 PATHS = ("/v1/self", "/v1/faxes", f"/v1/faxes/{new_id()}/content", "/v1/people/me", "/v1/audit")
 Forge = Callable[[Gateway, Person], Awaitable[str]]
 

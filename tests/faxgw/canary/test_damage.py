@@ -37,6 +37,8 @@ from tests.faxgw.audit.test_sequencing import alter
 from tests.faxgw.boxes.house import PAGE, received
 from tests.faxgw.databases import DatabaseServer
 
+pytestmark = pytest.mark.slow
+
 TRIES = 3
 """Bits of each thing that are turned, one after another, besides its first and its last."""
 

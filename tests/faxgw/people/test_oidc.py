@@ -34,6 +34,8 @@ from tests.faxgw.people.authenticator import b64
 from tests.faxgw.people.conftest import Clock, SignIn
 from tests.faxgw.people.issuer import CLIENT, NAME, SECRET, Issuer
 
+pytestmark = pytest.mark.slow
+
 ORIGIN = "https://gateway"
 BEGIN = "/v1/sessions/oidc/company"
 OWN = {"x-faxgw-session": "1"}

@@ -28,6 +28,8 @@ from tests.faxgw.api.people import PASSWORD, Person, add_fax, add_pages, add_per
 from tests.faxgw.people.authenticator import Authenticator, octets
 from tests.faxgw.people.conftest import Clock, SignIn
 
+pytestmark = pytest.mark.slow
+
 ORIGIN = "https://fax.example.com"
 NEW = "a wholly other password"
 

@@ -20,6 +20,8 @@ from faxgw.upkeep.uploads import delete_expired_uploads
 from tests.faxgw.databases import add_tenant
 from tests.faxgw.retention.place import NOW, Place, make_place
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
 

@@ -9,6 +9,8 @@ import pytest
 from tests.faxgw.service.residue import wait_for
 from tests.faxgw.serving import FAXGW, Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.requirement("FP-13")
 def test_a_page_that_was_read_is_in_the_log_and_one_altered_row_of_its_export_is_found(
