@@ -91,7 +91,7 @@ def _log_to_standard_error() -> None:
     """Keep what the parts of a command log out of its result; only ``serve`` has a log of its own."""
     if structlog := sys.modules.get("structlog"):
         structlog.configure(
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # as it is by then
             wrapper_class=structlog.make_filtering_bound_logger(WARNING),
         )
 
