@@ -13,6 +13,8 @@ from tests.faxgw.api.household import furnish
 from tests.faxgw.api.people import PASSWORD, Person
 
 SHORT = ("--phases", "examples,fuzzing", "--max-examples", "1")
+SHORT_SEED = 11
+"""The short form asks the same every time; what is new is tried in the soak."""
 WHOLE = ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "50")
 NOT_IN_THE_SCHEMA = "positive_data_acceptance"
 """Which ids, numbers and times are good ones no schema says, so a well-formed request may be refused all the same."""
@@ -36,7 +38,8 @@ async def test_schemathesis_finds_nothing(
         signed_in = await connect(None).post("/v1/sessions", json={"email": owner.email, "password": PASSWORD})
         session = f"Bearer {signed_in.json()['token']}"
         cert = gateway.config.data_dir / "tls" / "cert.pem"
-        common: list[str | Path] = ["--tls-verify", cert, "--seed", str(soak_seed), *(WHOLE if soak else SHORT)]
+        seed = soak_seed if soak else SHORT_SEED
+        common: list[str | Path] = ["--tls-verify", cert, "--seed", str(seed), *(WHOLE if soak else SHORT)]
         without = [part for name in PEOPLE for part in ("--exclude-operation-id", name)]
         only = [part for name in PEOPLE - ENDS for part in ("--include-operation-id", name)]
         code, said = await _fuzz(base, owner.headers["authorization"], tmp_path, *common, *without)
