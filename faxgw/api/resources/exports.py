@@ -1,7 +1,7 @@
 """What people take with them: a box with all its faxes, records of calls, evidence of how data is kept."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.opening import opener
 from faxgw.api.paging import Time
 from faxgw.api.problems import Problem
+from faxgw.api.resources.usage import period
 from faxgw.boxes.access import may
 from faxgw.errors import RequestError
 from faxgw.exports import boxes as box_exports
@@ -29,8 +30,6 @@ from faxgw.store.tables import attempts, boxes, faxes, pages
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["content"])
 
-USUAL = timedelta(days=31)
-LONGEST = timedelta(days=366)
 BATCH = 100
 """Faxes that are looked up at a time."""
 ZIP = "application/zip"
@@ -87,7 +86,7 @@ async def list_calls(
 
     In CSV, what a spreadsheet would take for a formula has an apostrophe before it.
     """
-    start, end = _period(after, before)
+    start, end = period(after, before)
     conditions = [
         attempts.c.tenant_id == call.actor.tenant_id,
         attempts.c.ended_at >= start,
@@ -195,16 +194,3 @@ async def _recorded(connection: AsyncConnection, call: Call, action: str, kind: 
 def _download(octets: AsyncIterator[bytes], media_type: str, name: str) -> Response:
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return StreamingResponse(octets, media_type=media_type, headers=headers)
-
-
-def _period(after: datetime | None, before: datetime | None) -> tuple[datetime, datetime]:
-    try:
-        end = before or datetime.now(UTC)
-        start = after or end - USUAL
-        too_long = not timedelta(0) <= end - start <= LONGEST
-    except OverflowError:
-        too_long = True
-    if too_long:
-        reason = "Ask for at most 366 days, the earlier time first."
-        raise Problem("request.invalid", reason, extra={"errors": [{"pointer": "query after", "detail": reason}]})
-    return start, end

@@ -36,15 +36,7 @@ async def get_usage(
     before: Annotated[Time | None, Query(description="Calls that ended before that; now.")] = None,
 ) -> Response:
     """Count faxes, calls, pages and seconds of one's own boxes; an owner or admin with `admin` gets everybody's."""
-    try:
-        end = before or datetime.now(UTC)
-        start = after or end - USUAL
-        too_long = not timedelta(0) <= end - start <= LONGEST
-    except OverflowError:
-        too_long = True
-    if too_long:
-        reason = "Ask for at most 366 days, the earlier time first."
-        raise Problem("request.invalid", reason, extra={"errors": [{"pointer": "query after", "detail": reason}]})
+    start, end = period(after, before)
     async with call.transaction() as connection:
         rows = (await connection.execute(_counted(call, by, start, end))).mappings().all()
     empty: dict[str, Any] = {"day": None, "api_key": None, "box": None}
@@ -73,3 +65,21 @@ def _counted(call: Call, by: str, start: datetime, end: datetime) -> Select[Any]
         return statement
     own = select(boxes.c.id).where(may(call.actor.user_id, "read"))
     return statement.where(faxes.c.box_id.in_(own))
+
+
+def period(after: datetime | None, before: datetime | None) -> tuple[datetime, datetime]:
+    """Return from when to when calls are asked for; a month, if nothing is said.
+
+    Raises:
+        Problem: ``request.invalid``, if that is more than a year.
+    """
+    try:
+        end = before or datetime.now(UTC)
+        start = after or end - USUAL
+        too_long = not timedelta(0) <= end - start <= LONGEST
+    except OverflowError:
+        too_long = True
+    if too_long:
+        reason = "Ask for at most 366 days, the earlier time first."
+        raise Problem("request.invalid", reason, extra={"errors": [{"pointer": "query after", "detail": reason}]})
+    return start, end
