@@ -5,12 +5,12 @@ Everything happens in the caller's transaction: 202 is answered after its commit
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Text, Uuid, and_, bindparam, column, func, insert, literal, or_, select
+from sqlalchemy import Row, Select, Text, Uuid, and_, bindparam, column, func, insert, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +28,7 @@ from faxgw.faxes.ending import hours_of
 from faxgw.faxes.keeping import NONE, kept
 from faxgw.faxes.policies import Lists, Standing, Tenant, lists_for, standing_of
 from faxgw.faxes.requests import Accepted, BatchRequest, Destination, Drawing, FaxRequest
-from faxgw.faxes.sealed import SPOOL, put_into, put_spooled_into, spent, spool_again
+from faxgw.faxes.sealed import SPOOL, put_into, spent, spool_again, spooled_dek, spooled_pages
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.wraps import PublicKey
@@ -36,7 +36,7 @@ from faxgw.model import Direction, EventType, State
 from faxgw.numbers import normalised, split_subaddress
 from faxgw.rules.admission import admit_number, admit_size
 from faxgw.rules.windows import start
-from faxgw.store.tables import batches, documents, faxes, page_sets, pages, wraps
+from faxgw.store.tables import batches, documents, faxes, page_sets, wraps
 
 COLUMNS = ("to", "labels", "priority", "box", "storage", "retention_days")
 """What has a column of its own."""
@@ -49,7 +49,7 @@ class Held:
     """What is to be sent: how many pages, and the page set that has them already, if one does.
 
     Attributes:
-        deks: keys of the pages' objects, where they are at hand.
+        deks: keys of the pages' objects that its box has no wrap of yet, where they are at hand.
     """
 
     count: int
@@ -89,22 +89,26 @@ async def accept(
     _admit_all([number], standing.lists, tenant)
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, *private.NAMES})
     at = start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
-    what = _what(new, request, tenant) if new else await _pages(connection, gateway, actor, request, tenant)
+    keeping = await kept(connection, actor, request, tenant, now=now)
+    readers = () if keeping["storage"] == NONE else (box,)
+    if new is None:
+        what = await _pages(connection, gateway, actor, request, tenant, readers=readers)
+    else:
+        what = _what(new, request, tenant)
     admit_size(tenant.policy.limits, pages=what.count, destinations=1)
     await count(connection, actor, tenant, pages=what.count, calls=1, now=now)
-    keeping = await kept(connection, actor, request, tenant, now=now)
     fax = {
         "id": new_id(),
         "state": State.ACCEPTED.value,
         "to_number": number,
         "labels": request.labels,
         "request": _request(asked, subaddress),
-        "private_id": await private.put_away(connection, gateway, request, tenant_id=actor.tenant_id, box=box),
+        "private_id": await private.put_away(connection, gateway, request, tenant_id=actor.tenant_id, boxes=readers),
         **_common(actor, request, what, box_id),
         **keeping,
         "forwarded_from": forwarded_from,
     }
-    await _file(connection, gateway, request, what, box, tenant_id=actor.tenant_id)
+    await _file(connection, what, readers, tenant_id=actor.tenant_id)
     forwarded = {"forwarded_from": str(forwarded_from)} if forwarded_from else {}
     told: list[Told] = [(EventType.ACCEPTED, {"state": State.ACCEPTED.value, **forwarded})]
     if what.page_set_id is None:
@@ -129,7 +133,9 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     await admit(connection, tenant, list({number for number, _ in wanted}))
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, "name", *private.NAMES})
     start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
-    what = await _pages(connection, gateway, actor, request, tenant)
+    keeping = await kept(connection, actor, request, tenant, now=now)
+    readers = () if keeping["storage"] == NONE else (box,)
+    what = await _pages(connection, gateway, actor, request, tenant, readers=readers)
     admit_size(tenant.policy.limits, pages=what.count, destinations=len(wanted))
     await count(connection, actor, tenant, pages=what.count * len(wanted), calls=len(wanted), now=now)
     batch_id = new_id()
@@ -142,12 +148,12 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     common = _common(actor, request, what, box_id) | {
         "state": State.ACCEPTED.value,
         "batch_id": batch_id,
-        **await kept(connection, actor, request, tenant, now=now),
+        **keeping,
     }
     common["private_id"] = await private.put_away(
-        connection, gateway, request, tenant_id=actor.tenant_id, box=box, to_names=names
+        connection, gateway, request, tenant_id=actor.tenant_id, boxes=readers, to_names=names
     )
-    await _file(connection, gateway, request, what, box, tenant_id=actor.tenant_id)
+    await _file(connection, what, readers, tenant_id=actor.tenant_id)
     leader = new_id()
     destinations = list(wanted.items())
     shared = request.cover is None
@@ -249,30 +255,24 @@ async def _own_box(connection: AsyncConnection, standing: Standing) -> tuple[UUI
     return standing.box_id, standing.box_key or await sealing_key(connection, standing.box_id)
 
 
-async def _file(
-    connection: AsyncConnection,
-    gateway: Gateway,
-    request: FaxRequest | BatchRequest,
-    what: Held,
-    box: PublicKey,
-    *,
-    tenant_id: UUID,
-) -> None:
+async def _file(connection: AsyncConnection, what: Held, readers: Sequence[PublicKey], *, tenant_id: UUID) -> None:
     """Have the box's readers open pages that are there already; what is drawn is sealed to the box then."""
-    if what.page_set_id is None or request.storage == NONE:
-        return
-    if what.deks:
-        await put_into(connection, box, what.deks, tenant_id=tenant_id)
-    else:
-        ids = {"tenant_id": tenant_id, "page_set_id": what.page_set_id}
-        await put_spooled_into(connection, gateway.spool, box, **ids)
+    if what.page_set_id is not None and what.deks:
+        for box in readers:
+            await put_into(connection, box, what.deks, tenant_id=tenant_id)
 
 
 # --------------------------------------------------------------------------------------------------------------- pages
 
 
 async def _pages(
-    connection: AsyncConnection, gateway: Gateway, actor: Actor, asked: FaxRequest | BatchRequest, tenant: Tenant
+    connection: AsyncConnection,
+    gateway: Gateway,
+    actor: Actor,
+    asked: FaxRequest | BatchRequest,
+    tenant: Tenant,
+    *,
+    readers: Sequence[PublicKey],
 ) -> Held:
     """Count the pages of what is to be sent, hold it, and see to it that the gateway can open it.
 
@@ -283,14 +283,14 @@ async def _pages(
     if asked.page_set is not None:
         allow = tenant.policy.allow_forwarding
         await switches.check_not_passed_on(connection, asked.page_set, allow_forwarding=allow)
-        return Held(await _own_page_set(connection, gateway, actor, asked.page_set), asked.page_set)
+        own = Held(await _own_page_set(connection, actor, asked.page_set), asked.page_set)
+        return await _spooled(connection, gateway, actor, own, readers)
     there = await _own_documents(connection, actor, asked.documents)
     if len(asked.documents) == 1:
         (only,) = there.values()
         what = _what(Held(only.pages, only.page_set_id), asked, tenant)
         if what.page_set_id is not None:
-            await spooled(connection, gateway, actor, what.page_set_id)
-            return what
+            return await _spooled(connection, gateway, actor, what, readers)
     await _opened(connection, gateway, actor, [row.object_id for row in there.values() if not row.open])
     return Held(sum(there[each].pages for each in asked.documents) + (asked.cover is not None), None)
 
@@ -302,7 +302,7 @@ def _what(document: Held, asked: Drawing, tenant: Tenant) -> Held:
     return Held(document.count, None)
 
 
-async def _own_page_set(connection: AsyncConnection, gateway: Gateway, actor: Actor, page_set: UUID) -> int:
+async def _own_page_set(connection: AsyncConnection, actor: Actor, page_set: UUID) -> int:
     """Hold a page set of the actor's, and return how many pages it has."""
     own = (page_sets.c.id == page_set) & (page_sets.c.user_id == actor.user_id)
     kept = or_(page_sets.c.expires_at > func.now(), page_sets.c.expires_at.is_(None))
@@ -310,33 +310,46 @@ async def _own_page_set(connection: AsyncConnection, gateway: Gateway, actor: Ac
     count: int | None = found.scalar_one_or_none()
     if not count:
         raise RequestError("document.unknown", f"There is no page set {page_set} of yours; draw it anew.")
-    await spooled(connection, gateway, actor, page_set)
     return count
 
 
 async def _own_documents(
     connection: AsyncConnection, actor: Actor, asked: Sequence[UUID]
 ) -> Mapping[UUID, Row[tuple[UUID, int, UUID, UUID | None, bool]]]:
-    """Hold documents of the actor's, and return them by their ids."""
-    usable = or_(documents.c.expires_at > func.now(), documents.c.expires_at.is_(None))
-    spool = and_(wraps.c.object_id == documents.c.object_id, wraps.c.kind == SPOOL)
-    rows = await connection.execute(
-        select(
-            documents.c.id,
-            documents.c.pages,
-            documents.c.object_id,
-            documents.c.page_set_id,
-            select(wraps.c.object_id).where(spool).exists().label("open"),
-        )
-        .where(documents.c.id.in_(asked), documents.c.user_id == actor.user_id, usable)
-        .order_by(documents.c.id)
-        .with_for_update(read=True, of=documents)
-    )
+    """Hold documents of the actor's, with their pages where they are fax pages; return them by their ids."""
+    rows = await connection.execute(_OWN_DOCUMENTS, {"asked": list(asked), "user": actor.user_id})
     there = {row.id: row for row in rows}
     for each in asked:
         if each not in there:
             raise RequestError("document.unknown", f"There is no document {each} of yours; upload it again.")
     return there
+
+
+def _holding_documents() -> Select[tuple[UUID, int, UUID, UUID | None, bool]]:
+    usable = or_(documents.c.expires_at > func.now(), documents.c.expires_at.is_(None))
+    spool = and_(wraps.c.object_id == documents.c.object_id, wraps.c.kind == SPOOL)
+    own_set = select(page_sets.c.id).where(page_sets.c.id == documents.c.page_set_id).with_for_update(read=True)
+    held = own_set.lateral("held")
+    return (
+        select(
+            documents.c.id,
+            documents.c.pages,
+            documents.c.object_id,
+            held.c.id.label("page_set_id"),
+            select(wraps.c.object_id).where(spool).exists().label("open"),
+        )
+        .select_from(documents.outerjoin(held, true()))
+        .where(
+            documents.c.id == func.any(bindparam("asked", type_=ARRAY(Uuid))),
+            documents.c.user_id == bindparam("user", type_=Uuid),
+            usable,
+        )
+        .order_by(documents.c.id)
+        .with_for_update(read=True, of=documents)
+    )
+
+
+_OWN_DOCUMENTS = _holding_documents()
 
 
 async def spooled(
@@ -348,14 +361,31 @@ async def spooled(
         RequestError: ``key.locked``, if it was sent before and this API key cannot open it.
     """
     await connection.execute(select(page_sets.c.id).where(page_sets.c.id == page_set_id).with_for_update(read=True))
-    spool = and_(wraps.c.object_id == pages.c.object_id, wraps.c.kind == SPOOL)
-    closed = select(pages.c.object_id).where(
-        pages.c.page_set_id == page_set_id, ~select(wraps.c.object_id).where(spool).exists()
-    )
-    unopened = list((await connection.execute(closed)).scalars())
+    closed = [each for each, wrapped, _ in await spooled_pages(connection, page_set_id) if wrapped is None]
     if private_id is not None and not await private.wraps_of(connection, [private_id]):
-        unopened.append(private_id)
-    await _opened(connection, gateway, actor, unopened)
+        closed.append(private_id)
+    await _opened(connection, gateway, actor, closed)
+
+
+async def _spooled(
+    connection: AsyncConnection, gateway: Gateway, actor: Actor, what: Held, readers: Sequence[PublicKey]
+) -> Held:
+    """See to it that the gateway can open pages, which are held; return them with the keys of what has other readers.
+
+    Raises:
+        RequestError: as ``spooled``.
+    """
+    assert what.page_set_id is not None
+    there = await spooled_pages(connection, what.page_set_id, boxes=readers)
+    if closed := [each for each, wrapped, _ in there if wrapped is None]:
+        await _opened(connection, gateway, actor, closed)
+        there = await spooled_pages(connection, what.page_set_id, boxes=readers)
+    deks = [
+        (each, spooled_dek(gateway.spool, wrapped, actor.tenant_id, each))
+        for each, wrapped, filed in there
+        if wrapped is not None and not filed
+    ]
+    return replace(what, deks=tuple(deks))
 
 
 async def _opened(connection: AsyncConnection, gateway: Gateway, actor: Actor, closed: Sequence[UUID]) -> None:

@@ -41,10 +41,12 @@ async def put_away(
     request: FaxRequest | BatchRequest,
     *,
     tenant_id: UUID,
-    box: PublicKey,
+    boxes: Collection[PublicKey],
     to_names: Mapping[str, str] | None = None,
 ) -> UUID | None:
     """Seal what a request says in confidence to the box of its faxes; return its object, None if it says nothing so.
+
+    In no box, it opens for the gateway alone, until it is sent.
 
     Raises:
         StoreError: if it cannot be stored.
@@ -54,7 +56,6 @@ async def put_away(
         return None
     octets = json.dumps(said | {"to_names": dict(to_names or {})}).encode()
     stored = await gateway.objects.put(octets, tenant=tenant_id, kind=KIND)
-    boxes = [] if request.storage == "none" else [box]
     await write_down(connection, [stored], boxes=boxes, spool=gateway.spool)
     return stored.id
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import literal, select
+from sqlalchemy import Select, Text, Uuid, and_, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -90,14 +91,20 @@ async def open_by(
         RequestError: ``document.spent``, if the key of that wrap was destroyed; ``document.damaged``.
         StoreError: if the store, or the folder of the spool keys, cannot be used now.
     """
-    dek = _spooled_dek(spool, wrapped, tenant_id, object_id)
+    dek = spooled_dek(spool, wrapped, tenant_id, object_id)
     try:
         return await store.open(Label(tenant_id, object_id, kind), dek=dek)
     except SealBroken as broken:
         raise _damaged() from broken
 
 
-def _spooled_dek(spool: SpoolKeys, wrapped: SpoolWrap, tenant_id: UUID, object_id: UUID) -> bytes:
+def spooled_dek(spool: SpoolKeys, wrapped: SpoolWrap, tenant_id: UUID, object_id: UUID) -> bytes:
+    """Return an object's key, by the gateway's own wrap.
+
+    Raises:
+        RequestError: ``document.spent``, if the key of that wrap was destroyed; ``document.damaged``.
+        StoreError: if the folder of the spool keys cannot be used now.
+    """
     try:
         return spool.unwrap(wrapped, context=wrap_context(tenant=tenant_id, object_id=object_id, kind=SPOOL))
     except SpoolKeyGone as gone:
@@ -153,33 +160,48 @@ async def spool_again(
 
 
 async def put_into(
-    connection: AsyncConnection, box: PublicKey, deks: Iterable[tuple[UUID, bytes]], *, tenant_id: UUID
+    connection: AsyncConnection, box: PublicKey, deks: Collection[tuple[UUID, bytes]], *, tenant_id: UUID
 ) -> None:
     """Seal objects, which are given with their keys, to a box as well."""
-    rows = await asyncio.to_thread(_box_rows, box, list(deks), tenant_id)
+    few = len(deks) <= FEW
+    rows = _box_rows(box, deks, tenant_id) if few else await asyncio.to_thread(_box_rows, box, deks, tenant_id)
     if rows:
-        await connection.execute(upsert(wraps).on_conflict_do_nothing(), rows)
+        await connection.execute(_PUT_INTO, _WRAPS.values(rows))
 
 
-async def put_spooled_into(
-    connection: AsyncConnection, spool: SpoolKeys, box: PublicKey, *, tenant_id: UUID, page_set_id: UUID
-) -> None:
-    """Seal pages that the gateway still has to send to a box, unless they are.
+_PUT_INTO = _WRAPS.inserted(known=True)
+FEW = 8
+"""So many wraps are made at once; more would hold up the loop, and are made in a thread."""
 
-    Raises:
-        RequestError, StoreError: as ``open_by``.
-    """
-    there = select(wraps.c.object_id).where(wraps.c.kind == BOX, wraps.c.key_id == box.key_id)
-    found = (
-        select(wraps.c.object_id, wraps.c.key_id, wraps.c.blob)
-        .join(pages, pages.c.object_id == wraps.c.object_id)
-        .where(pages.c.page_set_id == page_set_id, wraps.c.kind == SPOOL, wraps.c.object_id.not_in(there))
-    )
-    deks = [
-        (row.object_id, _spooled_dek(spool, SpoolWrap(row.key_id, row.blob), tenant_id, row.object_id))
-        for row in await connection.execute(found)
+
+async def spooled_pages(
+    connection: AsyncConnection, page_set_id: UUID, *, boxes: Collection[PublicKey] = ()
+) -> list[tuple[UUID, SpoolWrap | None, bool]]:
+    """Return the objects of a page set's pages, how the gateway opens each, and whether it is in all the boxes."""
+    asked = {"page_set": page_set_id, "boxes": [each.key_id for each in boxes]}
+    return [
+        (row.object_id, SpoolWrap(row.key_id, row.blob) if row.key_id else None, row.filed == len(boxes))
+        for row in await connection.execute(_SPOOLED_PAGES, asked)
     ]
-    await put_into(connection, box, deks, tenant_id=tenant_id)
+
+
+def _spooled_pages() -> Select[Any]:
+    spool, box = wraps.alias("spool"), wraps.alias("box")
+    filed = select(func.count()).where(
+        box.c.object_id == pages.c.object_id,
+        box.c.kind == BOX,
+        box.c.key_id == func.any(bindparam("boxes", type_=ARRAY(Text))),
+    )
+    own = and_(spool.c.object_id == pages.c.object_id, spool.c.kind == SPOOL)
+    return (
+        select(pages.c.object_id, spool.c.key_id, spool.c.blob, filed.scalar_subquery().label("filed"))
+        .select_from(pages.outerjoin(spool, own))
+        .where(pages.c.page_set_id == bindparam("page_set", type_=Uuid))
+        .order_by(pages.c.index)
+    )
+
+
+_SPOOLED_PAGES = _spooled_pages()
 
 
 def _box_rows(box: PublicKey, deks: Iterable[tuple[UUID, bytes]], tenant_id: UUID) -> list[dict[str, object]]:
