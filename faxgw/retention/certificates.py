@@ -11,11 +11,11 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.audit.canonical import NotCanonical, canonical
 from faxgw.ids import new_id
+from faxgw.store.rows import Rows
 from faxgw.store.tables import certificates
 
 FORM = "faxgw certificate 1"
@@ -23,18 +23,18 @@ FORM = "faxgw certificate 1"
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate. ``said`` has ids, counts and times, and no personal data."""
+    """A certificate. ``said`` has ids, counts and times, and no personal data.
+
+    Attributes:
+        digest: the SHA-256 of what is signed; the audit log has it.
+    """
 
     id: UUID
     tenant_id: UUID
     fax_id: UUID | None
     said: Mapping[str, Any]
     signature: bytes
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of what is signed; the audit log has it."""
-        return hashlib.sha256(_content(self.said)).hexdigest()
+    digest: str
 
 
 def certify(
@@ -50,32 +50,33 @@ def certify(
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
         **said,
     }
-    return Certificate(certificate_id, tenant_id, fax_id, whole, key.sign(_content(whole)))
+    content = _content(whole)
+    return Certificate(certificate_id, tenant_id, fax_id, whole, key.sign(content), _digest(content))
 
 
 async def write_down(
     connection: AsyncConnection, written: Sequence[Certificate], *, at: datetime, erasure_id: UUID | None = None
 ) -> None:
     """Keep certificates."""
+    same = {"erasure_id": erasure_id, "created_at": at}
     rows = [
-        {
-            "id": each.id,
-            "tenant_id": each.tenant_id,
-            "fax_id": each.fax_id,
-            "erasure_id": erasure_id,
-            "said": dict(each.said),
-            "signature": each.signature,
-            "created_at": at,
-        }
+        {"id": each.id, "tenant_id": each.tenant_id, "fax_id": each.fax_id, "said": dict(each.said), **same}
+        | {"signature": each.signature}
         for each in written
     ]
     if rows:
-        await connection.execute(insert(certificates), rows)
+        await connection.execute(_WRITE, _ROWS.values(rows))
+
+
+_ROWS = Rows(certificates, "id", "tenant_id", "fax_id", "erasure_id", "said", "signature", "created_at")
+_WRITE = _ROWS.inserted()
 
 
 def of_row(row: Mapping[Any, Any]) -> Certificate:
     """Read one back."""
-    return Certificate(row["id"], row["tenant_id"], row["fax_id"], row["said"], row["signature"])
+    return Certificate(
+        row["id"], row["tenant_id"], row["fax_id"], row["said"], row["signature"], _digest(_content(row["said"]))
+    )
 
 
 def shape(certificate: Certificate) -> dict[str, Any]:
@@ -98,3 +99,7 @@ def is_genuine(given: Mapping[str, Any], key: Ed25519PublicKey) -> bool:
 
 def _content(said: Mapping[str, Any]) -> bytes:
     return FORM.encode() + b"\n" + canonical(said)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -6,7 +6,7 @@ So it is built, compiled and prepared once, however many rows there are; and sev
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Insert, Table, bindparam, column, func, select
+from sqlalchemy import ColumnElement, Insert, Table, any_, bindparam, column, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 
@@ -34,3 +34,8 @@ class Rows:
 
     def _parameter(self, name: str) -> str:
         return f"{self._table.name}_{name}"
+
+
+def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of some values; unlike ``in_``, it is prepared once for any number."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
