@@ -22,6 +22,7 @@ from faxgw.store.tables import audit_subjects
 
 OCTETS = 20
 KEY_OCTETS = 32
+STONE_OCTETS = 16
 
 _INDEX = re.compile(rf"subject:([0-9a-f]{{{2 * OCTETS}}})")
 
@@ -44,6 +45,11 @@ async def forget(connection: AsyncConnection, keys: ServerKeys, *, tenant_id: UU
     mine = (audit_subjects.c.tenant_id == tenant_id) & (audit_subjects.c.index == index)
     blob = (await connection.execute(delete(audit_subjects).where(mine).returning(audit_subjects.c.key))).scalar()
     return None if blob is None else _shown(index, _opened(keys, tenant_id, index, blob))
+
+
+def stone_id(keys: ServerKeys, *, tenant_id: UUID, subject: str) -> UUID:
+    """Return by which id a tombstone names a subject: 16 octets of its index, which is an HMAC."""
+    return UUID(bytes=_index(keys, tenant_id, subject)[:STONE_OCTETS])
 
 
 async def known_as(connection: AsyncConnection, keys: ServerKeys, *, tenant_id: UUID, subject: str) -> str | None:

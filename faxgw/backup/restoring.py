@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,22 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from faxgw.archive.objects import ObjectStore
-from faxgw.backup import replaying, rows
+from faxgw.backup import forgetting, replaying, rows
 from faxgw.backup.bundle import Entry, entries
 from faxgw.backup.creating import CONFIG, NODE, SERVER_KEYS, TLS
 from faxgw.backup.manifest import FILES, HEADER, MANIFEST, OBJECTS, SIGNATURE, TABLES, Tally, verified
-from faxgw.backup.tombstones import Tombstone, read_log
+from faxgw.backup.tombstones import SUBJECT, Tombstone, read_log
 from faxgw.errors import RequestError
 from faxgw.keys.tokens import ServerKeys
 from faxgw.store.migrating import head, upgrade, versions
 from faxgw.store.roles import Urls
 
 BATCH = 1000
+_WRITE = """
+INSERT INTO tombstones (id, tenant_id, kind, deleted_at, signature) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (id, kind) DO UPDATE SET deleted_at = excluded.deleted_at, signature = excluded.signature
+WHERE tombstones.deleted_at < excluded.deleted_at RETURNING 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Restored:
     """What a restore did.
 
     Attributes:
-        deleted: faxes and objects that tombstones name, deleted again.
+        deleted: faxes, objects and what was known of persons, which tombstones name: deleted again.
         ended: faxes that were under way when the backup was made, and have ended as failed.
     """
 
@@ -131,8 +137,10 @@ def restore(
         # Holds that were over the faxes at the time of the backup were lifted before the faxes were deleted.
         rows.set_triggers(owner, tables, on=False)
         stones = (stone for path in logs for stone in read_log(path, keys.signing.public_key()))
-        _write_down(dispatcher, keys, stones)
+        subjects = [each for each in _write_down(dispatcher, keys, stones) if each.kind == SUBJECT]
         done.deleted = replaying.replay(dispatcher)
+        run(forgetting.number_what_waits(urls, keys, now=datetime.now(UTC)))
+        done.deleted += forgetting.forget_again(dispatcher, keys, subjects)
         done.ended = replaying.end_what_was_under_way(dispatcher)
         for entry in stream.group(f"{OBJECTS}/"):
             done.objects += _restore_object(dispatcher, store, entry, run)
@@ -209,18 +217,17 @@ def _refuse_rows(connection: rows.Connection) -> None:
         raise RequestError("backup.database", reason)
 
 
-def _write_down(connection: rows.Connection, keys: ServerKeys, stones: Iterable[Tombstone]) -> None:
-    stones = iter(stones)
+def _write_down(connection: rows.Connection, keys: ServerKeys, stones: Iterable[Tombstone]) -> list[Tombstone]:
+    """Write tombstones into the database; return those that were not there, or of an earlier time only."""
+    stones, new = iter(stones), []
     while batch := list(islice(stones, BATCH)):
         values = [
             (each.id, each.tenant_id, each.kind, each.deleted_at, keys.signing.sign(each.content)) for each in batch
         ]
         with connection.transaction(), connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO tombstones (id, tenant_id, kind, deleted_at, signature) VALUES (%s, %s, %s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
-                values,
-            )
+            cursor.executemany(_WRITE, values, returning=True)
+            new += [stone for stone, result in zip(batch, cursor.results(), strict=True) if result.rowcount]
+    return new
 
 
 def _put_file(data_dir: Path, entry: Entry) -> None:

@@ -3,6 +3,7 @@
 The log lies outside the database (``DIR/tombstones``), so that it is younger than the backup that is restored.
 """
 
+import asyncio
 import fcntl
 import json
 import os
@@ -24,9 +25,16 @@ from faxgw.keys.tokens import ServerKeys
 from faxgw.store.tables import tombstones
 
 FILE = "tombstones"
-FAX, OBJECT = "fax", "object"
+FAX, OBJECT, SUBJECT = "fax", "object", "subject"
 BATCH = 5000
 """Rows in one statement."""
+
+_NEW = insert(tombstones)
+_WRITE = _NEW.on_conflict_do_update(
+    index_elements=[tombstones.c.id, tombstones.c.kind],
+    set_={"deleted_at": _NEW.excluded.deleted_at, "signature": _NEW.excluded.signature},
+    where=tombstones.c.deleted_at < _NEW.excluded.deleted_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +42,10 @@ class Tombstone:
     """Something was deleted.
 
     Attributes:
-        id: of what was deleted.
+        id: of what was deleted; of a subject ``audit.stone_id``.
         tenant_id: whose it was.
-        kind: ``fax``: the fax and all of its record; ``object``: a sealed object and every wrap of its key.
+        kind: ``fax``: the fax and all of its record; ``object``: a sealed object and every wrap of its key;
+            ``subject``: what is known of a person, and the key of the pseudonym in the audit log.
         deleted_at: when, with a zone.
     """
 
@@ -77,8 +86,25 @@ class TombstoneLog:
             _sync_folder(self.path.parent)
 
 
+async def note(connection: AsyncConnection, keys: ServerKeys, data_dir: Path, stones: Sequence[Tombstone]) -> None:
+    """Write tombstones into the database and into the log of a data directory, in the transaction that deletes.
+
+    Raises:
+        RequestError: ``storage.failed``, if the log cannot be written; then nothing must be deleted.
+    """
+    await write_down(connection, keys, stones)
+    try:
+        await asyncio.to_thread(TombstoneLog(data_dir).append, keys, stones)
+    except OSError as error:
+        reason = f"What is deleted cannot be noted in the data directory, so nothing was: {error.strerror}."
+        raise RequestError("storage.failed", reason) from error
+
+
 async def write_down(connection: AsyncConnection, keys: ServerKeys, stones: Sequence[Tombstone]) -> None:
-    """Write tombstones into the database, in the transaction that deletes; twice does no harm."""
+    """Write tombstones into the database, in the transaction that deletes; twice does no harm.
+
+    A subject may come again, and be erased again: the last time counts.
+    """
     for start in range(0, len(stones), BATCH):
         rows = [
             {
@@ -90,7 +116,7 @@ async def write_down(connection: AsyncConnection, keys: ServerKeys, stones: Sequ
             }
             for each in stones[start : start + BATCH]
         ]
-        await connection.execute(insert(tombstones).on_conflict_do_nothing(), rows)
+        await connection.execute(_WRITE, rows)
 
 
 async def exported(connection: AsyncConnection) -> AsyncIterator[str]:

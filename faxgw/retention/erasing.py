@@ -17,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw import audit
 from faxgw.actor import Actor
 from faxgw.audit.sequencing import sequence
+from faxgw.audit.subjects import stone_id
+from faxgw.backup import tombstones
+from faxgw.backup.tombstones import SUBJECT, Tombstone
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.retention import certificates
@@ -153,7 +156,7 @@ async def _conclude(
     connection: AsyncConnection, gateway: Gateway, row: RowMapping, *, left: Shredded, now: datetime
 ) -> str:
     """Forget what else is known of the subject, certify what was done, and say whether something is left."""
-    report = row["report"] | await _forget(connection, gateway, row, Subject.of(row["subject"]))
+    report = row["report"] | await _forget(connection, gateway, row, Subject.of(row["subject"]), now=now)
     report |= await _counts(connection, row, now) | {"held": len(left.held), "running": len(left.running)}
     is_done = not left.held and not left.running
     state = "done" if is_done else "waiting"
@@ -178,9 +181,12 @@ async def _conclude(
     return state
 
 
-async def _forget(connection: AsyncConnection, gateway: Gateway, row: RowMapping, subject: Subject) -> dict[str, int]:
+async def _forget(
+    connection: AsyncConnection, gateway: Gateway, row: RowMapping, subject: Subject, *, now: datetime
+) -> dict[str, int]:
     """Delete the history of the number, and what ties it to the audit log; return how much there was, all in all."""
     tenant_id, before = row["tenant_id"], row["report"]
+    keys, names = gateway.server_keys, [each for each in (subject.number, subject.station_id) if each]
     counts = {"destinations": before.get("destinations", 0), "rules": 0}
     if subject.number:
         own = (destinations.c.tenant_id == tenant_id) & (destinations.c.number == subject.number)
@@ -190,14 +196,18 @@ async def _forget(connection: AsyncConnection, gateway: Gateway, row: RowMapping
         counts["rules"] = (await connection.execute(found)).scalar_one()
         there = (copies.c.tenant_id == tenant_id) & (copies.c.location == subject.number)
         await connection.execute(update(copies).where(there).values(location=func.concat("erased:", copies.c.id)))
-        await audit.forget(connection, gateway.server_keys, tenant_id=tenant_id, subject=subject.number)
     if subject.station_id:
         ids = destinations.c.station_ids["ids"]
         named = (destinations.c.tenant_id == tenant_id) & ids.contains([subject.station_id])
         kept = func.jsonb_build_object("ids", ids.op("-")(subject.station_id))
         changed = update(destinations).where(named).values(station_ids=kept)
         counts["destinations"] += (await connection.execute(changed)).rowcount
-        await audit.forget(connection, gateway.server_keys, tenant_id=tenant_id, subject=subject.station_id)
+    was_known = [await audit.forget(connection, keys, tenant_id=tenant_id, subject=each) for each in names]
+    if names and (not before or any(was_known) or counts["destinations"] > before.get("destinations", 0)):
+        stones = [
+            Tombstone(stone_id(keys, tenant_id=tenant_id, subject=each), tenant_id, SUBJECT, now) for each in names
+        ]
+        await tombstones.note(connection, keys, gateway.config.data_dir, stones)
     return counts
 
 
