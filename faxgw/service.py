@@ -48,6 +48,8 @@ GOODBYE_WITHIN = 10.0
 """Seconds that calls have to say goodbye when the service stops."""
 STOPS_WITHIN = 10.0
 """Seconds that a part of the service has to stop."""
+CODEC_AFTER = 2.0
+"""Seconds after which the codec is loaded."""
 
 
 @asynccontextmanager
@@ -256,7 +258,11 @@ def _load_api() -> None:
 
 
 async def _load_codec() -> None:
-    """Load the codec, which takes a second the first time, before a call needs it."""
+    """Load the codec, which takes a second the first time, before a call needs it.
+
+    A page comes seconds after its call at the earliest: whoever waits for the service is answered first.
+    """
+    await asyncio.sleep(CODEC_AFTER)
     await Receiver(_nowhere).prepare()
 
 

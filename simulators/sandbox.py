@@ -205,9 +205,7 @@ class SandboxLine(CircuitLine):
             raise LineError(f"sim:{url.address}: the line has a number, as sim:15550199 has", code="usage")
         if number in SANDBOX:
             raise LineError(f"sim:{url.address}: somebody answers at this number; take sim:15550199", code="usage")
-        options = Options.of(url)
-        await asyncio.to_thread(_warm_up)
-        return cls(sandbox(), number, options)
+        return cls(sandbox(), number, Options.of(url))
 
     async def perform(self, action: LineAction) -> LineEvent:
         """Do one thing and say how it went.
@@ -229,6 +227,7 @@ class SandboxLine(CircuitLine):
                 return event
             case Dial(number):
                 self._own.refuse()  # its caller tries another line, and this one is free
+                await asyncio.to_thread(_warm_up)
                 return await super().perform(Dial(digits(number)))
         return await super().perform(action)
 
@@ -241,6 +240,7 @@ class SandboxLine(CircuitLine):
 
     async def called(self, to: str, caller: Station, pages: PagePort, *, number: str) -> Outcome:
         """Let a machine call this line."""
+        await asyncio.to_thread(_warm_up)
         self._switch.forward(to, self._own)
         port = Port(self._switch, number, dialtone=True)
         machine = Machine(caller, CircuitLine(port, self._time.clock), pages)
