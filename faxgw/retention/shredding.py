@@ -19,9 +19,8 @@ from faxgw.actor import Actor
 from faxgw.archive.objects import StoreError
 from faxgw.audit.recording import record_each
 from faxgw.backup import tombstones
-from faxgw.backup.tombstones import FAX, OBJECT, Tombstone, TombstoneLog
+from faxgw.backup.tombstones import FAX, OBJECT, Tombstone
 from faxgw.boxes.copying import take_out
-from faxgw.errors import RequestError
 from faxgw.faxes.changes import tell
 from faxgw.faxes.policies import tenant_of
 from faxgw.gateway import Gateway
@@ -186,13 +185,7 @@ class _Shredding:
         stones = [Tombstone(each, self.tenant_id, OBJECT, self.now) for each in self.content.kinds]
         if is_removed:
             stones += [Tombstone(each, self.tenant_id, FAX, self.now) for each in self.ids]
-        keys = self.gateway.server_keys
-        await tombstones.write_down(self.connection, keys, stones)
-        try:
-            await asyncio.to_thread(TombstoneLog(self.gateway.config.data_dir).append, keys, stones)
-        except OSError as error:
-            reason = f"What is deleted cannot be noted in the data directory, so nothing was: {error.strerror}."
-            raise RequestError("storage.failed", reason) from error
+        await tombstones.note(self.connection, self.gateway.server_keys, self.gateway.config.data_dir, stones)
 
     async def take_out_of_boxes(self) -> None:
         """Delete the ways by which readers of these faxes' boxes would open what other faxes keep."""

@@ -23,7 +23,7 @@ from faxgw.backup.agekeys import identities
 from faxgw.backup.bundle import writing
 from faxgw.backup.manifest import octets_of, read_key, signature
 from faxgw.backup.restoring import Source, restore, restore_files, verify
-from faxgw.backup.tombstones import Tombstone, TombstoneLog
+from faxgw.backup.tombstones import Tombstone, TombstoneLog, signed
 from faxgw.documents.tiff import tiff_octets
 from faxgw.errors import RequestError
 from faxgw.keys.tokens import ServerKeys
@@ -130,7 +130,7 @@ def shred(story: Story) -> None:
         story.doomed_objects = frozenset(str(row[0]) for row in rows)
         named = [(UUID(story.doomed), "fax"), *((UUID(each), "object") for each in story.doomed_objects)]
         stones = [Tombstone(each, UUID(str(tenant)), kind, datetime.now(UTC)) for each, kind in named]
-        TombstoneLog(story.service.data).append(ServerKeys(story.service.data / "server_keys"), stones)
+        TombstoneLog(story.service.data).append(signed(ServerKeys(story.service.data / "server_keys"), stones))
         database.execute("DELETE FROM faxes WHERE id = %s", (story.doomed,))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import delete, insert, select, update
 
 from faxgw.backup.manifest import read_key
 from faxgw.backup.tombstones import Tombstone, write_down
+from faxgw.backup.tombstones import signed as signed_stones
 from faxgw.documents.pdf import pdf_octets
 from faxgw.documents.tiff import tiff_octets
 from faxgw.exports.boxes import ExportedFax, box_archive
@@ -207,7 +208,7 @@ async def test_the_evidence_is_signed_says_how_data_is_kept_and_names_nobody(
     fax = await ended_fax(gateway, owner, 1, to_number="+15550177")
     gone = Tombstone(new_id(), owner.tenant_id, "fax", AT)
     async with gateway.database.tenant(owner.tenant_id) as connection:
-        await write_down(connection, gateway.server_keys, [gone])
+        await write_down(connection, signed_stones(gateway.server_keys, [gone]))
     answer = await client.get("/v1/exports/evidence")
     found = unzipped(answer.content)
     manifest, signed = json.loads(found["manifest.json"]), json.loads(found["signature.json"])
@@ -237,7 +238,8 @@ async def test_evidence_shows_what_was_deleted_and_is_there_all_the_same(
 ) -> None:
     fax = await ended_fax(gateway, owner)
     async with gateway.database.tenant(owner.tenant_id) as connection:
-        await write_down(connection, gateway.server_keys, [Tombstone(fax, owner.tenant_id, "fax", AT)])
+        stones = signed_stones(gateway.server_keys, [Tombstone(fax, owner.tenant_id, "fax", AT)])
+        await write_down(connection, stones)
         assert len((await connection.execute(select(tombstones))).all()) == 1
     found = unzipped((await client.get("/v1/exports/evidence")).content)
     assert json.loads(found["retention.json"])["deleted_faxes_that_are_there"] == 1
