@@ -76,7 +76,7 @@ class Once:
             insert(idempotency)
             .values(row)
             .on_conflict_do_update(
-                index_elements=["api_key_id", "key"], set_={**kept, "created_at": func.now()}, where=stale
+                index_elements=["api_key_id", "key", "tenant_id"], set_={**kept, "created_at": func.now()}, where=stale
             )
         )
         if (await connection.execute(statement.returning(idempotency.c.key))).one_or_none() is None:

@@ -106,7 +106,7 @@ async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: If
 @router.delete("/{box_id:uuid}", status_code=204, response_class=Response)
 async def delete_box(call: Caller, box_id: UUID) -> Response:
     """Delete an empty box that no number leads to; the tenant's default box stays."""
-    in_use = dict.fromkeys(("faxes_box_id_fkey", "numbers_box_id_fkey"), _IN_USE)
+    in_use = dict.fromkeys(("faxes_tenant_id_box_id_fkey", "numbers_tenant_id_box_id_fkey"), _IN_USE)
     async with call.transaction() as connection:
         found = await _changeable(connection, call, box_id)
         if found["is_default"]:

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["boxes"])
 
 _SAME = ("id", "prefix", "created_by", "created_at")
 _EXISTS = {
-    "forwarding_rules_box_id_prefix_to_box_id_key": ("rule.exists", "The box has such a rule already."),
+    "forwarding_rules_box_id_prefix_to_box_id_tenant_id_key": ("rule.exists", "The box has such a rule already."),
 }
 
 

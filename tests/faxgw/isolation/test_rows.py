@@ -10,8 +10,25 @@ import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import errors, sql
-from sqlalchemy import CheckConstraint, Column, LargeBinary, Table, Text, Uuid, insert, select
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Insert,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Update,
+    Uuid,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import IntegrityError
 
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -23,8 +40,22 @@ from tests.faxgw.isolation.tenants import marks_of, rows_of, two
 pytestmark = pytest.mark.requirement("XM-08")
 
 WALLED = [table for table in metadata.sorted_tables if "tenant_id" in table.columns]
+REFERENCES = [
+    key
+    for table in WALLED
+    for key in sorted(table.foreign_key_constraints, key=lambda key: str(key.name))
+    if key.referred_table in WALLED
+]
 TAKEN = {"grants.rights": ["read"]}
 """Column -> a value that its checks let pass, where that is not to be guessed."""
+EVERYBODYS = {
+    "attempts_one_call_per_line",
+    "attempts_one_call_per_number",
+    "box_keys_pkey",
+    "numbers_key",
+    "tombstones_pkey",
+}
+"""What is unique over all tenants, besides ids: telephones, keys (whose names are hashes), ids of what is gone."""
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -164,6 +195,80 @@ async def test_one_puts_nothing_into_another_tenant(
         with pytest.raises(errors.InsufficientPrivilege) as refused:
             await app_role.execute(statement, list(values.values()))
         assert "row-level security" in str(refused.value) or table.name in APPENDED
+
+
+async def test_no_row_names_one_of_another_tenant(gateway: Gateway, two_tenants: tuple[UUID, UUID]) -> None:
+    """XM-08: every foreign key, by INSERT and by UPDATE; the refusal does not tell whether anybody has such a row."""
+    theirs, own = two_tenants
+    for reference in REFERENCES:
+        column = list(reference.columns)[-1]
+        mine, row = await _row(gateway, column, own), await _row(gateway, column, theirs)
+        told = []
+        for named in (await _named(gateway, reference, row, theirs), _nobodys(column)):
+            for statement in _naming(column, {**row, column.name: named}, mine):
+                with pytest.raises(IntegrityError) as refused:
+                    async with gateway.database.tenant(own) as connection:
+                        await connection.execute(statement)
+                assert isinstance(refused.value.orig, errors.ForeignKeyViolation), (reference.name, statement)
+                told.append(str(refused.value.orig))
+        assert told[:2] == told[2:], reference.name
+
+
+async def _row(gateway: Gateway, column: Column[Any], tenant_id: UUID) -> dict[str, Any]:
+    """Return a tenant's row of the column's table, one in which the column says something if there is any."""
+    rows = select(column.table).where(column.table.c.tenant_id == tenant_id).order_by(column.is_(None)).limit(1)
+    async with gateway.database.dispatcher() as connection:
+        return dict((await connection.execute(rows)).mappings().one())
+
+
+async def _named(gateway: Gateway, reference: ForeignKeyConstraint, row: dict[str, Any], tenant_id: UUID) -> Any:
+    key = reference.elements[-1].column
+    return row[reference.column_keys[-1]] or (await _row(gateway, key, tenant_id))[key.name]
+
+
+def _nobodys(column: Column[Any]) -> Any:
+    if isinstance(column.type, BigInteger):
+        return 1 << 62
+    return "nobody's" if isinstance(column.type, Text) else new_id()
+
+
+def _naming(column: Column[Any], row: dict[str, Any], mine: dict[str, Any]) -> list[Insert | Update]:
+    """Return how a row of mine would name what this row of theirs does, together with all that it is unique by."""
+    table = column.table
+    assert isinstance(table, Table)
+    free = {each.name for each in table.columns if _free(each)} - {column.name}
+    tied = [names for names in _unique(table) if column.name in names or not names & free]
+    together = {column.name}.union(*tied)
+    fresh = {name for names in _unique(table) for name in names} & free - together
+    new = {name: new_id() if name == "id" else str(new_id()) for name in fresh}
+    own = {each.name: mine[each.name] for each in table.columns if each.foreign_keys and each.name not in together}
+    values = {name: value for name, value in {**row, **new, **own}.items() if not table.c[name].identity}
+    this = [each == mine[each.name] for each in table.primary_key]
+    taken = {name: row[name] for name in together}
+    same = {"tenant_id": mine["tenant_id"]}
+    return [insert(table).values({**values, **same}), update(table).where(*this).values({**taken, **same})]
+
+
+def _unique(table: Table) -> list[set[str]]:
+    indexes = [set(each.columns.keys()) for each in table.indexes if each.unique]
+    keys = [each for each in table.constraints if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)]
+    return [*indexes, *(set(each.columns.keys()) for each in keys)]
+
+
+def _free(column: Column[Any]) -> bool:
+    """Tell whether anything may stand in a column: an id, or a text that no check is on."""
+    text = isinstance(column.type, Text) and not column.foreign_keys
+    return column.name == "id" or (text and not _allowed(column))
+
+
+async def test_what_is_unique_is_so_within_a_tenant(app_role: Connection) -> None:
+    """XM-08: a row that is refused because there is such a one would tell that another tenant has it."""
+    unique = """SELECT index.relname, array_agg(attname::text) FROM pg_index
+    JOIN pg_class AS index ON index.oid = indexrelid JOIN pg_attribute ON attrelid = indexrelid
+    WHERE indisunique AND indrelid::regclass::text = ANY(%s) GROUP BY index.relname"""
+    found = await (await app_role.execute(unique, ([table.name for table in WALLED],))).fetchall()
+    over_all = {name for name, columns in found if "tenant_id" not in columns and columns != ["id"]}
+    assert over_all == EVERYBODYS
 
 
 async def test_without_a_tenant_nothing_is_read_changed_or_deleted(

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import IntegrityError
 
 from faxgw.errors import RequestError
 from faxgw.store.database import Database
@@ -116,6 +118,31 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
         assert tables == [("procrastinate_jobs",)]
         connection.execute("DROP TABLE procrastinate_jobs")
     await migrate(empty)
+
+
+def test_a_database_in_which_a_row_names_one_of_another_tenant_is_not_taken_over(empty: str) -> None:
+    upgrade(empty, to="0011")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        for statement in _TWO_TENANTS:
+            connection.execute(statement.encode())
+        with pytest.raises(IntegrityError, match="numbers_tenant_id_box_id_fkey"):
+            upgrade(empty)
+        connection.execute("SELECT set_config('faxgw.tenant', %s, false)", (str(UUID(int=2)),))
+        connection.execute("DELETE FROM numbers")
+    upgrade(empty)
+
+
+_FIRST, _SECOND = (f"'{UUID(int=number)}'" for number in (1, 2))
+_TWO_TENANTS = (
+    f"SELECT set_config('faxgw.tenant', {_FIRST}, false)",
+    f"INSERT INTO tenants (id, name) VALUES ({_FIRST}, 'first')",
+    "INSERT INTO users (id, tenant_id, email, role, key_id, public_key) "
+    f"VALUES ({_FIRST}, {_FIRST}, '', 'owner', '', '')",
+    f"INSERT INTO boxes (id, tenant_id, owner_id, name) VALUES ({_FIRST}, {_FIRST}, {_FIRST}, 'theirs')",
+    f"SELECT set_config('faxgw.tenant', {_SECOND}, false)",
+    f"INSERT INTO tenants (id, name) VALUES ({_SECOND}, 'second')",
+    f"INSERT INTO numbers (id, tenant_id, number, box_id) VALUES ({_SECOND}, {_SECOND}, '', {_FIRST})",
+)
 
 
 async def test_an_up_to_date_database_costs_a_start_next_to_nothing(database: Database) -> None:
