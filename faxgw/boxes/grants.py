@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.actor import Actor
 from faxgw.audit import record
 from faxgw.boxes.access import RIGHTS, Right, unexpired
 from faxgw.boxes.keys import HOLDING, hand, held_keys, rotate, sealing_key
@@ -72,6 +73,17 @@ async def revoke(connection: AsyncConnection, row: Row) -> None:
     await _take_away(connection, row, rotated=goes_with_key(row["rights"]))
 
 
+async def revoke_all_of(connection: AsyncConnection, user: Row, *, actor: Actor | str) -> None:
+    """Take all rights away from somebody who was deactivated; who reactivates them gives back none.
+
+    ``user`` is their row of ``users``. Boxes that they own stay theirs: nobody else might be able to open them.
+    """
+    theirs = select(grants).where(grants.c.user_id == user["id"]).order_by(grants.c.box_id)
+    for row in (await connection.execute(theirs)).mappings().all():
+        await revoke(connection, row)
+        await _note_end(connection, row, "grant.revoked", actor=actor, reason="deactivated")
+
+
 async def hand_over(connection: AsyncConnection, box: Row, user_id: UUID) -> None:
     """Make somebody who reads and manages a box its owner; the owner of before has a grant in their place.
 
@@ -91,24 +103,30 @@ async def hand_over(connection: AsyncConnection, box: Row, user_id: UUID) -> Non
 
 
 async def end_expired(gateway: Gateway, *, now: datetime) -> int:
-    """Take away what has expired, one grant in a transaction, and return how many; access has ended before already."""
-    due = grants.c.expires_at <= now
+    """Take away what has expired, one grant in a transaction, and return how many; access has ended before already.
+
+    So it goes with what somebody has who was deactivated by a version of this program that left it to them.
+    """
+    out = grants.c.user_id.in_(select(users.c.id).where(users.c.deactivated_at.is_not(None)))
+    due = (grants.c.expires_at <= now) | out
     async with gateway.database.dispatcher() as connection:
         found = (await connection.execute(select(grants.c.id).where(due).order_by(grants.c.id))).scalars().all()
     for grant_id in found:
         async with gateway.database.dispatcher() as connection:
-            mine = select(grants).where(grants.c.id == grant_id, due).with_for_update()
+            mine = select(grants, out.label("out")).where(grants.c.id == grant_id, due).with_for_update()
             row = (await connection.execute(mine)).mappings().one_or_none()
             if row is not None:
                 await revoke(connection, row)
-                await _note_expired(connection, row)
+                reason = {"reason": "deactivated"} if row["out"] else {}
+                action = "grant.revoked" if row["out"] else "grant.expired"
+                await _note_end(connection, row, action, actor="service", **reason)
     return len(found)
 
 
-async def _note_expired(connection: AsyncConnection, row: Row) -> None:
-    said = {"box": str(row["box_id"]), "user": str(row["user_id"]), "rights": list(row["rights"])}
+async def _note_end(connection: AsyncConnection, row: Row, action: str, *, actor: Actor | str, **more: str) -> None:
+    said = {"box": str(row["box_id"]), "user": str(row["user_id"]), "rights": list(row["rights"]), **more}
     ids = {"tenant_id": row["tenant_id"], "object": "grant", "object_id": row["id"]}
-    await record(connection, **ids, actor="service", action="grant.expired", data=said)
+    await record(connection, **ids, actor=actor, action=action, data=said)
 
 
 async def _take_away(connection: AsyncConnection, row: Row, *, rotated: bool) -> None:

@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.actor import Actor
+from faxgw.boxes.grants import revoke_all_of
 from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -81,18 +83,17 @@ async def invite(
     return Invited(made, code.text, until)
 
 
-async def change(
-    connection: AsyncConnection, user: Row, *, by_role: str, role: str, active: bool, now: datetime
-) -> Row:
+async def change(connection: AsyncConnection, user: Row, *, by: Actor, role: str, active: bool, now: datetime) -> Row:
     """Give somebody another role, or deactivate or reactivate them; what they have stays sealed to them.
 
-    ``user`` is their row of ``users``. Their API keys and sessions count for what they are from the next request on.
+    ``user`` is their row of ``users``, locked. Their API keys and sessions count for what they are from the next
+    request on. Rights to other people's boxes end with the deactivation, and do not come back by themselves.
 
     Raises:
         RequestError: ``access.role``, ``user.last_owner``.
     """
-    _check_role(by_role, role)
-    _check_role(by_role, user["role"])
+    _check_role(by.role, role)
+    _check_role(by.role, user["role"])
     stays = role == OWNER and active
     if user["role"] == OWNER and user["deactivated_at"] is None and not stays:
         await _check_other_owner(connection, user)
@@ -100,6 +101,8 @@ async def change(
     values = {"role": role, "deactivated_at": over, "version": users.c.version + 1}
     changed = update(users).where(users.c.id == user["id"]).values(values).returning(users)
     made: Row = (await connection.execute(changed)).mappings().one()
+    if not active:
+        await revoke_all_of(connection, user, actor=by)
     await tell_of(connection, user["id"])
     return made
 

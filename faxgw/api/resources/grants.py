@@ -194,7 +194,7 @@ async def _check(connection: AsyncConnection, call: Call, box: Row, asked: Grant
     if asked.expires_at is not None and asked.expires_at <= datetime.now(UTC):
         raise Problem("grant.expired", "`expires_at` is in the past.")
     member = select(users.c.id).where(users.c.id == asked.user, users.c.deactivated_at.is_(None))
-    await one(connection, member, "user.unknown")
+    await one(connection, member.with_for_update(read=True), "user.unknown")  # not one who is going
 
 
 async def _one(connection: AsyncConnection, box_id: UUID, grant_id: UUID) -> Row:

@@ -87,14 +87,20 @@ async def get_user(call: Caller, user_id: UUID) -> Response:
 
 @router.put("/{user_id:uuid}", response_model=MemberShape)
 async def change_user(call: Caller, user_id: UUID, asked: UserRequest, if_match: IfMatch = None) -> Response:
-    """Give a member another role, or deactivate or reactivate them. A tenant always has an owner."""
+    """Give a member another role, or deactivate or reactivate them. A tenant always has an owner.
+
+    Rights to other people's boxes end when somebody is deactivated; reactivated, they have none until given anew.
+    """
     row = await _change(call, user_id, role=asked.role, active=asked.active, version=version_of(if_match))
     return ok(_shape(row, await _about(call, [row])), etag=version_tag(row["version"]))
 
 
 @router.delete("/{user_id:uuid}", status_code=204, response_class=Response)
 async def deactivate_user(call: Caller, user_id: UUID) -> Response:
-    """Deactivate a member: neither they nor their API keys come in. What they have stays sealed to them."""
+    """Deactivate a member: neither they nor their API keys come in, and their rights to other boxes end.
+
+    What they have stays sealed to them.
+    """
     await _change(call, user_id, role=None, active=False, version=None)
     return nothing()
 
@@ -143,9 +149,7 @@ async def _change(call: Call, user_id: UUID, *, role: Role | None, active: bool,
         if version is not None and before["version"] != version:
             raise Problem("request.precondition", f"It has version {before['version']} by now; read it again.")
         now = call.api.credentials.now()
-        row = await change(
-            connection, before, by_role=call.actor.role, role=role or before["role"], active=active, now=now
-        )
+        row = await change(connection, before, by=call.actor, role=role or before["role"], active=active, now=now)
         changes = {"role": [before["role"], row["role"]], "active": [before["deactivated_at"] is None, active]}
         await _record(connection, call, "user.changed", row, **changes)
     if not active:

@@ -1,12 +1,15 @@
 """Rights to a box: they open it, and when they end, nothing opens any more."""
 
+import asyncio
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.boxes.grants import end_expired
 from faxgw.boxes.keys import held_keys
@@ -14,7 +17,7 @@ from faxgw.boxes.ways import ways_to
 from faxgw.gateway import Gateway
 from faxgw.keys.export import read_export
 from faxgw.keys.wraps import KeyPair, WrapBroken, unwrap, wrap_context
-from faxgw.store.tables import audit_waiting, grants, wraps
+from faxgw.store.tables import audit_waiting, grants, users, wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import Person, add_key, add_person
 from tests.faxgw.boxes.house import PAGE, give, received
@@ -114,6 +117,70 @@ async def test_a_grant_ends_at_its_time_for_requests_at_once_and_for_keys_at_the
     async with gateway.database.tenant(owner.tenant_id) as connection:
         entries = (await connection.execute(select(audit_waiting.c.entry))).scalars().all()
     assert any('"grant.expired"' in entry for entry in entries)
+
+
+@pytest.mark.requirement("XM-03")
+async def test_who_is_deactivated_loses_what_was_given_and_reactivation_gives_none_of_it_back(
+    gateway: Gateway, owner: Person, client: Client, connect: Connect
+) -> None:
+    friend = await add_person(gateway, owner.tenant_id, role="member")
+    colleague = await add_person(gateway, owner.tenant_id, role="member")
+    theirs, box = connect(friend), f"/v1/boxes/{owner.box_id}"
+    fax, own = await received(gateway, owner), await received(gateway, friend)
+    given = await give(client, owner.box_id, friend, "read", "send")
+    await give(client, owner.box_id, colleague, "read")
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        kept = list((await held_keys(connection, friend.key_pair, owner.box_id)).values())
+    assert (await client.delete(f"/v1/users/{friend.user_id}")).status_code == 204
+    assert [each["user"] for each in (await client.get(f"{box}/grants")).json()["items"]] == [str(colleague.user_id)]
+    present, before = (await client.get(f"{box}/keys")).json()["items"]
+    readers = [set(each["readers"]) for each in (present, before)]
+    assert readers == [{str(owner.user_id), str(colleague.user_id)}] * 2
+    assert (present["retired_at"], before["key_id"]) == (None, kept[0].public.key_id)
+    active = {"role": "member", "active": True}
+    assert (await client.put(f"/v1/users/{friend.user_id}", json=active, headers={"if-match": "*"})).status_code == 200
+    assert (await theirs.get(f"/v1/faxes/{fax}")).status_code == 404
+    assert (await theirs.get(f"/v1/faxes/{own}/pages/1")).status_code == 200
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        assert await held_keys(connection, friend.key_pair, owner.box_id) == {}
+        entries = [json.loads(each) for each in (await connection.execute(select(audit_waiting.c.entry))).scalars()]
+    (said,) = [each for each in entries if each["action"] == "grant.revoked"]
+    rest = {"box": str(owner.box_id), "user": str(friend.user_id), "rights": ["read", "send"], "reason": "deactivated"}
+    assert (said["object_id"], said["data"]) == (given["id"], rest)
+    later = await received(gateway, owner)
+    await give(client, owner.box_id, friend, "read")
+    assert [(await theirs.get(f"/v1/faxes/{each}/pages/1")).status_code for each in (fax, later)] == [200, 200]
+
+
+async def test_what_was_left_to_somebody_deactivated_by_an_older_version_goes_at_the_next_upkeep(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    friend = await add_person(gateway, owner.tenant_id, role="member")
+    await give(client, owner.box_id, friend, "read")
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        out = update(users).where(users.c.id == friend.user_id).values(deactivated_at=datetime.now(UTC))
+        await connection.execute(out)
+    assert await end_expired(gateway, now=datetime.now(UTC)) == 1
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        assert await held_keys(connection, friend.key_pair, owner.box_id) == {}
+
+
+async def test_who_is_being_deactivated_is_given_nothing(gateway: Gateway, owner: Person, client: Client) -> None:
+    friend = await add_person(gateway, owner.tenant_id, role="member")
+    out = update(users).where(users.c.id == friend.user_id).values(deactivated_at=datetime.now(UTC))
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        await connection.execute(out)
+        asked = {"user": str(friend.user_id), "rights": ["read"]}
+        given = asyncio.create_task(client.post(f"/v1/boxes/{owner.box_id}/grants", json=asked))
+        await _until_one_waits(connection)
+    assert (await given).json()["code"] == "user.unknown"
+
+
+async def _until_one_waits(connection: AsyncConnection) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NULL")
+    async with asyncio.timeout(10):
+        while not (await connection.execute(waiting)).scalar_one():  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0.01)
 
 
 async def test_giving_the_right_to_read_takes_a_key_that_opens_content(
