@@ -44,7 +44,7 @@ async def note(
         "tenant_id": faxes.c.tenant_id,
         "fax_id": faxes.c.id,
         "kind": literal(kind, Text),
-        "location": literal(to, Text),
+        "location": literal(to, copies.c.location.type),
         "sha256": literal(sha256, copies.c.sha256.type),
         "created_at": at,
         "last_at": at,

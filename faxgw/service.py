@@ -77,7 +77,7 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
     loading = asyncio.create_task(asyncio.to_thread(_load_api))  # while the database starts
     async with AsyncExitStack() as stack:
         urls, server = await stack.enter_async_context(database_of(config))
-        await migrate(urls.owner)
+        await migrate(urls.owner, server_keys_of(config).values)
         gateway = await stack.enter_async_context(open_gateway(config, urls))
         if interrupted := await recover(gateway):
             log.warning("calls were interrupted when this node stopped", calls=interrupted)
@@ -93,7 +93,8 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
 @asynccontextmanager
 async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
     """Give the API connections of its own: however many slow requests there are, a confirmation is written at once."""
-    database = Database(gateway.database.urls, pool=gateway.config.database.pool)
+    shared = gateway.database
+    database = Database(shared.urls, seals=shared.seals, pool=gateway.config.database.pool)
     try:
         yield replace(gateway, database=database)
     finally:
@@ -198,17 +199,17 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
     Raises:
         RequestError: if its keys or its store cannot be used.
     """
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    server_keys = server_keys_of(config)
     store = open_objects(config)
     limits = WorkerLimits(seconds=config.rendering.seconds, memory=config.rendering.memory)
     node, call_bell = _node_id(config.data_dir), asyncio.Event()
     gateway = Gateway(
         config=config,
         node=node,
-        database=Database(urls, pool=config.database.pool),
+        database=Database(urls, seals=server_keys.values, pool=config.database.pool),
         objects=SealedStore(store),
         spool=SpoolKeys(config.spool_keys),
-        server_keys=ServerKeys(config.server_keys),
+        server_keys=server_keys,
         renderers=RendererPool(config.rendering.workers, limits),
         call_renderers=RendererPool(1, limits),
         board=Board(config, node=node, bell=call_bell),
@@ -221,6 +222,16 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         await gateway.database.close()
         await gateway.renderers.close()
         await gateway.call_renderers.close()
+
+
+def server_keys_of(config: Config) -> ServerKeys:
+    """Open the server's own keys, made if there are none yet.
+
+    Raises:
+        RequestError: ``keys.*``.
+    """
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    return ServerKeys(config.server_keys)
 
 
 def open_objects(config: Config) -> ObjectStore:

@@ -85,7 +85,6 @@ ACCESS: dict[str, Access] = {
     "rename_passkey": _SESSION,
     "remove_passkey": _SESSION,
     "remove_own_password": _SESSION,
-    "list_providers": _PUBLIC,
     "begin_oidc": _PUBLIC,
     "end_oidc": _PUBLIC,
     "revoke_session": Access("admin", own=True),

@@ -132,24 +132,6 @@ class PasskeyOptionsShape(Shape):
     """For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`."""
 
 
-class ProviderShape(Shape):
-    """An identity provider."""
-
-    name: str
-    """What it is called in addresses."""
-    title: str
-    """What it is called on a sign-in page."""
-    sign_in: str
-    """Where to send the browser."""
-
-
-class ProvidersShape(Shape):
-    """The ways to sign in besides passwords and passkeys; none of this says whom they let in, or where."""
-
-    items: list[ProviderShape]
-    """Identity providers, as they are configured."""
-
-
 class OidcInvitedShape(Shape):
     """Somebody whose address is verified was invited."""
 

@@ -1,12 +1,8 @@
 """Whom the gateway was made to forget after the backup, a restore makes it forget again."""
 
-import json
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from faxgw.audit.sequencing import sequence
 from faxgw.audit.subjects import stone_id
@@ -15,13 +11,14 @@ from faxgw.backup.tombstones import Tombstone
 from faxgw.keys.tokens import ServerKeys
 from faxgw.store.database import Database
 from faxgw.store.roles import Urls
+from faxgw.store.tables import NUMBER, STATION
 
 _KEYS = 'DELETE FROM audit_subjects WHERE tenant_id = %s AND substring("index" from 1 for 16) = %s'
 _NUMBERS = "SELECT tenant_id, number, station_ids FROM destinations WHERE tenant_id = ANY(%s)"
 _FORGET_NUMBER = "DELETE FROM destinations WHERE tenant_id = %s AND number = %s"
 _FORGET_STATION = "UPDATE destinations SET station_ids = %s WHERE tenant_id = %s AND number = %s"
-_LOCATIONS = "SELECT DISTINCT tenant_id, location FROM copies WHERE tenant_id = ANY(%s)"
-_FORGET_LOCATION = "UPDATE copies SET location = 'erased:' || id WHERE tenant_id = %s AND location = %s"
+_LOCATIONS = "SELECT id, tenant_id, location FROM copies WHERE tenant_id = ANY(%s)"
+_FORGET_LOCATION = "UPDATE copies SET location = %s WHERE id = %s"
 
 
 async def number_what_waits(urls: Urls, keys: ServerKeys, *, now: datetime) -> None:
@@ -29,7 +26,7 @@ async def number_what_waits(urls: Urls, keys: ServerKeys, *, now: datetime) -> N
 
     Later, an erased person in one of them would get another key, and be known again.
     """
-    database = Database(urls, pool=1, dispatcher_pool=1)
+    database = Database(urls, seals=None, pool=1, dispatcher_pool=1)
     try:
         await sequence(database, keys, now=now)
     finally:
@@ -56,26 +53,28 @@ def forget_again(connection: Connection, keys: ServerKeys, stones: Collection[To
 def _forget_numbers(connection: Connection, keys: ServerKeys, named: Collection[tuple[UUID, UUID]]) -> int:
     gone = 0
     for tenant, number, stations in connection.execute(_NUMBERS, (_tenants(named),)).fetchall():
-        if _is_named(keys, named, tenant, number):
+        if _is_named(keys, named, tenant, keys.values.open(number, context=NUMBER)):
             gone += connection.execute(_FORGET_NUMBER, (tenant, number)).rowcount
             continue
-        known: dict[str, Any] = stations if isinstance(stations, dict) else json.loads(stations)
-        ids = known.get("ids", [])
-        left = [each for each in ids if not _is_named(keys, named, tenant, each)]
-        if left != ids:
-            gone += connection.execute(_FORGET_STATION, (Jsonb(known | {"ids": left}), tenant, number)).rowcount
+        opened = {each: keys.values.open(each, context=STATION) for each in stations}
+        left = [each for each in stations if not _is_named(keys, named, tenant, opened[each])]
+        if left != stations:
+            gone += connection.execute(_FORGET_STATION, (left, tenant, number)).rowcount
     return gone
 
 
 def _forget_locations(connection: Connection, keys: ServerKeys, named: Collection[tuple[UUID, UUID]]) -> int:
-    found = connection.execute(_LOCATIONS, (_tenants(named),)).fetchall()
-    mine = [(tenant, location) for tenant, location in found if _is_named(keys, named, tenant, location)]
-    return sum(connection.execute(_FORGET_LOCATION, each).rowcount for each in mine)
+    gone, context = 0, "copies.location"
+    for copy, tenant, location in connection.execute(_LOCATIONS, (_tenants(named),)).fetchall():
+        if _is_named(keys, named, tenant, keys.values.open(location, context=context)):
+            erased = keys.values.seal_findable(f"erased:{copy}".encode(), context=context)
+            gone += connection.execute(_FORGET_LOCATION, (erased, copy)).rowcount
+    return gone
 
 
 def _tenants(named: Collection[tuple[UUID, UUID]]) -> list[UUID]:
     return list({tenant for tenant, _ in named})
 
 
-def _is_named(keys: ServerKeys, named: Collection[tuple[UUID, UUID]], tenant: UUID, subject: str) -> bool:
-    return (tenant, stone_id(keys, tenant_id=tenant, subject=subject)) in named
+def _is_named(keys: ServerKeys, named: Collection[tuple[UUID, UUID]], tenant: UUID, subject: bytes) -> bool:
+    return (tenant, stone_id(keys, tenant_id=tenant, subject=subject.decode())) in named

@@ -23,7 +23,7 @@ async def note(urls: Urls, action: str, data: Mapping[str, Any]) -> None:
     """
     if _version(urls) != head():
         return
-    database = Database(urls, pool=1, dispatcher_pool=1)
+    database = Database(urls, seals=None, pool=1, dispatcher_pool=1)
     try:
         async with database.dispatcher() as connection:
             for tenant_id in (await connection.scalars(select(tenants.c.id))).all():

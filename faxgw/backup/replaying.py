@@ -7,6 +7,7 @@ from uuid import UUID
 
 from faxgw.backup.rows import Connection
 from faxgw.backup.tombstones import FILE, Tombstone, line
+from faxgw.keys.values import ValueSeals
 
 RESTORED, RESTORED_TEXT = "service.restored", "the gateway was restored from a backup made while the fax was under way"
 
@@ -24,7 +25,7 @@ _END = (
     "DELETE FROM wraps WHERE kind = 'spool'",
     "DELETE FROM sessions",  # one that was ended since must not be good again
     "UPDATE attempts SET state = 'ended', lease_until = NULL, ended_at = now(), cause = 'call.interrupted',"
-    f" cause_text = '{RESTORED_TEXT}' WHERE state = 'live'",
+    " cause_text = %(cause_text)s WHERE state = 'live'",
 )
 _END_FAXES = f"""
 WITH ended AS (
@@ -32,7 +33,7 @@ WITH ended AS (
     state = CASE WHEN state = 'receiving' THEN 'partially_received'
                  WHEN direction = 'out' AND pages > 0 AND pages_done >= pages THEN 'delivered'
                  WHEN direction = 'out' AND pages_done > 0 THEN 'partially_sent' ELSE 'failed' END,
-    reason_code = '{RESTORED}', reason_text = '{RESTORED_TEXT}', finished_at = now(), next_call_at = NULL,
+    reason_code = '{RESTORED}', reason_text = %(reason_text)s, finished_at = now(), next_call_at = NULL,
     drawer = '', draw_until = NULL, version = version + 1
   WHERE finished_at IS NULL RETURNING id, tenant_id, state
 )
@@ -50,15 +51,17 @@ def replay(connection: Connection) -> int:
         return sum(connection.execute(each).rowcount for each in _DELETE)
 
 
-def end_what_was_under_way(connection: Connection) -> int:
+def end_what_was_under_way(connection: Connection, seals: ValueSeals) -> int:
     """End calls and faxes that were under way: what was sent after the backup must not be sent again.
 
-    The keys that could open their pages for sending were in no backup.
+    The keys that could open their pages for sending were in no backup; ``seals`` are for what is said of it.
     """
+    contexts = {"cause_text": "attempts.cause_text", "reason_text": "faxes.reason_text"}
+    said = {name: seals.seal(RESTORED_TEXT.encode(), context=context) for name, context in contexts.items()}
     with connection.transaction():
         for statement in _END:
-            connection.execute(statement)
-        return connection.execute(_END_FAXES).rowcount
+            connection.execute(statement, said)
+        return connection.execute(_END_FAXES, said).rowcount
 
 
 def is_wanted(connection: Connection, object_id: UUID) -> bool:

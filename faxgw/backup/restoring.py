@@ -131,7 +131,7 @@ def restore(
         stream = _Stream(read.enter_context(closing(entries(source.path, source.identities, tally))))
         for table in tables:
             done.rows += _restore_table(dispatcher, stream, table, manifest["tables"][table])
-        upgrade(urls.owner)
+        upgrade(urls.owner, seals=keys.values)
         rows.move_numbers_on(dispatcher, owner)
         tables = list(rows.columns(dispatcher))
         # Holds that were over the faxes at the time of the backup were lifted before the faxes were deleted.
@@ -141,7 +141,7 @@ def restore(
         done.deleted = replaying.replay(dispatcher)
         run(forgetting.number_what_waits(urls, keys, now=datetime.now(UTC)))
         done.deleted += forgetting.forget_again(dispatcher, keys, subjects)
-        done.ended = replaying.end_what_was_under_way(dispatcher)
+        done.ended = replaying.end_what_was_under_way(dispatcher, keys.values)
         for entry in stream.group(f"{OBJECTS}/"):
             done.objects += _restore_object(dispatcher, store, entry, run)
         stream.finish()

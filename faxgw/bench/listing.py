@@ -9,6 +9,8 @@ import psycopg
 from faxgw.bench.client import Connection
 from faxgw.bench.figures import Figure, percentile, rounded
 from faxgw.bench.gateway import Gateway
+from faxgw.keys.tokens import ServerKeys
+from faxgw.store.tables import NUMBER
 
 DEEP = 0.5
 """How far down the list the deep page is."""
@@ -28,7 +30,7 @@ SELECT
     CASE WHEN incoming THEN 'in' ELSE 'out' END,
     CASE WHEN incoming THEN 'received' WHEN failed THEN 'failed' ELSE 'delivered' END,
     %(user)s::uuid, %(box)s::uuid,
-    '+15550199', '+1646' || 2300000 + n %% 5000,
+    %(from)s, (%(to)s::bytea[])[1 + n %% 5000],
     1 + n %% 4, CASE WHEN failed THEN 0 ELSE 1 + n %% 4 END, 1, at, at + interval '1 minute',
     CASE WHEN failed THEN 'call.busy' ELSE '' END, '{}'
 FROM row
@@ -37,7 +39,10 @@ FROM row
 
 async def fill(gateway: Gateway, faxes: int) -> None:
     """Put ended faxes into the first tenant's list, a third of a year of them, past the gateway."""
-    given = {name: gateway.account[name] for name in ("tenant", "user", "box")}
+    seal = ServerKeys(gateway.data / "server_keys").values.seal_findable
+    given: dict[str, Any] = {name: gateway.account[name] for name in ("tenant", "user", "box")}
+    given["from"] = seal(b"+15550199", context=NUMBER)
+    given["to"] = [seal(f"+1646{2300000 + each}".encode(), context=NUMBER) for each in range(5000)]
     async with await psycopg.AsyncConnection.connect(gateway.urls.dispatcher, autocommit=True) as database:
         await database.execute(_FILL, {"faxes": faxes, **given})
     async with await psycopg.AsyncConnection.connect(gateway.urls.owner, autocommit=True) as database:

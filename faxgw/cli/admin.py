@@ -162,9 +162,9 @@ async def _in_database(config: Config, work: "Work") -> dict[str, str]:
     from faxgw.store.server import urls_for_another_node  # noqa: PLC0415
 
     async def do(urls: "Urls") -> dict[str, str]:
-        await migrate(urls.owner)
         keys = ServerKeys(config.server_keys)
-        database = Database(urls, pool=2)
+        await migrate(urls.owner, keys.values)
+        database = Database(urls, seals=keys.values, pool=2)
         try:
             async with database.dispatcher() as connection:
                 return await work(connection, keys)

@@ -123,7 +123,7 @@ def tombstones_of(
     """Write down what has been deleted so far, of every node: for a restore to delete it again."""
     config = load(config_file, data_dir=data)
     _refuse_missing(config)
-    count = _with_database(config, lambda urls: _export(urls, to))
+    count = _with_database(config, lambda urls: _export(urls, config, to))
     typer.echo(f"{to}: {count} tombstones")
 
 
@@ -180,14 +180,15 @@ def _restored(config: Config, source: Any, logs: list[Path]) -> Any:
     return done
 
 
-def _export(urls: "Urls", to: Path) -> int:
+def _export(urls: "Urls", config: Config, to: Path) -> int:
     from faxgw.backup.tombstones import exported  # noqa: PLC0415
+    from faxgw.keys.tokens import ServerKeys  # noqa: PLC0415
     from faxgw.store.database import Database  # noqa: PLC0415
     from faxgw.store.migrating import migrate  # noqa: PLC0415
 
     async def export() -> int:
-        await migrate(urls.owner)
-        database = Database(urls, pool=1)
+        await migrate(urls.owner, ServerKeys(config.server_keys).values)
+        database = Database(urls, seals=None, pool=1)
         count = 0
         try:
             with to.open("x") as file:

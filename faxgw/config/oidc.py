@@ -30,10 +30,6 @@ class OidcSettings(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", examples=["company"])]
     """What it is called in addresses: GET /v1/sessions/oidc/NAME."""
-    title: Annotated[str, Field(max_length=80, examples=["Our company"])] = ""
-    """What sign-in pages call it; its name, if empty. Whoever reaches the API reads both: GET /v1/sessions/oidc."""
-    listed: bool = True
-    """Whether sign-in pages show it. One that they do not show is reached by whoever is given its address."""
     issuer: Annotated[str, AfterValidator(_issuer), Field(examples=["https://login.example.com"])]
     """Its address, under which /.well-known/openid-configuration lies; fetched by the rules for webhooks."""
     client_id: Annotated[str, Field(min_length=1, max_length=200, examples=["faxgw"])]

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Text, Uuid, and_, bindparam, column, func, insert, literal, or_, select, true
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Row, Select, Uuid, and_, bindparam, column, func, insert, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
@@ -38,7 +38,7 @@ from faxgw.rules.admission import admit_number, admit_size
 from faxgw.rules.windows import start
 from faxgw.store.tables import batches, documents, faxes, page_sets, wraps
 
-COLUMNS = ("to", "labels", "priority", "box", "storage", "retention_days")
+COLUMNS = ("to", "sender", "subaddress", "labels", "priority", "box", "storage", "retention_days")
 """What has a column of its own."""
 AT_ONCE = 250
 """So many faxes of a batch are written in one statement: more would hold up the loop."""
@@ -101,8 +101,9 @@ async def accept(
         "id": new_id(),
         "state": State.ACCEPTED.value,
         "to_number": number,
+        "subaddress": subaddress or request.subaddress,
         "labels": request.labels,
-        "request": _request(asked, subaddress),
+        "request": asked,
         "private_id": await private.put_away(connection, gateway, request, tenant_id=actor.tenant_id, boxes=readers),
         **_common(actor, request, what, box_id),
         **keeping,
@@ -157,11 +158,12 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     leader = new_id()
     destinations = list(wanted.items())
     shared = request.cover is None
-    await _write(connection, destinations[:1], common, asked, labels=request.labels, ids=[leader])
+    common["request"] = asked
+    await _write(connection, destinations[:1], common, labels=request.labels, ids=[leader])
     common["drawn_with"] = leader if shared else None
     for first in range(1, len(destinations), AT_ONCE):
         some = destinations[first : first + AT_ONCE]
-        await _write(connection, some, common, asked, labels=request.labels, ids=[new_id() for _ in some])
+        await _write(connection, some, common, labels=request.labels, ids=[new_id() for _ in some])
     await wake(connection, "draw")
     return Accepted(id=batch_id, state="running")
 
@@ -170,27 +172,23 @@ async def _write(
     connection: AsyncConnection,
     some: Sequence[tuple[tuple[str, str], Destination]],
     common: Mapping[str, Any],
-    asked: dict[str, Any],
     *,
     labels: dict[str, str],
     ids: list[UUID],
 ) -> None:
     """Write some faxes of a batch, which differ in the number and in what was said of it, and tell of them."""
-    each = func.unnest(
-        bindparam("ids", ids, type_=ARRAY(Uuid)),
-        bindparam("to_numbers", [number for (number, _), _ in some], type_=ARRAY(Text)),
-        bindparam("requests", [_request(asked, subaddress) for (_, subaddress), _ in some], type_=ARRAY(JSONB)),
-        bindparam("own_labels", [labels | to.labels for _, to in some], type_=ARRAY(JSONB)),
-    )
-    names = {"id": Uuid, "to_number": Text, "request": JSONB, "labels": JSONB}
-    row = each.table_valued(*(column(name, kind) for name, kind in names.items())).render_derived(name="row")
+    own = {
+        "id": ids,
+        "to_number": [number for (number, _), _ in some],
+        "subaddress": [subaddress for (_, subaddress), _ in some],
+        "labels": [labels | to.labels for _, to in some],
+    }
+    kinds = {name: faxes.c[name].type for name in own}
+    each = func.unnest(*(bindparam(f"own_{name}", own[name], type_=ARRAY(kind)) for name, kind in kinds.items()))
+    row = each.table_valued(*(column(name, kind) for name, kind in kinds.items())).render_derived(name="row")
     alike = [literal(value, faxes.c[name].type) for name, value in common.items()]
-    await connection.execute(insert(faxes).from_select([*names, *common], select(*row.c, *alike)))
+    await connection.execute(insert(faxes).from_select([*kinds, *common], select(*row.c, *alike)))
     await tell_each(connection, ids, EventType.ACCEPTED)
-
-
-def _request(asked: dict[str, Any], subaddress: str) -> dict[str, Any]:
-    return asked | ({"subaddress": subaddress} if subaddress else {})
 
 
 def _numbers(text: str, tenant: Tenant) -> list[str]:

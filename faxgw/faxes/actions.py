@@ -119,6 +119,7 @@ async def resend(connection: AsyncConnection, gateway: Gateway, actor: Actor, fa
         "private_id",
         "from_number",
         "to_number",
+        "subaddress",
         "pages",
         "priority",
     )

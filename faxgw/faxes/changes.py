@@ -30,10 +30,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from faxgw.errors import RequestError
+from faxgw.faxes.told import parted
 from faxgw.model import FOLLOWS, EventType, State
 from faxgw.store.tables import events, faxes, webhooks
 from faxgw.webhooks.enqueue import enqueue, enqueue_each
 
+_EVENT = ("tenant_id", "fax_id", "type", "data")
 EVENTS_CHANNEL = "faxgw_events"
 WORK_CHANNEL = "faxgw_work"
 
@@ -103,9 +105,16 @@ async def tell(
 
     The fax's row must be locked by this transaction, so that events of one fax are in the order of their ids.
     """
+    plain, personal = parted(data) if fax_id else (dict(data), {})
     new = (
         insert(events)
-        .values(tenant_id=tenant_id, fax_id=fax_id, type=event.value, data=bindparam("data", type_=JSONB))
+        .values(
+            tenant_id=tenant_id,
+            fax_id=fax_id,
+            type=event.value,
+            data=bindparam("data", type_=JSONB),
+            personal=bindparam("personal", type_=events.c.personal.type),
+        )
         .returning(events.c.id)
         .cte("new")
     )
@@ -114,7 +123,7 @@ async def tell(
     )
     hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == tenant_id, webhooks.c.enabled).exists()
     statement = select(new.c.id, func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)), hooked)
-    event_id, _, wanted = (await connection.execute(statement, {"data": dict(data)})).one()
+    event_id, _, wanted = (await connection.execute(statement, {"data": plain, "personal": personal})).one()
     if wanted:
         await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
     return int(event_id)
@@ -136,7 +145,12 @@ def first_call(pages: int, at: datetime, now: datetime) -> tuple[State, Sequence
 async def tell_new(connection: AsyncConnection, fax: Mapping[str, Any], told: Sequence[Told], *, work: str) -> None:
     """Write a new fax and its first events, and have the nodes look for ``work``: all in one statement."""
     values = {f"fax_{name}": value for name, value in fax.items()}
-    said = {"types": [event.value for event, _ in told], "said": [dict(data) for _, data in told]}
+    parts = [parted(data) for _, data in told]
+    said = {
+        "types": [event.value for event, _ in told],
+        "said": [plain for plain, _ in parts],
+        "personal": [personal for _, personal in parts],
+    }
     for row in (await connection.execute(_new_fax(tuple(fax), work), said | values)).all():
         if row.hooked:
             await enqueue(connection, tenant_id=row.tenant_id, event_id=row.id, type=row.type)
@@ -146,14 +160,15 @@ async def tell_new(connection: AsyncConnection, fax: Mapping[str, Any], told: Se
 def _new_fax(names: tuple[str, ...], work: str) -> Select[Any]:
     row = insert(faxes).values(**{name: bindparam(f"fax_{name}", type_=faxes.c[name].type) for name in names})
     written = row.returning(faxes.c.id, faxes.c.tenant_id).cte("written")
+    kinds: dict[str, Any] = {"types": Text(), "said": JSONB(), "personal": events.c.personal.type}
     told = (
-        func.unnest(bindparam("types", type_=ARRAY(Text)), bindparam("said", type_=ARRAY(JSONB)))
-        .table_valued(column("type", Text), column("data", JSONB), with_ordinality="place")
+        func.unnest(*(bindparam(name, type_=ARRAY(kind)) for name, kind in kinds.items()))
+        .table_valued(*(column(name, kind) for name, kind in kinds.items()), with_ordinality="place")
         .render_derived(name="told")
     )
-    each = select(written.c.tenant_id, written.c.id, told.c.type, told.c.data)
+    each = select(written.c.tenant_id, written.c.id, told.c.types, told.c.said, told.c.personal)
     each = each.select_from(written.join(told, true())).order_by(told.c.place)
-    new = insert(events).from_select(["tenant_id", "fax_id", "type", "data"], each).returning(events).cte("new")
+    new = insert(events).from_select([*_EVENT, "personal"], each).returning(events).cte("new")
     notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
     return select(
         new.c.id,
@@ -182,21 +197,23 @@ async def tell_each(
         fax_ids: of the faxes.
         event: what they are told.
         data: what it says of all of them, beside their state.
-        **columns: what it says of each.
+        **columns: what it says of each; nothing personal.
     """
     if not fax_ids:
         return
     said = [item for name, column in {"state": faxes.c.state, **columns}.items() for item in (literal(name), column)]
     told = func.jsonb_build_object(*said).op("||")(bindparam("more", type_=JSONB))
+    plain, personal = parted(data or {})
+    sealed = bindparam("personal", type_=events.c.personal.type)
     rows = (
-        select(faxes.c.tenant_id, faxes.c.id, literal(event.value), told)
+        select(faxes.c.tenant_id, faxes.c.id, literal(event.value), told, sealed)
         .where(faxes.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
         .order_by(faxes.c.id)
     )
     await _tell_all(
         connection,
-        insert(events).from_select(["tenant_id", "fax_id", "type", "data"], rows),
-        {"more": dict(data or {}), "ids": fax_ids},
+        insert(events).from_select([*_EVENT, "personal"], rows),
+        {"more": plain, "personal": personal, "ids": fax_ids},
     )
 
 
@@ -221,13 +238,14 @@ async def tell_moved(
     Args:
         connection: the transaction.
         moved: the change, returning ``id``, ``tenant_id`` and what ``told`` needs.
-        told: returns for each event what is written of the faxes that were moved: tenant, fax, type, data.
+        told: returns for each event what is written of the faxes that were moved: tenant, fax, type, data; nothing
+            personal, since none of it is sealed.
     """
     cte = moved.cte("moved")
     parts = [each.add_columns(literal(place).label("place")) for place, each in enumerate(told(cte))]
     rows = union_all(*parts).subquery("told")
     ordered = select(*list(rows.c)[:4]).order_by(rows.c.place, rows.c.fax)
-    await _tell_all(connection, insert(events).from_select(["tenant_id", "fax_id", "type", "data"], ordered), {})
+    await _tell_all(connection, insert(events).from_select(_EVENT, ordered), {})
 
 
 def event_of(moved: CTE, type: ColumnElement[str], data: ColumnElement[Any]) -> Select[Any]:

@@ -201,7 +201,7 @@ class _Drawer:
 
 
 def _asked(fax: RowMapping) -> Drawing:
-    request = fax["request"]
+    request = fax["request"] | {"sender": fax["from_number"]}
     return Drawing.model_validate({name: request[name] for name in Drawing.model_fields if name in request})
 
 

@@ -247,7 +247,7 @@ async def known_of(connection: AsyncConnection, tenant_id: UUID, number: str) ->
             learned=Learned.model_validate(row.learned) if row.learned else None,
             override=Adjustments.model_validate(row.override) if row.override else None,
         ),
-        [str(each) for each in row.station_ids.get("ids", [])],
+        list(row.station_ids),
     )
 
 
@@ -256,7 +256,7 @@ async def _remember(connection: AsyncConnection, fax: RowMapping, memory: Memory
     ids = list(station_ids[:STATION_IDS_KEPT])
     learned = memory.learned.model_dump(mode="json") if memory.learned else {}
     row = upsert(destinations).values(
-        tenant_id=fax["tenant_id"], number=fax["to_number"], station_ids={"ids": ids}, learned=learned
+        tenant_id=fax["tenant_id"], number=fax["to_number"], station_ids=ids, learned=learned
     )
     news = {"station_ids": row.excluded.station_ids, "learned": row.excluded.learned, "updated_at": func.now()}
     await connection.execute(row.on_conflict_do_update(index_elements=["tenant_id", "number"], set_=news))

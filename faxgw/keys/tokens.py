@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from faxgw.errors import RequestError
 from faxgw.keys.folders import made_once, open_folder
 from faxgw.keys.texts import carried, carried_width, read_carried
+from faxgw.keys.values import ValueSeals
 
 SECRET_OCTETS = 20
 FILES = ("check.key", "signing.key", "small.key", "audit.key")
@@ -162,6 +163,11 @@ class ServerKeys:
     def audit_subject(self, subject: bytes) -> bytes:
         """Return what a person of the audit log is looked up by; nobody without this key can try names."""
         return hmac.digest(self._audit_key, b"faxgw audit subject 1" + subject, hashlib.sha256)
+
+    @cached_property
+    def values(self) -> ValueSeals:
+        """What seals personal values of the database, such as telephone numbers."""
+        return ValueSeals(self._small_key)
 
     def seal_small(self, octets: bytes, *, context: bytes) -> bytes:
         """Return a small secret (of a webhook, of a trunk) as it is stored.

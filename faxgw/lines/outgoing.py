@@ -116,7 +116,7 @@ class OutgoingCall:
             return Ending("fax.internal", "a fault in the gateway ended the call"), None
 
     async def _ending(self, line: Line, settings: LineSettings) -> tuple[Ending, StoredObject | None]:
-        fax, request = self.claim.fax, self.claim.fax["request"]
+        fax = self.claim.fax
         if time.monotonic() > self.claim.lease_ends:
             return Ending(INTERRUPTED, "the lease had run out before the call began"), None
         source = await self._source()
@@ -128,7 +128,7 @@ class OutgoingCall:
             station = replace(
                 adjusted.limited_to(line.sends),
                 ident=fax["from_number"] or settings.ident,
-                subaddress=request.get("subaddress", ""),
+                subaddress=fax["subaddress"],
                 password=await self._password(),
             )
             watcher = Watcher(direction=Direction.OUT, scheme=settings.scheme, station=station)

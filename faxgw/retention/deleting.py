@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, cast, delete, func, literal, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.retention.content import Content
@@ -55,8 +55,8 @@ async def reduce_faxes(
     await connection.execute(delete(confirmations).where(among(confirmations.c.fax_id, fax_ids)))
     allowed = literal(list(TOLD), ARRAY(Text))
     more = events.c.data.op("-")(allowed) != cast("{}", events.c.data.type)
-    told = update(events).where(among(events.c.fax_id, fax_ids), more).values(data=_only(allowed))
-    await connection.execute(told)
+    told = update(events).where(among(events.c.fax_id, fax_ids), or_(more, func.length(events.c.personal) > 0))
+    await connection.execute(told.values(data=_only(allowed), personal={}))
 
 
 async def delete_content(connection: AsyncConnection, content: Content) -> None:
@@ -84,6 +84,7 @@ def _left_out(policy: RetentionPolicy, now: datetime) -> tuple[dict[str, Any], d
     bare: dict[str, Any] = {
         "request": {},
         "plan": {},
+        "subaddress": "",
         "mark": "",
         "page_set_id": None,
         "private_id": None,

@@ -25,8 +25,9 @@ from faxgw.ids import new_id
 from faxgw.retention import certificates
 from faxgw.retention.certificates import certify
 from faxgw.retention.shredding import Shredded, Why, remove, shred
+from faxgw.store.sealed_columns import Findable
+from faxgw.store.tables import STATION, copies, destinations, erasures, faxes, number_rules
 from faxgw.store.tables import certificates as certificate_rows
-from faxgw.store.tables import copies, destinations, erasures, faxes, number_rules
 from faxgw.tasks.deferring import defer
 
 log = structlog.get_logger(__name__)
@@ -195,12 +196,14 @@ async def _forget(
         found = select(func.count()).select_from(number_rules).where(listed)
         counts["rules"] = (await connection.execute(found)).scalar_one()
         there = (copies.c.tenant_id == tenant_id) & (copies.c.location == subject.number)
-        await connection.execute(update(copies).where(there).values(location=func.concat("erased:", copies.c.id)))
+        for each in (await connection.execute(select(copies.c.id).where(there))).scalars().all():
+            gone = update(copies).where(copies.c.id == each).values(location=f"erased:{each}")
+            await connection.execute(gone)
     if subject.station_id:
-        ids = destinations.c.station_ids["ids"]
+        ids = destinations.c.station_ids
         named = (destinations.c.tenant_id == tenant_id) & ids.contains([subject.station_id])
-        kept = func.jsonb_build_object("ids", ids.op("-")(subject.station_id))
-        changed = update(destinations).where(named).values(station_ids=kept)
+        left = func.array_remove(ids, literal(subject.station_id, Findable(STATION)))
+        changed = update(destinations).where(named).values(station_ids=left)
         counts["destinations"] += (await connection.execute(changed)).rowcount
     was_known = [await audit.forget(connection, keys, tenant_id=tenant_id, subject=each) for each in names]
     if names and (not before or any(was_known) or counts["destinations"] > before.get("destinations", 0)):

@@ -17,7 +17,9 @@ from sqlalchemy import exc, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from faxgw.errors import RequestError
+from faxgw.keys.values import ValueSeals
 from faxgw.store.roles import APP, DISPATCHER, OWNER, TENANT, Urls
+from faxgw.store.sealed_columns import give_seals
 
 log = structlog.get_logger(__name__)
 
@@ -65,8 +67,18 @@ class Notice:
 class Database:
     """The pools of connections, one of the app role and one of the dispatcher; connections are made when needed."""
 
-    def __init__(self, urls: Urls, *, pool: int = 10, dispatcher_pool: int = 6, patience: float = POOL_LIMIT) -> None:
+    def __init__(
+        self,
+        urls: Urls,
+        *,
+        seals: ValueSeals | None,
+        pool: int = 10,
+        dispatcher_pool: int = 6,
+        patience: float = POOL_LIMIT,
+    ) -> None:
         """Take the URLs of the roles, how many connections each of two has, and how many seconds to wait for one.
+
+        ``seals`` open personal values (``ServerKeys.values``); None: whoever asks for one is refused.
 
         Raises:
             RequestError: ``database.roles``, when a URL is of another role than it should be: the walls between tenants
@@ -76,8 +88,9 @@ class Database:
             if (user := make_url(url).username) != role:
                 raise RequestError("database.roles", f"A database URL is of the role {user}, where {role} is needed.")
         self.urls = urls
-        self._app = _engine(urls.app, pool, patience)
-        self._dispatcher = _engine(urls.dispatcher, dispatcher_pool, patience)
+        self.seals = seals
+        self._app = _engine(urls.app, pool, patience, seals)
+        self._dispatcher = _engine(urls.dispatcher, dispatcher_pool, patience, seals)
 
     @asynccontextmanager
     async def tenant(self, tenant_id: UUID, *, within: float = TRANSACTION_LIMIT) -> AsyncGenerator[AsyncConnection]:
@@ -174,8 +187,8 @@ async def notify(connection: AsyncConnection, channel: str, payload: str = "") -
     await connection.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})
 
 
-def _engine(url: str, pool: int, patience: float) -> AsyncEngine:
-    return create_async_engine(
+def _engine(url: str, pool: int, patience: float, seals: ValueSeals | None) -> AsyncEngine:
+    made = create_async_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool,
         max_overflow=0,
@@ -185,6 +198,8 @@ def _engine(url: str, pool: int, patience: float) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_LIMIT, "application_name": "faxgw"},
     )
+    give_seals(made.sync_engine, seals)
+    return made
 
 
 async def _begun(engine: AsyncEngine, tenant: str) -> AsyncConnection:

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import create_engine, make_url, pool
 
 from faxgw.errors import RequestError
+from faxgw.keys.values import ValueSeals
 from faxgw.store.roles import APP, DISPATCHER
 
 if TYPE_CHECKING:
@@ -47,18 +48,20 @@ def ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or not str(name).startswith("procrastinate_")
 
 
-async def migrate(owner_url: str) -> None:
+async def migrate(owner_url: str, seals: ValueSeals | None) -> None:
     """Bring the database up to date; a look of 10 ms when it is. Two nodes may do so at once.
+
+    ``seals`` are for personal values that an older version has left in clear; None does for a database without rows.
 
     Raises:
         RequestError: ``database.server`` when PostgreSQL is too old, ``database.newer`` when the database is of a later
             version of this program, ``database.roles`` when a role is not as it should be, ``database.url`` when it
             cannot be reached.
     """
-    await asyncio.to_thread(_migrate, owner_url)
+    await asyncio.to_thread(_migrate, owner_url, seals)
 
 
-def _migrate(owner_url: str) -> None:
+def _migrate(owner_url: str, seals: ValueSeals | None) -> None:
     found, needed = _version(owner_url), head()
     if found == needed:
         return
@@ -69,7 +72,7 @@ def _migrate(owner_url: str) -> None:
             f"start the newer program, or restore a backup from before it.",
         )
     log.info("the database is brought up to date", found=found, needed=needed)
-    upgrade(owner_url)
+    upgrade(owner_url, seals=seals)
 
 
 def _version(owner_url: str) -> str | None:
@@ -111,11 +114,12 @@ def _refuse_other_roles(connection: psycopg.Connection) -> None:
             )
 
 
-def upgrade(owner_url: str, scripts: Path = SCRIPTS, *, to: str = "head") -> None:
-    """Run every migration that the database has not had, or those up to one of them."""
+def upgrade(owner_url: str, scripts: Path = SCRIPTS, *, to: str = "head", seals: ValueSeals | None = None) -> None:
+    """Run every migration that the database has not had, or those up to one of them; ``seals`` as for ``migrate``."""
     from alembic import command  # noqa: PLC0415  slow, and seldom needed
 
     with alembic(owner_url, scripts) as config:
+        config.attributes["seals"] = seals
         command.upgrade(config, to)
 
 

@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from faxgw.store.sealed_columns import SealedType
+
 
 class Rows:
     """Some columns of a table, of which rows are inserted."""
@@ -70,8 +72,11 @@ class _Spelled(TypeDecorator[Sequence[Any]]):
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:
         """Write the array."""
-        del dialect  # there is one
-        return None if value is None else "{" + ",".join(map(_spelled, value)) + "}"
+        if value is None:
+            return None
+        if isinstance(self.kind, SealedType):
+            value = [self.kind.process_bind_param(each, dialect) for each in value]
+        return "{" + ",".join(map(_spelled, value)) + "}"
 
     def bind_expression(self, bindparam: BindParameter[Sequence[Any]]) -> ColumnElement[Any]:
         """Have the server read it as what it is."""

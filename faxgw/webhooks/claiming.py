@@ -23,6 +23,7 @@ _IS_DUE = (
     webhooks.c.id == _waiting.c.webhook_id,
 )
 _OF_WEBHOOK = (webhooks.c.url, webhooks.c.signature, webhooks.c.full, webhooks.c.secret, webhooks.c.old_secret)
+_OF_EVENT = (events.c.type, events.c.at, events.c.data, events.c.personal, events.c.fax_id)
 _OF_FAX = (
     *(faxes.c.direction, faxes.c.box_id, faxes.c.batch_id, faxes.c.from_number, faxes.c.to_number),
     *(faxes.c.remote_id, faxes.c.reason_code, faxes.c.reason_text, faxes.c.labels),
@@ -55,7 +56,7 @@ async def claim(connection: AsyncConnection, webhook_id: UUID, *, lease: float) 
     )
     old_counts = (webhooks.c.old_secret_until > func.now()).label("old_secret_counts")
     statement = (
-        select(ours, *_OF_WEBHOOK, old_counts, events.c.type, events.c.at, events.c.data, events.c.fax_id, *_OF_FAX)
+        select(ours, *_OF_WEBHOOK, old_counts, *_OF_EVENT, *_OF_FAX)
         .join(webhooks, webhooks.c.id == ours.c.webhook_id)
         .join(events, events.c.id == ours.c.event_id)
         .outerjoin(faxes, faxes.c.id == events.c.fax_id)

@@ -6,13 +6,15 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from faxgw.faxes.told import whole
+
 THIN = ("state", "page", "pages", "pages_done")
 """Of what the event itself says, all that a thin message has; who sent what to whom stays with the API."""
 
 
 def message_body(row: RowMapping) -> bytes:
     """Return the JSON body of a claimed delivery; the same for every try, as it says what was, not what is."""
-    said = dict(row["data"])
+    said = whole(row)
     data: dict[str, Any] = {"event": row["event_id"]}
     if row["fax_id"] is not None:
         data |= _fax(row)

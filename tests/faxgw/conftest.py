@@ -10,7 +10,7 @@ import pytest_asyncio
 from faxgw.store.database import Database
 from faxgw.store.migrating import migrate
 from faxgw.store.server import PrivateServer
-from tests.faxgw.databases import TEMPLATE, DatabaseServer, add_tenant, scratch
+from tests.faxgw.databases import SEALS, TEMPLATE, DatabaseServer, add_tenant, scratch
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def database_server() -> Iterator[DatabaseServer]:
             runner.run(server.start())
             found = DatabaseServer(server)
             found.create("template0", name=TEMPLATE)
-            runner.run(migrate(found.urls(TEMPLATE).owner))
+            runner.run(migrate(found.urls(TEMPLATE).owner, None))
             yield found
         finally:
             runner.run(server.stop())
@@ -32,7 +32,7 @@ def database_server() -> Iterator[DatabaseServer]:
 async def database(database_server: DatabaseServer) -> AsyncIterator[Database]:
     """Return a fresh, migrated database; its URLs are ``database.urls``."""
     name = database_server.create()
-    found = Database(database_server.urls(name))
+    found = Database(database_server.urls(name), seals=SEALS)
     yield found
     await found.close()
     database_server.drop(name)

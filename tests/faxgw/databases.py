@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy import insert
 
 from faxgw.ids import new_id
+from faxgw.keys.values import ValueSeals
 from faxgw.store.cluster import read_passwords
 from faxgw.store.database import Database
 from faxgw.store.roles import ADMINISTRATOR, Urls, database_rights
@@ -22,6 +23,8 @@ from faxgw.store.server import PrivateServer
 from faxgw.store.tables import tenants
 
 TEMPLATE = "migrated"
+SEALS = ValueSeals(bytes(32))
+"""For the fixture ``database``; a gateway has its own."""
 T = TypeVar("T")
 MEMORY = Path("/dev/shm")
 ROOM = 300 << 20

@@ -63,7 +63,7 @@ class Run:
     def causes(self) -> Counter[str]:
         """Count what calls came to; empty: whole."""
         with self.connect() as database:
-            return Counter(f"{row[0]} {row[1]}" for row in database.execute("SELECT cause, cause_text FROM attempts"))
+            return Counter(row[0] for row in database.execute("SELECT cause FROM attempts"))
 
     def nodes(self) -> list[str]:
         """Return which node made each call."""

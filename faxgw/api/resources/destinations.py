@@ -21,6 +21,7 @@ from faxgw.audit import pseudonym
 from faxgw.faxes.policies import tenant_of
 from faxgw.numbers import normalised
 from faxgw.rules.attempt import Adjustments
+from faxgw.store.sealed_columns import after
 from faxgw.store.tables import destinations
 
 router = APIRouter(prefix="/v1/destinations", route_class=GuardedRoute, tags=["routes"])
@@ -49,10 +50,10 @@ async def list_destinations(
         str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="`next` of the page before.")
     ] = None,
 ) -> Response:
-    """List the numbers of which something is known, in the order of the numbers."""
+    """List the numbers of which something is known, in an order that stays; that of the numbers is sealed with them."""
     statement = select(destinations).where(destinations.c.tenant_id == call.actor.tenant_id)
     if cursor is not None:
-        statement = statement.where(destinations.c.number > cursor)
+        statement = statement.where(after(destinations.c.number, cursor))
     async with call.transaction() as connection:
         rows = await connection.execute(statement.order_by(destinations.c.number).limit(limit + 1))
         found = rows.mappings().all()
@@ -119,7 +120,7 @@ def _this(call: Call, number: str) -> ColumnElement[bool]:
 def _shape(row: Row) -> dict[str, Any]:
     return {
         "number": row["number"],
-        "station_ids": row["station_ids"].get("ids", []),
+        "station_ids": row["station_ids"],
         "learned": row["learned"] or None,
         "override": row["override"] or None,
         "version": row["version"],

@@ -21,6 +21,7 @@ from faxgw.api.paging import MOST, USUAL, Limit
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import visible_fax
 from faxgw.api.shapes import Page
+from faxgw.faxes.told import whole
 from faxgw.model import LAST_EVENTS, State
 from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import events, faxes
@@ -262,4 +263,4 @@ def _sent(row: Row, go_on_after: int) -> bytes:
 
 
 def _shape(row: Row) -> dict[str, Any]:
-    return {"id": row["id"], "type": row["type"], "at": row["at"], "fax": row["fax_id"], "data": row["data"]}
+    return {"id": row["id"], "type": row["type"], "at": row["at"], "fax": row["fax_id"], "data": whole(row)}

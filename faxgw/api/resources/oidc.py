@@ -6,13 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from starlette.responses import RedirectResponse, Response
 
-from faxgw.api.answers import json_response, ok
+from faxgw.api.answers import json_response
 from faxgw.api.guard import FreeQueryRoute, GuardedRoute
 from faxgw.api.json import dumped
-from faxgw.api.people_shapes import NewSessionShape, OidcInvitedShape, ProvidersShape
+from faxgw.api.people_shapes import NewSessionShape, OidcInvitedShape
 from faxgw.api.problems import Problem
 from faxgw.api.resources.sessions import Entry, Visit, Visitor, Where, begin
-from faxgw.config.oidc import OidcSettings
 from faxgw.errors import RequestError
 from faxgw.people import oidc
 from faxgw.people.accounts import memberships, person_of
@@ -29,13 +28,6 @@ KEEPSAKE = "__Secure-faxgw-oidc"
 Name = Annotated[str, Path(max_length=40, description="The provider's name in the configuration.")]
 _PATH = r"^/([!-.0-\[\]-~][!-~]*)?$"
 """One that leads to no other host: neither / nor \\ comes second."""
-
-
-@router.get("", response_model=ProvidersShape)
-async def list_providers(visit: Visitor) -> Response:
-    """List the identity providers that a sign-in page shows; the same to everybody."""
-    shown = [each for each in visit.api.gateway.config.oidc if each.listed]
-    return ok({"items": [_shape(each) for each in shown]})
 
 
 @router.get("/{provider}", status_code=303, response_class=Response)
@@ -116,11 +108,6 @@ async def _invite(visit: Visit, provider: Provider, email: str) -> Response:
         await invited(connection, done.user, provider.settings.name)
     shape = OidcInvitedShape(email=email, set_up_code=done.code, expires_at=done.until)
     return json_response(dumped(shape.model_dump()), 202)
-
-
-def _shape(provider: OidcSettings) -> dict[str, str]:
-    where = f"{router.prefix}/{provider.name}"
-    return {"name": provider.name, "title": provider.title or provider.name, "sign_in": where}
 
 
 def _provider(visit: Visit, name: str) -> Provider:

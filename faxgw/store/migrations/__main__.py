@@ -16,7 +16,7 @@ from faxgw.store.server import PrivateServer
 async def _main(title: str) -> None:
     with TemporaryDirectory() as folder:
         async with PrivateServer(Path(folder) / "postgres") as server:
-            await migrate(server.urls.owner)
+            await migrate(server.urls.owner, None)
             written = await asyncio.to_thread(write, server.urls.owner, title)
     print(written or "The database has everything that the tables say.")
 

@@ -156,7 +156,7 @@ async def test_whoever_waits_for_the_archive_holds_no_connection_to_the_database
 ) -> None:
     ids = await furnish(gateway, owner)
     await gateway.database.close()
-    gateway.database = Database(gateway.database.urls, pool=1, patience=0.5)
+    gateway.database = Database(gateway.database.urls, seals=gateway.database.seals, pool=1, patience=0.5)
     slow = SlowStore(gateway.config.data_dir / "objects")
     gateway.objects = SealedStore(slow)
     async with asyncio.timeout(10):

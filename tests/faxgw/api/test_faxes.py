@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, text
 from faxgw.api.paging import created_between
 from faxgw.gateway import Gateway
 from faxgw.ids import least_id, new_id
-from faxgw.store.tables import faxes, wraps
+from faxgw.store.tables import NUMBER, faxes, wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
 from tests.faxgw.api.people import Person, add_fax, add_key, now, tiff
@@ -228,11 +228,13 @@ async def add_old_faxes(gateway: Gateway, owner: Person, number: int) -> datetim
         select (lpad(to_hex(({last} - n * 60) * 1000::bigint), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid,
                '{owner.tenant_id}',
                case when n % 3 = 0 then 'in' else 'out' end, case when n % 50 = 0 then 'failed' else 'delivered' end,
-               '{owner.user_id}', '{owner.box_id}', '+1555' || lpad((n % 1000)::text, 7, '0'),
+               '{owner.user_id}', '{owner.box_id}', (cast(:numbers as bytea[]))[n % 1000 + 1],
                to_timestamp({last} - n * 60)
         from generate_series(1, {number}) n"""
     async with gateway.database.tenant(owner.tenant_id) as connection:
-        await connection.execute(text(sql))
+        seal = gateway.server_keys.values.seal_findable
+        called = [seal(f"+1555{each:07}".encode(), context=NUMBER) for each in range(1000)]
+        await connection.execute(text(sql), {"numbers": called})
     return datetime.fromtimestamp(last - number // 2 * 60, UTC)
 
 

@@ -17,8 +17,8 @@ LOCKED = "select count(*) from pg_locks where relation = 'boxes'::regclass and n
 async def starving(gateway: Gateway, client: Client, *, patience: float) -> AsyncIterator[list[asyncio.Task[int]]]:
     """Have requests hold every connection that there is for requests, until the block ends."""
     await gateway.database.close()
-    watcher = Database(gateway.database.urls)
-    gateway.database = Database(gateway.database.urls, pool=POOL, patience=patience)
+    watcher = Database(gateway.database.urls, seals=gateway.database.seals)
+    gateway.database = Database(gateway.database.urls, seals=watcher.seals, pool=POOL, patience=patience)
 
     async def ask() -> int:
         return (await client.get("/v1/boxes")).status_code

@@ -136,7 +136,7 @@ async def test_who_was_erased_after_a_backup_cannot_be_found_in_the_log_of_what_
 async def test_what_was_known_of_a_number_is_not_known_again_after_a_restore(copied: Copied) -> None:
     place = copied.place
     await place.add(destinations, number=ERASED)
-    await place.add(destinations, number=OTHER, station_ids={"ids": [STATION, "STATION 2"]})
+    await place.add(destinations, number=OTHER, station_ids=[STATION, "STATION 2"])
     fax = await place.add_fax()
     async with place.gateway.database.tenant(place.tenant) as connection:
         for to in (ERASED, OTHER):
@@ -145,7 +145,7 @@ async def test_what_was_known_of_a_number_is_not_known_again_after_a_restore(cop
     await copied.erase(Subject(number=ERASED, station_id=STATION))
     async with copied.restored(older) as place, place.gateway.database.dispatcher() as connection:
         rows = (await connection.execute(select(destinations.c.number, destinations.c.station_ids))).all()
-        assert [tuple(row) for row in rows] == [(OTHER, {"ids": ["STATION 2"]})]
+        assert [tuple(row) for row in rows] == [(OTHER, ["STATION 2"])]
         locations = (await connection.scalars(select(ledger.c.location))).all()
         assert len(locations) == 2
         assert ERASED not in str(locations)

@@ -180,7 +180,7 @@ async def _two_hours_later(service: Service) -> None:
     keys = SpoolKeys(config.spool_keys, now=lambda: time.time() + 7200)
     before = set(keys.epochs())
     async with PrivateServer(service.data / "postgres") as server:
-        database = Database(server.urls, pool=1)
+        database = Database(server.urls, seals=None, pool=1)
         try:
             destroyed = await move_on(database, keys)
         finally:

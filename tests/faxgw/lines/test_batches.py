@@ -118,7 +118,7 @@ async def test_a_number_given_twice_gets_one_fax_and_each_subaddress_its_own(off
     await office.change_policy(schedule_days=3650)
     batch = await office.batch(to, document, send_at=at)
     found = await all_in(office, batch, "scheduled")
-    assert sorted(fax.request.get("subaddress", "") for fax in found) == ["", "1", "2"]
+    assert sorted(fax.subaddress for fax in found) == ["", "1", "2"]
 
 
 async def test_a_pause_is_committed_after_the_last_call_that_begins(database: Database, tmp_path: Path) -> None:

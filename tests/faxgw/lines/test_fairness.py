@@ -15,13 +15,13 @@ from faxgw.ids import new_id
 from faxgw.lines.dispatcher import claim_calls
 from faxgw.setup import SetUp
 from faxgw.store.database import Database
-from faxgw.store.tables import attempts, faxes, routes
+from faxgw.store.tables import NUMBER, attempts, faxes, routes
 from tests.faxgw.lines.conftest import Office, new_tenant, sim_line
 from tests.faxgw.lines.test_nodes import idle_office
 
 QUEUED = text(
     "INSERT INTO faxes (id, tenant_id, direction, state, user_id, box_id, to_number, next_call_at, pages, priority)"
-    " SELECT gen_random_uuid(), :tenant, 'out', 'queued', :user, :box, :prefix || lpad(n::text, 7, '0'),"
+    " SELECT gen_random_uuid(), :tenant, 'out', 'queued', :user, :box, (cast(:called as bytea[]))[n],"
     " now() - :hours * interval '1 hour' + n * interval '1 ms', 1, :priority FROM generate_series(1, :count) n"
 )
 
@@ -37,7 +37,9 @@ async def queue(
     office: Office, whose: SetUp, prefix: str, *, count: int = 1, priority: int = 50, hours: int = 1
 ) -> None:
     """Let faxes wait, the first for so many hours, each a millisecond less than the one before."""
-    values = {"tenant": whose.tenant, "user": whose.user, "box": whose.box, "prefix": prefix, "hours": hours}
+    values = {"tenant": whose.tenant, "user": whose.user, "box": whose.box, "hours": hours}
+    seal = office.gateway.server_keys.values.seal_findable
+    values["called"] = [seal(f"{prefix}{each:07}".encode(), context=NUMBER) for each in range(1, count + 1)]
     async with office.gateway.database.dispatcher() as connection:
         await connection.execute(QUEUED, {**values, "count": count, "priority": priority})
 
@@ -114,7 +116,7 @@ async def test_a_batch_that_waits_for_a_busy_line_holds_up_nobody_else(idle: Off
 async def test_a_number_that_is_being_called_holds_up_no_other_number(idle: Office) -> None:
     await queue(idle, idle.tenant, "+4930", count=400)
     async with idle.gateway.database.dispatcher() as connection:
-        mine = select(faxes.c.id).where(faxes.c.to_number < "+49300000350")
+        mine = select(faxes.c.id).where(faxes.c.to_number.in_([f"+4930{each:07}" for each in range(350)]))
         await connection.execute(update(faxes).where(faxes.c.id.in_(mine)).values(to_number="+49300000001"))
     first, second = await claim(idle, "one", "two")
     assert [first["destination"], second["destination"]] == ["+49300000001", "+49300000350"]

@@ -226,7 +226,8 @@ async def test_a_node_that_loses_touch_hangs_up_before_its_lease_ends(
 def unreachable(urls: Urls) -> Database:
     """Return a database behind a network that is down."""
     return Database(
-        Urls(*(re.sub("host=[^&]*", "host=/nowhere", url) for url in (urls.owner, urls.app, urls.dispatcher)))
+        Urls(*(re.sub("host=[^&]*", "host=/nowhere", url) for url in (urls.owner, urls.app, urls.dispatcher))),
+        seals=None,
     )
 
 

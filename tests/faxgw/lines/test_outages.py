@@ -23,7 +23,7 @@ from faxgw.store.server import PrivateServer
 from faxgw.store.tables import faxes, pages
 from simulators.sandbox import sandbox
 from t30.t4 import Bitmap
-from tests.faxgw.databases import DatabaseServer, scratch
+from tests.faxgw.databases import SEALS, DatabaseServer, scratch
 from tests.faxgw.lines.conftest import Office, config_for, new_tenant, seen, sim_line, working
 from tests.faxgw.lines.far_ends import FarEnd
 from tests.faxgw.lines.pages import fax_pages
@@ -42,8 +42,8 @@ async def alone(tmp_path: Path, far_end: FarEnd) -> AsyncIterator[tuple[Office, 
     sandbox().numbers = {**sandbox().numbers, far_end.number: far_end.far}
     with scratch() as folder:
         async with PrivateServer(folder / "postgres") as server:
-            await migrate(server.urls.owner)
-            database = Database(server.urls)
+            await migrate(server.urls.owner, None)
+            database = Database(server.urls, seals=SEALS)
             config = config_for(database, tmp_path, (sim_line("one", "15550199", speed=15),))
             async with open_gateway(config, server.urls) as gateway:
                 tenant = await new_tenant(gateway, "acme", config.lines)

@@ -54,7 +54,6 @@ def provider(issuer: Issuer) -> dict[str, Any]:
     """Return the settings of the provider; a test may change them before it asks for anything else."""
     return {
         "name": "company",
-        "title": "Our company",
         "issuer": issuer.url,
         "client_id": CLIENT,
         "client_secret_env": "COMPANY_SECRET",
@@ -77,7 +76,7 @@ async def gateway(  # noqa: PLR0917 (fixtures)
         data_dir=tmp_path / "data",
         api=settings,
         people=PeopleSettings(url=ORIGIN),
-        oidc=(OidcSettings(**provider), OidcSettings(**provider | {"name": "unlisted", "listed": False})),
+        oidc=(OidcSettings(**provider),),
         webhooks=WebhookSettings(allow_private=(ip_network("127.0.0.0/8"),), trust=issuer.certificate),
         lines=(),
     )
@@ -98,17 +97,6 @@ async def owner(gateway: Gateway) -> Person:
 def visitor(connect: Connect, clock: Clock) -> Client:
     """Return a browser."""
     return connect(None)
-
-
-async def test_a_sign_in_page_is_told_the_names_of_providers_and_nothing_of_tenants(
-    owner: Person, visitor: Client, issuer: Issuer
-) -> None:
-    listed = await visitor.get("/v1/sessions/oidc")
-    assert listed.status_code == 200
-    assert listed.json() == {"items": [{"name": "company", "title": "Our company", "sign_in": BEGIN}]}
-    assert (await visitor.get(BEGIN)).status_code == 303
-    assert (await visitor.get("/v1/sessions/oidc", params={"tenant": "acme"})).status_code == 400
-    assert (await visitor.get("/v1/sessions/oidc/unlisted")).status_code == 303
 
 
 class Visit:

@@ -18,7 +18,7 @@ from faxgw.people.accounts import memberships
 from faxgw.people.keys import Membership
 from faxgw.people.signing_in import Door, Tried
 from faxgw.people.unlocking import unlock_older
-from faxgw.service import open_gateway
+from faxgw.service import open_gateway, server_keys_of
 from faxgw.store.migrating import SCRIPTS, alembic, migrate
 from tests.faxgw.api.people import PASSWORD, now
 from tests.faxgw.databases import DatabaseServer
@@ -71,8 +71,9 @@ async def test_an_older_account_signs_in_and_its_keys_open(
         first = await add_older(connection, "both@example.com", PASSWORD)
         second = await add_older(connection, "both@example.com", "the password of the second")
     urls = database_server.urls(older_database)
-    await migrate(urls.owner)
-    async with open_gateway(Config(data_dir=tmp_path / "data", lines=()), urls) as gateway:
+    config = Config(data_dir=tmp_path / "data", lines=())
+    await migrate(urls.owner, server_keys_of(config).values)
+    async with open_gateway(config, urls) as gateway:
         door = Door(gateway)
         found = await door.sign_in(Tried("alone@example.com", PASSWORD), now=now())
         both = await door.sign_in(Tried("both@example.com", PASSWORD), now=now())

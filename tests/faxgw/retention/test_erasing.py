@@ -77,11 +77,11 @@ async def test_everything_about_a_number_goes_and_nothing_else(place: Place) -> 
 async def test_a_station_is_erased_by_what_it_calls_itself(place: Place) -> None:
     fax = await place.add_whole_fax(remote_id="STATION 1")
     other = await place.add_whole_fax(remote_id="STATION 2")
-    await place.add(destinations, number="+15550101", station_ids={"ids": ["STATION 1", "STATION 2"]})
+    await place.add(destinations, number="+15550101", station_ids=["STATION 1", "STATION 2"])
     await erase(place.gateway, await begun(place, Subject(station_id="STATION 1")), now=NOW)
     assert await place.row(fax) is None
     assert await place.row(other) is not None
-    assert await place.one(select(destinations.c.station_ids)) == {"ids": ["STATION 2"]}
+    assert await place.one(select(destinations.c.station_ids)) == ["STATION 2"]
 
 
 async def test_single_faxes_are_erased(place: Place) -> None:

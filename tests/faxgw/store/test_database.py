@@ -22,6 +22,7 @@ from faxgw.store.database import Database, DatabaseUnavailable, Notice, driver, 
 from faxgw.store.roles import Urls
 from faxgw.store.server import PrivateServer
 from faxgw.store.tables import boxes, users
+from tests.faxgw.databases import SEALS
 
 TENANT = new_id()
 
@@ -40,7 +41,7 @@ async def server(folder: Path) -> AsyncIterator[PrivateServer]:
 @pytest_asyncio.fixture
 async def mortal(server: PrivateServer) -> AsyncIterator[Database]:
     """Return a database, without tables, on the server that may be killed."""
-    database = Database(server.urls, pool=3, dispatcher_pool=3)
+    database = Database(server.urls, seals=SEALS, pool=3, dispatcher_pool=3)
     yield database
     await database.close()
 
@@ -94,7 +95,7 @@ async def test_of_two_that_wait_for_each_other_one_is_undone_and_told_to_try_aga
 
 
 async def test_a_cancelled_transaction_leaves_a_pool_that_works(database: Database, tenant: UUID) -> None:
-    database = Database(database.urls, pool=1)
+    database = Database(database.urls, seals=SEALS, pool=1)
     for statement in ("SELECT pg_sleep(10)", "SELECT 1"):
 
         async def work(statement: str = statement) -> None:
@@ -207,12 +208,12 @@ async def test_a_listener_hears_what_is_committed_and_that_it_was_away(mortal: D
 async def test_a_url_of_the_wrong_role_is_refused(database: Database) -> None:
     urls = database.urls
     with pytest.raises(RequestError, match="faxgw_owner, where faxgw_app") as refused:
-        Database(Urls(urls.owner, urls.owner, urls.dispatcher))
+        Database(Urls(urls.owner, urls.owner, urls.dispatcher), seals=None)
     assert refused.value.code == "database.roles"
 
 
 async def test_a_busy_pool_is_told_as_unavailable(database: Database, tenant: UUID) -> None:
-    database = Database(database.urls, pool=1, patience=0.1)
+    database = Database(database.urls, seals=SEALS, pool=1, patience=0.1)
     async with database.tenant(tenant):
         with pytest.raises(DatabaseUnavailable, match="busy"):
             async with database.tenant(tenant):

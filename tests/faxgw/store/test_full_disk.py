@@ -15,6 +15,7 @@ from faxgw.ids import new_id
 from faxgw.store.database import Database, DatabaseUnavailable, driver
 from faxgw.store.migrating import migrate
 from faxgw.store.server import PrivateServer
+from tests.faxgw.databases import SEALS
 
 
 @pytest.fixture
@@ -29,8 +30,8 @@ def small_disk(place: Path) -> Iterator[Path]:
 
 async def test_a_full_disk_costs_nothing_that_was_committed_and_heals_when_there_is_room(small_disk: Path) -> None:
     async with PrivateServer(small_disk / "postgres") as server:
-        await migrate(server.urls.owner)
-        database = Database(server.urls)
+        await migrate(server.urls.owner, None)
+        database = Database(server.urls, seals=SEALS)
         with psycopg.connect(server.urls.owner, autocommit=True) as connection:
             connection.execute("CREATE TABLE kept (number int, ballast text)")
             connection.execute("GRANT ALL ON kept TO PUBLIC")

@@ -24,14 +24,15 @@ from faxgw.store.migrating import LOCK, SCRIPTS, head, migrate, ours, refuse_old
 from faxgw.store.migrations.writing import write
 from faxgw.store.roles import APP, DISPATCHER, protection
 from faxgw.store.tables import metadata
-from tests.faxgw.databases import DatabaseServer
+from tests.faxgw.databases import SEALS, DatabaseServer
 
 DESCRIPTION = (
     """SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity::text,
     pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0""",
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0
+    AND NOT attisdropped""",
     """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0""",
     "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
@@ -94,7 +95,7 @@ def _schema(url: str) -> set[tuple[str, ...]]:
 async def test_a_node_waits_for_another_that_migrates(empty: str) -> None:
     with psycopg.connect(empty) as other_node, psycopg.connect(empty, autocommit=True) as watcher:
         other_node.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
-        ours = [asyncio.create_task(migrate(empty)) for _ in range(2)]
+        ours = [asyncio.create_task(migrate(empty, None)) for _ in range(2)]
         async with asyncio.timeout(20):
             await _until_one_waits(watcher)
         assert watcher.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchall() == []
@@ -113,11 +114,11 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("CREATE TABLE procrastinate_jobs (in_the_way int)")
         with pytest.raises(Exception, match="procrastinate_jobs"):
-            await migrate(empty)
+            await migrate(empty, None)
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         assert tables == [("procrastinate_jobs",)]
         connection.execute("DROP TABLE procrastinate_jobs")
-    await migrate(empty)
+    await migrate(empty, None)
 
 
 def test_a_database_in_which_a_row_names_one_of_another_tenant_is_not_taken_over(empty: str) -> None:
@@ -129,7 +130,7 @@ def test_a_database_in_which_a_row_names_one_of_another_tenant_is_not_taken_over
             upgrade(empty)
         connection.execute("SELECT set_config('faxgw.tenant', %s, false)", (str(UUID(int=2)),))
         connection.execute("DELETE FROM numbers")
-    upgrade(empty)
+    upgrade(empty, seals=SEALS)
 
 
 _FIRST, _SECOND = (f"'{UUID(int=number)}'" for number in (1, 2))
@@ -147,7 +148,7 @@ _TWO_TENANTS = (
 
 async def test_an_up_to_date_database_costs_a_start_next_to_nothing(database: Database) -> None:
     began = time.monotonic()
-    await migrate(database.urls.owner)
+    await migrate(database.urls.owner, None)
     assert time.monotonic() < began + 0.1
 
 
@@ -155,7 +156,7 @@ async def test_a_database_of_a_newer_program_is_refused(database: Database) -> N
     with psycopg.connect(database.urls.owner) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(RequestError, match="newer than this program") as refused:
-        await migrate(database.urls.owner)
+        await migrate(database.urls.owner, None)
     assert refused.value.code == "database.newer"
     assert "9999" in refused.value.reason and head() in refused.value.reason
 
@@ -171,7 +172,7 @@ def test_an_old_postgresql_is_refused(server_version: int) -> None:
 async def test_a_database_that_is_not_there_is_told_without_the_password(database_server: DatabaseServer) -> None:
     url = database_server.urls("nowhere").owner
     with pytest.raises(RequestError, match='"nowhere" does not exist') as refused:
-        await migrate(url)
+        await migrate(url, None)
     assert refused.value.code == "database.url"
     assert str(make_url(url).password) not in refused.value.reason
 
@@ -191,7 +192,7 @@ async def test_roles_that_the_walls_would_not_hold_for_are_refused(
         administrator.execute(spoil.encode())
         try:
             with pytest.raises(RequestError, match="other rights than it should") as refused:
-                await migrate(database.urls.owner)
+                await migrate(database.urls.owner, None)
         finally:
             administrator.execute(restore.encode())
     assert refused.value.code == "database.roles"

@@ -15,7 +15,7 @@ from faxgw.store.database import Database
 from faxgw.store.migrating import migrate
 from faxgw.store.roles import Passwords, Urls, administrator_sql
 from faxgw.store.tables import tenants
-from tests.faxgw.databases import add_tenant
+from tests.faxgw.databases import SEALS, add_tenant
 
 
 def _binaries() -> list[Path]:
@@ -49,8 +49,8 @@ async def test_what_the_administrator_is_given_makes_a_database_for_the_gateway(
         for statement in printed.strip().split(";\n"):
             administrator.execute(statement.encode())
     urls = Urls.of_socket(foreign, passwords)
-    await migrate(urls.owner)
-    database = Database(urls)
+    await migrate(urls.owner, None)
+    database = Database(urls, seals=SEALS)
     mine, theirs = await add_tenant(database, "mine"), await add_tenant(database, "theirs")
     assert isinstance(theirs, UUID)
     async with database.tenant(mine) as connection:

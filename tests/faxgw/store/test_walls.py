@@ -14,7 +14,7 @@ from faxgw.ids import new_id
 from faxgw.store.database import Database
 from faxgw.store.roles import ADMINISTRATOR, APP, DISPATCHER, OWNER
 from faxgw.store.tables import metadata, nodes, tenants, users
-from tests.faxgw.databases import DatabaseServer, add_tenant
+from tests.faxgw.databases import SEALS, DatabaseServer, add_tenant
 
 
 def _user(tenant_id: UUID, email: str = "a@b.c") -> dict[str, object]:
@@ -75,7 +75,7 @@ async def test_without_a_tenant_the_app_sees_nothing(
 
 
 async def test_the_tenant_of_one_transaction_is_gone_in_the_next(database: Database, tenant: UUID, other: UUID) -> None:
-    database = Database(database.urls, pool=1)
+    database = Database(database.urls, seals=SEALS, pool=1)
     async with database.tenant(tenant) as connection:
         first = await connection.scalar(select(func.pg_backend_pid()))
     async with database.tenant(other) as connection:
