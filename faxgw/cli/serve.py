@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -32,6 +33,8 @@ DataOption = Annotated[
 PR_SET_DUMPABLE = 4  # linux/prctl.h
 GIVES_WAY = 0.001
 """Seconds after which a thread that computes lets the loop go on, where calls wait for their answers; usually 5 ms."""
+SETTLED_AFTER = 10.0
+"""Seconds after which all is imported; to search that for garbage now and then would hold the loop up for 0.3 s."""
 M_ARENA_MAX, ARENAS = -8, 2  # malloc.h
 
 
@@ -69,8 +72,13 @@ async def _serve(config: Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end)
     log.info("starting", node=config.node, data_dir=config.data_dir)
-    await run(config, ready=lambda _gateway: log.info("ready"), stop=stop)
+    await run(config, ready=_ready, stop=stop)
     log.info("stopped")
+
+
+def _ready(_gateway: object) -> None:
+    log.info("ready")
+    asyncio.get_running_loop().call_later(SETTLED_AFTER, gc.freeze)
 
 
 def keep_memory_private() -> None:

@@ -5,9 +5,10 @@ Everything but the files goes in the caller's transaction; the files, which nobo
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -116,9 +117,8 @@ async def shred(
     await delete_content(connection, work.content)
     await forget_names(connection, [row["batch_id"] for row in going if row["batch_id"]])
     done.objects = list(work.content.kinds)
-    whole = _common(why, by, is_removed=is_removed)
-    said = [whole | _said(row["id"], work.content, opened, copied) for row in going]
-    done.certificates = await work.certify(said, erasure_id=why.erasure_id)
+    said = partial(_said, content=work.content, opened=opened, copied=copied)
+    done.certificates = await work.certify(said, _common(why, by, is_removed=is_removed), erasure_id=why.erasure_id)
     await work.tell(done.certificates, why, by)
     return done
 
@@ -192,15 +192,18 @@ class _Shredding:
         if shared := [each for each in self.ids if self.content.shared[each]]:
             await take_out(self.connection, shared)
 
-    async def certify(self, said: Sequence[Mapping[str, Any]], *, erasure_id: UUID | None) -> list[Certificate]:
+    async def certify(
+        self, said: Callable[[UUID], Mapping[str, Any]], common: Mapping[str, Any], *, erasure_id: UUID | None
+    ) -> list[Certificate]:
         """Sign what was done with each fax, and keep it."""
-        signed = await asyncio.to_thread(self._signed, said)
+        signed = await asyncio.to_thread(self._signed, said, common)
         await certificates.write_down(self.connection, signed, at=self.now, erasure_id=erasure_id)
         return signed
 
-    def _signed(self, said: Sequence[Mapping[str, Any]]) -> list[Certificate]:
-        key, both = self.gateway.server_keys.signing, zip(self.ids, said, strict=True)
-        return [certify(key, tenant_id=self.tenant_id, fax_id=each, at=self.now, said=whole) for each, whole in both]
+    def _signed(self, said: Callable[[UUID], Mapping[str, Any]], common: Mapping[str, Any]) -> list[Certificate]:
+        key, of = self.gateway.server_keys.signing, self.tenant_id
+        whole = ((each, {**common, **said(each)}) for each in self.ids)
+        return [certify(key, tenant_id=of, fax_id=each, at=self.now, said=what) for each, what in whole]
 
     async def tell(self, written: Sequence[Certificate], why: Why, by: Actor | str) -> None:
         """Have the audit log say it of every fax, and one event of all."""
@@ -233,7 +236,7 @@ def _common(why: Why, by: Actor | str, *, is_removed: bool) -> dict[str, Any]:
 
 
 def _said(
-    fax_id: UUID, content: Content, opened: Mapping[UUID, Counter[str]], copied: Mapping[UUID, int]
+    fax_id: UUID, *, content: Content, opened: Mapping[UUID, Counter[str]], copied: Mapping[UUID, int]
 ) -> dict[str, Any]:
     """Return what a fax's certificate says of it alone."""
     return {
