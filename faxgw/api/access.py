@@ -98,6 +98,7 @@ ACCESS: dict[str, Access] = {
     "recover_keys": _SESSION,
     "renew_keys": Access(session=True),
     "list_users": _MEMBERS,
+    "find_colleague": _BOXES,
     "invite_user": _MEMBERS,
     "get_user": _MEMBERS,
     "change_user": _MEMBERS,

@@ -23,6 +23,9 @@ from faxgw.gateway import Gateway
 from faxgw.people.oidc_provider import Provider
 from faxgw.people.signing_in import Door
 
+LOOK_UPS = 20
+"""Colleagues that a member may look up in a minute."""
+
 
 class Api:
     """What all requests share; ``app.state.api``."""
@@ -31,6 +34,8 @@ class Api:
         self.gateway = gateway
         self.credentials = Credentials(gateway)
         self.rates = Buckets(gateway.config.api.requests_per_second, 1.0)
+        self.look_ups = Buckets(LOOK_UPS, 60.0)
+        """How many colleagues each member may look up."""
         self.hub = Hub()
         self.door = Door(gateway)
         self.providers: dict[str, Provider] = {}

@@ -154,7 +154,9 @@ CODES: dict[str, Code] = {
     "route.line": Code(422, "There is no such line", "GET /v1/lines lists them."),
     "policy.denied": Code(403, "The tenant's policy does not allow it", "Ask an admin to change the policy."),
     "policy.invalid": Code(422, "The policy cannot be kept", "Correct the fields named in `detail`."),
-    "user.unknown": Code(404, "There is no such member", "GET /v1/users lists them."),
+    "user.unknown": Code(
+        404, "There is no such member", "GET /v1/users lists them to admins; POST /v1/colleagues:find finds one."
+    ),
     "user.exists": Code(409, "There is such a member already", "Change that entry."),
     "user.last_owner": Code(409, "A tenant has an owner", "Make somebody else one first."),
     "user.elsewhere": Code(409, "They are members of other tenants, too", "Have them use their recovery code."),

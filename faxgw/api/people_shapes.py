@@ -185,6 +185,17 @@ class UnlockedShape(Shape):
     """Keys that are locked still."""
 
 
+class ColleagueShape(Shape):
+    """A member of the tenant, as every other member may know them."""
+
+    id: UUID
+    """Their id."""
+    email: str
+    """Their address."""
+    role: Role
+    """What they are."""
+
+
 class MemberShape(Shape):
     """A member of the tenant."""
 

@@ -103,6 +103,7 @@ _MORE: dict[str, tuple[int, ...]] = {
     "change_password": (422,),
     "get_me": (404,),
     "recover_keys": (422,),
+    "find_colleague": (404, 422),
     "invite_user": (422,),
     "deactivate_user": (409,),
     "change_user": (409,),

@@ -36,7 +36,7 @@ _SAME = ("id", "rights", "expires_at", "granted_by", "created_at")
 class GrantRequest(Asked):
     """What somebody is to be allowed."""
 
-    user: UUID = Field(description="Who: a member of the tenant, by the id that GET /v1/users gives.")
+    user: UUID = Field(description="Who: a member of the tenant, by the id that POST /v1/colleagues:find gives.")
     rights: Annotated[list[Right], Field(min_length=1, max_length=3)] = Field(
         description="`read`: see faxes and open them. `send`: send from the box. `manage`: grant, revoke, make rules, "
         "change the box; the box's key goes with `read` and `manage`."

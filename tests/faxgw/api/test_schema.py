@@ -20,7 +20,7 @@ from tests.faxgw.api.test_walls import request_of
 
 NOT_HERE = {
     **{"call_in": 404, "create_session": 401, "recover_session": 401, "set_up_person": 422},
-    "create_passkey_session": 409,
+    **{"create_passkey_session": 409, "find_colleague": 404},
 }
 """Operation -> what its example comes to where there is no simulated line, and nobody of that password or code.
 

@@ -218,6 +218,21 @@ async def test_ids_of_another_tenant_in_bodies_are_as_unknown_as_any(
     assert await rows_of(gateway, owner.tenant_id) == before
 
 
+async def test_somebody_of_another_tenant_is_no_colleague(gateway: Gateway, owner: Person, connect: Connect) -> None:
+    """XM-08: looked for by their very address, they are answered as one that nobody has."""
+    _, _, guest = await two(gateway, owner)
+    told = []
+    for caller in await callers_of(gateway, guest.tenant_id):
+        if refused(caller, "find_colleague") or "every" not in caller.name:
+            continue
+        for email in (owner.email, "nobody@example.com"):
+            answer = await connect(None).post("/v1/colleagues:find", json={"email": email}, headers=caller.headers)
+            told.append((answer.status_code, answer.text))
+        own = await connect(None).post("/v1/colleagues:find", json={"email": guest.email}, headers=caller.headers)
+        assert own.json()["id"] == str(guest.user_id)
+    assert len(told) == 6 and len(set(told)) == 1 and told[0][0] == 404
+
+
 def _with_ids(app: FastAPI) -> Iterator[tuple[str, str, str, list[str]]]:
     schemas = app.openapi()["components"]["schemas"]
     for path, methods in app.openapi()["paths"].items():
