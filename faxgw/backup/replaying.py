@@ -35,7 +35,14 @@ WITH ended AS (
                  WHEN direction = 'out' AND pages_done > 0 THEN 'partially_sent' ELSE 'failed' END,
     reason_code = '{RESTORED}', reason_text = %(reason_text)s, finished_at = now(), next_call_at = NULL,
     drawer = '', draw_until = NULL, version = version + 1
-  WHERE finished_at IS NULL RETURNING id, tenant_id, state
+  WHERE finished_at IS NULL RETURNING id, tenant_id, state, direction
+), audited AS (
+  INSERT INTO audit_waiting (tenant_id, entry)
+  SELECT tenant_id, jsonb_build_object(
+    'action', 'fax.' || state, 'actor', 'service', 'object', 'fax',
+    'object_id', id::text, 'outcome', 'ok', 'source', '', 'tenant', tenant_id::text,
+    'data', jsonb_build_object('direction', direction, 'reason', '{RESTORED}'),
+    'time', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text FROM ended
 )
 INSERT INTO events (tenant_id, fax_id, type, data)
 SELECT tenant_id, id, 'fax.' || state,

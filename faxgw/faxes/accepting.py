@@ -14,6 +14,7 @@ from sqlalchemy import Row, Select, Uuid, and_, bindparam, column, func, insert,
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw import audit
 from faxgw.actor import Actor
 from faxgw.boxes import switches
 from faxgw.boxes.keys import sealing_key
@@ -400,3 +401,12 @@ async def _opened(connection: AsyncConnection, gateway: Gateway, actor: Actor, c
         raise spent()
     key = await unlock(connection, actor)
     await spool_again(connection, gateway.spool, key, tenant_id=actor.tenant_id, object_ids=closed)
+    await audit.record(
+        connection,
+        tenant_id=actor.tenant_id,
+        actor=actor,
+        action="key.used",
+        object="user",
+        object_id=actor.user_id,
+        data={"for": "sending", "objects": len(closed)},
+    )

@@ -29,9 +29,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from faxgw.audit.following import recorded
 from faxgw.errors import RequestError
 from faxgw.faxes.told import parted
-from faxgw.model import FOLLOWS, EventType, State
+from faxgw.model import FOLLOWS, LAST_EVENTS, EventType, State
 from faxgw.store.tables import events, faxes, webhooks
 from faxgw.webhooks.enqueue import enqueue, enqueue_each
 
@@ -106,27 +107,25 @@ async def tell(
     The fax's row must be locked by this transaction, so that events of one fax are in the order of their ids.
     """
     plain, personal = parted(data) if fax_id else (dict(data), {})
-    new = (
-        insert(events)
-        .values(
-            tenant_id=tenant_id,
-            fax_id=fax_id,
-            type=event.value,
-            data=bindparam("data", type_=JSONB),
-            personal=bindparam("personal", type_=events.c.personal.type),
-        )
-        .returning(events.c.id)
-        .cte("new")
-    )
-    notice = func.json_build_object(
-        "tenant", str(tenant_id), "fax", None if fax_id is None else str(fax_id), "id", new.c.id, "type", event.value
-    )
-    hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == tenant_id, webhooks.c.enabled).exists()
-    statement = select(new.c.id, func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)), hooked)
-    event_id, _, wanted = (await connection.execute(statement, {"data": plain, "personal": personal})).one()
+    said = {"of_tenant": tenant_id, "of_fax": fax_id, "event": event.value, "plain": plain, "personal": personal}
+    event_id, _, wanted = (await connection.execute(_telling(ends=event in LAST_EVENTS), said)).one()
     if wanted:
         await enqueue(connection, tenant_id=tenant_id, event_id=event_id, type=event.value)
     return int(event_id)
+
+
+@cache
+def _telling(*, ends: bool) -> Select[Any]:
+    """Return the statement of ``tell``; ``ends``: nothing more happens to the fax."""
+    of_tenant, of_fax = bindparam("of_tenant", type_=Uuid), bindparam("of_fax", type_=Uuid)
+    type_, data = bindparam("event", type_=Text), bindparam("plain", type_=JSONB)
+    personal = bindparam("personal", type_=events.c.personal.type)
+    written = insert(events).values(tenant_id=of_tenant, fax_id=of_fax, type=type_, data=data, personal=personal)
+    new = written.returning(events).cte("new")
+    notice = func.json_build_object("tenant", new.c.tenant_id, "fax", new.c.fax_id, "id", new.c.id, "type", new.c.type)
+    hooked = select(webhooks.c.id).where(webhooks.c.tenant_id == new.c.tenant_id, webhooks.c.enabled).exists()
+    statement = select(new.c.id, func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)), hooked)
+    return statement.add_cte(_audited(new).cte("audited")) if ends else statement
 
 
 Told = tuple[EventType, Mapping[str, Any]]
@@ -225,9 +224,19 @@ async def _tell_all(connection: AsyncConnection, written: Insert, values: Mappin
     notified = func.count(func.pg_notify(literal(EVENTS_CHANNEL), cast(notice, Text)))
     ids = func.array_agg(new.c.id).filter(hooked)
     each = select(new.c.tenant_id, new.c.type, notified, ids).group_by(new.c.tenant_id, new.c.type)
+    each = each.add_cte(_audited(new).cte("audited"))
     for tenant_id, type_, _, event_ids in await connection.execute(each, values):
         if event_ids:
             await enqueue_each(connection, tenant_id=tenant_id, event_ids=sorted(event_ids), type=type_)
+
+
+def _audited(new: CTE) -> Insert:
+    """Return what the audit log is told of events: how a fax ended. It names nobody; the fax's record does that."""
+    direction = select(faxes.c.direction).where(faxes.c.id == new.c.fax_id).scalar_subquery()
+    said: dict[str, ColumnElement[Any]] = {name: new.c.data[name] for name in ("pages", "pages_done")}
+    said |= {"reason": new.c.data[("reason", "code")], "direction": direction}
+    ends = new.c.type.in_([each.value for each in LAST_EVENTS])
+    return recorded(new, action=new.c.type, object="fax", object_id=new.c.fax_id, data=said, where=ends)
 
 
 async def tell_moved(

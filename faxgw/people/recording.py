@@ -23,9 +23,24 @@ Row = Mapping[Any, Any]
 
 
 async def began(
-    connection: AsyncConnection, user: Row, session_id: UUID, *, now: datetime, switched: bool = False, way: str = ""
+    connection: AsyncConnection,
+    user: Row,
+    session_id: UUID,
+    *,
+    now: datetime,
+    switched: bool = False,
+    **said: str | bool,
 ) -> None:
-    """Record that somebody signed in, or came over from another tenant; ``user``: their membership; ``way``: how."""
+    """Record that somebody signed in, or came over from another tenant.
+
+    Args:
+        connection: the dispatcher's.
+        user: their membership.
+        session_id: of the session.
+        now: the time.
+        switched: they came over.
+        **said: how they signed in (``way``), and whether that opened their private key (``unlocked``).
+    """
     await record(
         connection,
         tenant_id=user["tenant_id"],
@@ -34,7 +49,7 @@ async def began(
         object="session",
         object_id=session_id,
         source=f"session:{session_id}",
-        data={"way": way} if way else None,
+        data=said,
         now=now,
     )
 

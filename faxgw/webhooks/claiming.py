@@ -6,11 +6,13 @@ fencing token: what became of a try is written only while no later one was begun
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Update, func, select, update
+from sqlalchemy import ColumnElement, Insert, RowMapping, Update, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.audit.following import recorded
 from faxgw.store.tables import deliveries, events, faxes, webhooks
 
 WAITING, SUCCEEDED, FAILED = "waiting", "succeeded", "failed"
@@ -22,6 +24,7 @@ _IS_DUE = (
     webhooks.c.enabled,
     webhooks.c.id == _waiting.c.webhook_id,
 )
+_TOLD = (events.c.type, events.c.fax_id)
 _OF_WEBHOOK = (webhooks.c.url, webhooks.c.signature, webhooks.c.full, webhooks.c.secret, webhooks.c.old_secret)
 _OF_EVENT = (events.c.type, events.c.at, events.c.data, events.c.personal, events.c.fax_id)
 _OF_FAX = (
@@ -67,7 +70,7 @@ async def claim(connection: AsyncConnection, webhook_id: UUID, *, lease: float) 
 async def succeeded(connection: AsyncConnection, row: RowMapping, status: int) -> None:
     """Note that the receiver has it."""
     values = {"state": SUCCEEDED, "status": status, "error": "", "ended_at": func.now(), "next_at": None}
-    await connection.execute(_of_this_try(row).values(values))
+    await connection.execute(_ended(_of_this_try(row).values(values), "webhook.delivered"))
 
 
 async def again(connection: AsyncConnection, row: RowMapping, status: int | None, error: str, *, wait: float) -> None:
@@ -79,7 +82,7 @@ async def again(connection: AsyncConnection, row: RowMapping, status: int | None
 async def failed(connection: AsyncConnection, row: RowMapping, status: int | None, error: str) -> None:
     """Note that this was the last try."""
     values = {"state": FAILED, "status": status, "error": error, "ended_at": func.now(), "next_at": None}
-    await connection.execute(_of_this_try(row).values(values))
+    await connection.execute(_ended(_of_this_try(row).values(values), "webhook.failed"))
 
 
 async def gone(connection: AsyncConnection, row: RowMapping, status: int, error: str) -> None:
@@ -88,7 +91,16 @@ async def gone(connection: AsyncConnection, row: RowMapping, status: int, error:
     await connection.execute(disabled.values(enabled=False, version=webhooks.c.version + 1))
     waiting = update(deliveries).where(deliveries.c.webhook_id == row["webhook_id"], deliveries.c.state == WAITING)
     values = {"state": FAILED, "status": status, "error": error, "ended_at": func.now(), "next_at": None}
-    await connection.execute(waiting.values(values))
+    await connection.execute(_ended(waiting.values(values), "webhook.failed"))
+
+
+def _ended(ended: Update, action: str) -> Insert:
+    """Have what ends deliveries tell the audit log of each."""
+    done = ended.returning(deliveries).cte("done")
+    event = [select(each).where(events.c.id == done.c.event_id).scalar_subquery() for each in _TOLD]
+    said: dict[str, ColumnElement[Any]] = {"delivery": done.c.id, "tries": done.c.tries, "status": done.c.status}
+    said |= {"event": event[0], "fax": event[1]}
+    return recorded(done, action=action, object="webhook", object_id=done.c.webhook_id, data=said)
 
 
 def _of_this_try(row: RowMapping) -> Update:

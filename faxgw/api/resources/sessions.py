@@ -322,7 +322,7 @@ async def begin(visit: Visit, found: Entry, asked: Where) -> Response:
             provider=found.provider,
         )
         for each in [chosen] if chosen else mine:
-            await began(connection, each, token.id, now=visit.now, way=found.way)
+            await began(connection, each, token.id, now=visit.now, way=found.way, unlocked=found.key_pair is not None)
         body = await _body(connection, found.person_id, mine, chosen)
         body["unlocked"] = found.key_pair is not None
     new = found.recovery_code.text if found.recovery_code else None

@@ -1,6 +1,7 @@
 """Who was erased stays erased, though an older backup is restored; who came again afterwards is not lost."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -168,3 +169,13 @@ async def test_who_came_again_after_the_erasure_is_known_after_the_restore_of_a_
     assert await copied.place.one(select(tombstones.c.deleted_at)) == again  # what `faxgw backup tombstones` writes
     async with copied.restored(later) as place:
         assert await known(place, [ERASED]) == {ERASED: None}
+
+
+async def test_a_fax_that_was_under_way_in_the_backup_stands_in_the_log_as_failed(copied: Copied) -> None:
+    fax = await copied.place.add_fax(state="queued")
+    older = await copied.backup("older.age")
+    async with copied.restored(older) as place:
+        await sequence(place.gateway.database, place.gateway.server_keys, now=NOW)
+        row = json.loads(await place.one(select(audit_rows.c.entry)))
+        assert (row["action"], row["object_id"], row["actor"]) == ("fax.failed", str(fax), "service")
+        assert row["data"] == {"direction": "out", "reason": "service.restored"}

@@ -124,6 +124,7 @@ async def test_without_prf_the_session_is_locked_until_the_password_unlocks_it(
     assert (await registered(await sign_in(owner), phone))["unlocks"] is False
     mine = connect(None)
     assert (await come_in(mine, phone)).json()["unlocked"] is False
+    assert (await entries(gateway))[-1]["data"] == {"way": "passkey", "unlocked": False}
     assert (await mine.get("/v1/faxes")).status_code == 200
     locked = await mine.get(content)
     assert (locked.status_code, locked.json()["code"]) == (423, "key.locked")
@@ -193,9 +194,9 @@ async def test_a_session_by_a_passkey_is_in_the_log_and_so_is_each_change(
     await mine.post(f"/v1/me/passkeys/{made['id']}:remove", json={"password": PASSWORD})
     said = [(each["action"], each["data"]) for each in await entries(gateway)]
     assert said == [
-        ("session.begun", {"way": "password"}),
+        ("session.begun", {"way": "password", "unlocked": True}),
         ("passkey.added", {"passkey": made["id"], "unlocks": True}),
-        ("session.begun", {"way": "passkey"}),
+        ("session.begun", {"way": "passkey", "unlocked": True}),
         ("passkey.removed", {"passkey": made["id"]}),
     ]
 

@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook
 from faxgw.actor import Actor
 from faxgw.model import EventType
 from faxgw.store.database import Database
-from faxgw.store.tables import deliveries, webhooks
+from faxgw.store.tables import audit_waiting, deliveries, webhooks
 from faxgw.tasks.worker import Pace, make_app, work
 from faxgw.webhooks import claiming, delivering, service, signing
 from tests.faxgw.databases import add_tenant
@@ -462,3 +462,34 @@ async def test_a_courier_that_stops_takes_nothing_new_and_lets_whoever_wakes_it_
         while not runs.done():
             await asyncio.sleep(0)
             carries.wake(webhook_id)
+
+
+async def audited(database: Database) -> list[tuple[str, dict[str, object]]]:
+    """Return what the audit log says of messages, oldest first."""
+    async with database.dispatcher() as connection:
+        entries = (await connection.scalars(select(audit_waiting.c.entry).order_by(audit_waiting.c.id))).all()
+    found = [json.loads(each) for each in entries]
+    return [(each["action"], each["data"] | {"webhook": each["object_id"]}) for each in found]
+
+
+@pytest.mark.requirement("FP-13")
+async def test_every_end_of_a_delivery_stands_in_the_audit_log_once(
+    database: Database, gateway: Parts, authority: Authority, actor: Actor
+) -> None:
+    fax = await add_fax(database, actor)
+    async with receiving(authority.context(NAME)) as taken, running(database, gateway, authority, waits=(0.0,)):
+        taken.answers = [status(503), status(200), status(503), status(503), status(410)]
+        webhook, _ = await add_webhook(database, gateway, actor, taken.url())
+        await tell(database, actor, fax)
+        await states(database, "succeeded")
+        await tell(database, actor, fax)
+        await states(database, "succeeded", "failed")
+        await tell(database, actor, fax)
+        await states(database, "succeeded", "failed", "failed")
+    same = {"webhook": str(webhook), "fax": str(fax), "event": "fax.delivered"}
+    ids = [str(row["id"]) for row in await rows(database)]
+    assert await audited(database) == [
+        ("webhook.delivered", {**same, "delivery": ids[0], "tries": 2, "status": 200}),
+        ("webhook.failed", {**same, "delivery": ids[1], "tries": 2, "status": 503}),
+        ("webhook.failed", {**same, "delivery": ids[2], "tries": 1, "status": 410}),
+    ]
