@@ -48,6 +48,7 @@ class Wishes(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     to: Number
+    box: UUID | None = Field(default=None, description="The box that the fax lies in; the user's own when left out.")
     name: str = Field(
         default="", max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="What its sender calls it."
     )

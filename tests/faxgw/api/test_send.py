@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import delete, func, select
@@ -9,9 +10,9 @@ from sqlalchemy import delete, func, select
 from faxgw.documents.coded import bitmap_of, page_hash
 from faxgw.documents.tiff import tiff_octets
 from faxgw.gateway import Gateway
-from faxgw.store.tables import documents, events, faxes, objects, page_sets, pages, wraps
+from faxgw.store.tables import box_keys, documents, events, faxes, objects, page_sets, pages, wraps
 from tests.faxgw.api.conftest import Client
-from tests.faxgw.api.people import Person, drawn_page
+from tests.faxgw.api.people import Person, add_person, drawn_page
 
 TIFF = {"content-type": "image/tiff"}
 URL = "/v1/faxes:send"
@@ -94,9 +95,40 @@ async def test_a_document_whose_pages_were_taken_away_is_drawn(gateway: Gateway,
     assert (answer.status_code, answer.json()["state"]) == (202, "accepted")
 
 
+async def test_it_lies_in_the_box_that_was_asked_for(gateway: Gateway, owner: Person, client: Client) -> None:
+    box = UUID((await client.post("/v1/boxes", json={"name": "Sales"})).json()["id"])
+    octets = await asyncio.to_thread(tiff_octets, [drawn_page(1)])
+    for asked in ({}, {"resolution": "fine"}):  # sent as it is, and drawn
+        answer = await client.post(
+            URL, params={"to": "+15550100", "box": str(box)} | asked, content=octets, headers=TIFF
+        )
+        assert answer.status_code == 202, answer.text
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        assert set(await connection.scalars(select(faxes.c.box_id))) == {box}
+        keys = select(box_keys.c.box_id).join(wraps, wraps.c.key_id == box_keys.c.key_id)
+        assert set(await connection.scalars(keys)) == {box}
+
+
+@pytest.mark.requirement("XM-08")
+async def test_a_box_of_somebody_else_is_none_and_nothing_is_left(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    colleague = await add_person(gateway, owner.tenant_id, role="member")
+    stranger = await add_person(gateway)
+    octets = await asyncio.to_thread(tiff_octets, [drawn_page(1)])
+    told = set()
+    for box in (colleague.box_id, stranger.box_id, uuid4()):
+        answer = await client.post(URL, params={"to": "+15550100", "box": str(box)}, content=octets, headers=TIFF)
+        told.add((answer.status_code, answer.json()["code"], answer.text))
+    assert {each[:2] for each in told} == {(404, "box.unknown")} and len(told) == 1
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        assert (await connection.execute(select(func.count()).select_from(objects))).scalar_one() == 0
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
+        ({"to": "+15550100", "box": "mine"}, 400, "request.invalid"),
         ({"to": "+15550100", "colour": "red"}, 400, "request.invalid"),
         ({}, 400, "request.invalid"),
         ({"to": "112"}, 403, "number.denied_by_policy"),
