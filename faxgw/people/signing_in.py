@@ -19,10 +19,11 @@ from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.keys.slots import Password, RecoveryCode, Secret, Slot, make_slot
 from faxgw.keys.wraps import KeyPair
-from faxgw.people import passkeys, throttle, totp
+from faxgw.people import own_passkeys, passkeys, throttle, totp
 from faxgw.people.accounts import Draft, person_of
 from faxgw.people.keys import opened, replace_slot, slot_of
-from faxgw.people.passkeys import Credential, Shown
+from faxgw.people.passkey_answers import Credential
+from faxgw.people.passkeys import Shown
 from faxgw.people.sessions import end_sessions
 from faxgw.people.words import check_password
 from faxgw.store.tables import people
@@ -234,7 +235,7 @@ class Door:
         if person["totp"] is not None:
             return True
         async with self._gateway.database.dispatcher() as connection:
-            return await passkeys.has_passkeys(connection, person["id"])
+            return await own_passkeys.has_passkeys(connection, person["id"])
 
     async def _second_factor(self, person: Row, tried: Tried, now: datetime) -> bool:
         """Tell whether somebody has a second factor, and showed it."""
@@ -274,7 +275,7 @@ class Door:
 async def switch_off(connection: AsyncConnection, person_id: UUID) -> None:
     """Switch off the second factor of a person: one-time codes and passkeys."""
     await switch_off_codes(connection, person_id)
-    await passkeys.remove_all(connection, person_id)
+    await own_passkeys.remove_all(connection, person_id)
 
 
 async def switch_off_codes(connection: AsyncConnection, person_id: UUID) -> None:

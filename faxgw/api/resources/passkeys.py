@@ -17,7 +17,7 @@ from faxgw.api.resources.editing import Asked, Row
 from faxgw.api.resources.people import Proof, proven, session_of
 from faxgw.api.resources.sessions import Entry, Passkey, Visit, Visitor, Where, begin, person_id_of
 from faxgw.errors import RequestError
-from faxgw.people import passkeys
+from faxgw.people import own_passkeys, passkeys
 from faxgw.people.recording import own_account
 from faxgw.people.sessions import forget_second_factor
 
@@ -73,7 +73,7 @@ async def list_passkeys(call: Caller) -> Response:
     """List one's own passkeys."""
     async with call.gateway.database.dispatcher() as connection:
         person_id = await person_id_of(connection, call)
-        rows = await passkeys.passkeys_of(connection, person_id) if person_id else []
+        rows = await own_passkeys.passkeys_of(connection, person_id) if person_id else []
     return ok({"items": [_shape(row) for row in rows]})
 
 
@@ -82,7 +82,7 @@ async def ask_new_passkey(call: Caller) -> Response:
     """Begin to register a passkey."""
     session = session_of(call)
     async with call.gateway.database.dispatcher() as connection:
-        options = await passkeys.registration_options(
+        options = await own_passkeys.registration_options(
             connection,
             call.gateway,
             person_id=session.person_id,
@@ -97,7 +97,7 @@ async def create_passkey(call: Caller, asked: NewPasskey) -> Response:
     """Register a passkey. From now on, the password alone is not enough: a second factor is asked for."""
     found = await proven(call, asked)
     try:
-        row = await passkeys.register(
+        row = await own_passkeys.register(
             call.gateway,
             asked.credential,
             person_id=found.person_id,
@@ -116,7 +116,7 @@ async def create_passkey(call: Caller, asked: NewPasskey) -> Response:
 async def rename_passkey(call: Caller, passkey_id: UUID, asked: NameRequest) -> Response:
     """Call a passkey something else."""
     async with call.gateway.database.dispatcher() as connection:
-        if not await passkeys.rename(connection, session_of(call).person_id, passkey_id, asked.name):
+        if not await own_passkeys.rename(connection, session_of(call).person_id, passkey_id, asked.name):
             raise Problem("request.not_found", "You have no such passkey.")
     return nothing()
 
@@ -126,9 +126,9 @@ async def remove_passkey(call: Caller, passkey_id: UUID, asked: Proof) -> Respon
     """Remove a passkey; the last way to sign in stays."""
     found = await proven(call, asked)
     async with call.gateway.database.dispatcher() as connection:
-        if not await passkeys.remove(connection, found.person_id, passkey_id):
+        if not await own_passkeys.remove(connection, found.person_id, passkey_id):
             raise Problem("request.not_found", "You have no such passkey.")
-        if found.person["totp"] is None and not await passkeys.has_passkeys(connection, found.person_id):
+        if found.person["totp"] is None and not await own_passkeys.has_passkeys(connection, found.person_id):
             await forget_second_factor(connection, found.person_id)
         await own_account(connection, call.actor, "passkey.removed", passkey=str(passkey_id))
     call.api.credentials.forget(found.person_id)

@@ -31,7 +31,7 @@ from faxgw.people import totp
 from faxgw.people.accounts import memberships
 from faxgw.people.keys import replace_slot
 from faxgw.people.oidc_reach import reachable
-from faxgw.people.passkeys import has_passkeys, has_password, remove_password
+from faxgw.people.own_passkeys import has_passkeys, has_password, remove_password
 from faxgw.people.recording import own_account
 from faxgw.people.sessions import end_sessions, forget_second_factor, tell_of
 from faxgw.people.setting_up import set_up
