@@ -60,6 +60,12 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=_WAITS,
 )
+REFUSED = Counter(
+    "faxgw_refused_credentials",
+    "Secrets that were refused; kind: key (an API key or a session that is unknown, wrong, revoked or over), sign_in.",
+    ("kind",),
+    registry=REGISTRY,
+)
 RENDER_SECONDS = Histogram(
     "faxgw_render_seconds",
     "How long it took to turn documents into fax pages.",
@@ -89,7 +95,7 @@ ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
 METRICS: tuple[MetricWrapperBase, ...] = (
-    *(CALLS, ATTEMPTS, PAGES, CALL_SECONDS, LINES, QUEUE, REQUEST_SECONDS, RENDER_SECONDS, WEBHOOKS),
+    *(CALLS, ATTEMPTS, PAGES, CALL_SECONDS, LINES, QUEUE, REQUEST_SECONDS, REFUSED, RENDER_SECONDS, WEBHOOKS),
     *(LOOP_LAG, FREE_SPACE, LOG_LOST, READY, BUILD),
 )
 """All of them, in the order of the documentation."""

@@ -24,6 +24,7 @@ from faxgw.config import Config
 from faxgw.gateway import Gateway
 from faxgw.keys.slots import Slot
 from faxgw.keys.tokens import ApiKey, KeyMalformed, SessionToken, Token
+from faxgw.metrics import REFUSED
 from faxgw.people.oidc_reach import may_enter
 from faxgw.people.sessions import CHANNEL, Limits, find_session, note_use, tell_of
 from faxgw.store.tables import api_keys, tenants, users
@@ -146,6 +147,7 @@ class Credentials:
 
     def _refused(self, address: str) -> Problem:
         self.failed(address)
+        REFUSED.labels("key").inc()
         log.warning("request with a wrong API key", address=address)
         return Problem("auth.invalid_key", "This API key or session is not valid: unknown, revoked, over or mistyped.")
 

@@ -13,6 +13,7 @@ from faxgw.actor import Actor
 from faxgw.audit import pseudonym, record
 from faxgw.config.oidc import OidcSettings
 from faxgw.gateway import Gateway
+from faxgw.metrics import REFUSED
 from faxgw.people.accounts import memberships, person_of
 from faxgw.people.signing_in import Door
 from faxgw.store.tables import tenants
@@ -89,6 +90,7 @@ def not_let_in(gateway: Gateway, door: Door, email: str, code: str, *, address: 
 
     The record is made after the answer, so that the time it takes does not tell whether there is an account.
     """
+    REFUSED.labels("sign_in").inc()
     log.warning("sign-in failed", address=address, code=code)
     door.later(_recorded(gateway, email, code), name="record of a failed sign-in")
 
@@ -110,6 +112,7 @@ def not_vouched_for(
     gateway: Gateway, door: Door, provider: OidcSettings, code: str, *, email: str, address: str
 ) -> None:
     """Log that a sign-in by an identity provider was refused, and record it in all of the provider's tenants."""
+    REFUSED.labels("sign_in").inc()
     log.warning("sign-in failed", address=address, code=code, provider=provider.name)
     door.later(_recorded_of(gateway, provider, email, code), name="record of a failed sign-in")
 

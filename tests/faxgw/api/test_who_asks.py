@@ -12,6 +12,7 @@ from faxgw.api.listening import listen
 from faxgw.config.model import ApiSettings
 from faxgw.gateway import Gateway
 from faxgw.keys.tokens import ApiKey
+from faxgw.metrics import REGISTRY
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import Person, add_key, add_person, now
 
@@ -48,6 +49,19 @@ async def test_an_unknown_id_and_a_wrong_secret_are_answered_alike(connect: Conn
     assert wrong.json() == unknown.json() == mistyped.json()
     assert wrong.json()["code"] == "auth.invalid_key"
     assert wrong.headers == unknown.headers
+
+
+async def test_wrong_keys_are_counted_and_no_key_and_a_right_one_are_not(connect: Connect, owner: Person) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("faxgw_refused_credentials_total", {"kind": "key"}) or 0
+
+    client, before = connect(None), counted()
+    for text in (ApiKey.generate(owner.key.id).text, ApiKey.generate(uuid4()).text, "fgw_nonsense"):
+        assert (await client.get("/v1/self", headers=bearer(text))).status_code == 401
+    assert counted() == before + 3
+    await client.get("/v1/self")
+    await client.get("/v1/self", headers=bearer(owner.key.text))
+    assert counted() == before + 3
 
 
 async def test_an_expired_key_is_refused(gateway: Gateway, connect: Connect, owner: Person) -> None:
