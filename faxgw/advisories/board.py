@@ -11,7 +11,7 @@ import structlog
 
 from faxgw import __version__
 from faxgw.advisories.feed import Feed, FeedRefused, read_feed, read_genuine
-from faxgw.advisories.fetching import NotFetched, from_file, from_url
+from faxgw.advisories.fetching import NotFetched, from_file, from_url, start_of
 from faxgw.advisories.state import State
 from faxgw.advisories.trust import believed
 from faxgw.config import Config
@@ -42,6 +42,26 @@ async def checked(config: Config, *, now: datetime, version: str = __version__) 
         await asyncio.to_thread(_remember, config.data_dir / MEMORY, {"feed": octets.decode()})
     about = tuple(feed.about(version)) if feed else ()
     return State(source, now, feed.serial if feed else 0, about, fault)
+
+
+def known(config: Config, *, now: datetime, version: str = __version__) -> State:
+    """Return what can be known without any network, and write nothing: of a feed by address, what was fetched last."""
+    settings = config.advisories
+    source = settings.url or (str(settings.file) if settings.file else "")
+    if not source:
+        return State()
+    keys = believed(settings.keys)
+    memory = _remembered(config.data_dir / MEMORY)
+    seen = _seen(memory, keys)
+    fault, feed = "", seen
+    try:
+        octets = memory.get("feed", "").encode() if settings.url else start_of(Path(source))
+        if not octets:
+            raise NotFetched("The feed has not been fetched yet; the service does that when it starts.")
+        feed = read_feed(octets, keys, now=now, seen=seen.serial if seen else 0)
+    except (NotFetched, FeedRefused) as error:
+        fault = str(error)
+    return State(source, now, feed.serial if feed else 0, tuple(feed.about(version)) if feed else (), fault)
 
 
 async def _fetched(config: Config) -> bytes:

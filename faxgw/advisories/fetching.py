@@ -25,8 +25,14 @@ async def from_file(path: Path) -> bytes:
     Raises:
         NotFetched: when it cannot be read.
     """
+    return await asyncio.to_thread(start_of, path)
+
+
+def start_of(path: Path) -> bytes:
+    """As ``from_file``; blocks."""
     try:
-        return await asyncio.to_thread(_start_of, path)
+        with path.open("rb") as file:
+            return file.read(LONGEST + 1)
     except OSError as error:
         raise NotFetched(f"The feed {path} cannot be read: {error.strerror}.") from error
 
@@ -81,8 +87,3 @@ async def _body(response: httpx.Response) -> bytes:
         if len(body) > LONGEST:
             raise OSError("it is too long")
     return bytes(body)
-
-
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LONGEST + 1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from faxgw.config import Config
 from faxgw.config.reading import strange_variables
-from faxgw.doctor import folders, lines, machine, programs, storage
+from faxgw.doctor import advisories, folders, lines, machine, programs, storage
 from faxgw.doctor.finding import Finding, Machine, advice
 
 Check = Callable[[Config, Machine], Iterable[Finding]]
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     programs.database,
     programs.office,
     programs.kernels,
+    advisories.version,
     lines.ports,
 )
 
