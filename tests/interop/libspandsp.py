@@ -25,6 +25,9 @@ Samples = c.c_int16 * BLOCK
 AtTransmit = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.POINTER(c.c_uint8), c.c_size_t)
 ModemControl = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.c_int, c.c_void_p)
 T38Packet = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.POINTER(c.c_uint8), c.c_int, c.c_int)
+T38Indicator = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.c_int)
+T38Data = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.c_int, c.c_int, c.POINTER(c.c_uint8), c.c_int)
+T38Missing = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.c_int, c.c_int)
 PhaseD = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.c_int)
 PhaseE = c.CFUNCTYPE(None, c.c_void_p, c.c_void_p, c.c_int)
 SetModem = c.CFUNCTYPE(None, c.c_void_p, c.c_int, c.c_int, c.c_int, c.c_int)
@@ -88,6 +91,19 @@ PROTOTYPES: dict[str, tuple[object, list[object]]] = {
     "t30_set_tx_ident": (c.c_int, [c.c_void_p, c.c_char_p]),
     "t30_terminate": (None, [c.c_void_p]),
     "t30_timer_update": (None, [c.c_void_p, c.c_int]),
+    "t38_core_init": (
+        c.c_void_p,
+        [c.c_void_p, T38Indicator, T38Data, T38Missing, c.c_void_p, T38Packet, c.c_void_p],
+    ),
+    "t38_core_rx_ifp_packet": (c.c_int, [c.c_void_p, c.c_char_p, c.c_int, c.c_uint16]),
+    "t38_core_send_data": (c.c_int, [c.c_void_p, c.c_int, c.c_int, c.c_char_p, c.c_int, c.c_int]),
+    "t38_core_send_indicator": (c.c_int, [c.c_void_p, c.c_int]),
+    "t38_set_data_rate_management_method": (None, [c.c_void_p, c.c_int]),
+    "t38_set_t38_version": (None, [c.c_void_p, c.c_int]),
+    "t38_terminal_get_t30_state": (c.c_void_p, [c.c_void_p]),
+    "t38_terminal_get_t38_core_state": (c.c_void_p, [c.c_void_p]),
+    "t38_terminal_init": (c.c_void_p, [c.c_void_p, c.c_int, T38Packet, c.c_void_p]),
+    "t38_terminal_send_timeout": (c.c_int, [c.c_void_p, c.c_int]),
     "t31_at_rx": (c.c_int, [c.c_void_p, c.c_char_p, c.c_int]),
     "t31_call_event": (None, [c.c_void_p, c.c_int]),
     "t31_get_logging_state": (c.c_void_p, [c.c_void_p]),

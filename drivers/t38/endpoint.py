@@ -1,0 +1,303 @@
+"""Sending and hearing the signals of a call over T.38: the part of a ``FaxLine`` between dialling and hanging up.
+
+All progress is by timers; packets only bring it forward. What comes while we send is kept, since a packet is not there
+once and gone as a signal on a wire is.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+
+from drivers.t38 import sending
+from drivers.t38.ifp import DataType, IndicatorPacket, Packet
+from drivers.t38.media import Media
+from drivers.t38.reception import Reception, Signal
+from drivers.t38.sending import NO_SIGNAL, Step
+from drivers.t38.signals import DATA_TYPE, TRAINING
+from drivers.t38.udptl import Missing
+from t30.line import (
+    CHUNK_OCTETS,
+    CHUNK_SECONDS,
+    CarrierLost,
+    Content,
+    DataReceived,
+    LineAction,
+    LineClock,
+    LineError,
+    LineEvent,
+    ListenData,
+    ListenFrame,
+    Quiet,
+    SendData,
+    SendFrames,
+    SendTone,
+    Sent,
+    WrongCarrier,
+)
+from t30.rates import Modulation
+from t30.timers import NEXT_FRAME, TCF_SECONDS
+
+SILENCE_LIMIT = 5.0
+"""Seconds to wait for the other side to be silent before speaking anyway."""
+HELD = 0.3
+"""Seconds that a missing packet is waited for."""
+KEEP_ALIVE = 2.0
+"""Seconds without a packet of ours after which we send one: what stands between us forgets a way that nobody uses."""
+FINISHES = 0.5
+"""Seconds before a chunk is due anyway, by which the listening ends."""
+
+
+class Endpoint:
+    """The signals of one call.
+
+    Args:
+        media: its stream.
+        send: hands a datagram to the network.
+        clock: that its times are counted on.
+    """
+
+    def __init__(self, media: Media, send: Callable[[bytes], None], clock: LineClock) -> None:
+        self.media = media
+        self.heard_at = -math.inf
+        """When the last datagram came."""
+        self._send = send
+        self._clock = clock
+        self._reception = Reception()
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Future[bool] | None = None
+        self._fault: LineError | None = None
+        self._give_up: asyncio.TimerHandle | None = None
+        self._keep_alive: asyncio.TimerHandle | None = None
+        self._going: _Going | None = None
+
+    def start(self) -> None:
+        """Begin: say that there is no signal, so that the other side hears where we are."""
+        self._transmit(NO_SIGNAL)
+
+    def close(self) -> None:
+        """End it; may be called more than once."""
+        for handle in (self._give_up, self._keep_alive):
+            if handle is not None:
+                handle.cancel()
+        self._give_up = self._keep_alive = None
+        if self._going is not None:
+            self._going.stop()
+        self.fail(LineError("there is no call on this line"))
+
+    def fail(self, fault: LineError) -> None:
+        """Have whatever is performed, now or later, end with a fault."""
+        self._fault = self._fault or fault
+        if self._going is not None:
+            self._going.fail(fault)
+        self._wake()
+
+    def take(self, datagram: bytes) -> None:
+        """Take a datagram from the network."""
+        if self._fault is not None:
+            return
+        self.heard_at = self._clock.now()
+        self._delivered(self.media.incoming(datagram))
+        if self.media.ordering.waits and self._give_up is None:
+            self._give_up = self._loop.call_later(self._clock.real(HELD), self._waited)
+
+    async def perform(self, action: LineAction) -> LineEvent:
+        """Send a signal, or listen for one.
+
+        Raises:
+            LineError: if the call is over.
+        """
+        if self._fault is not None:
+            raise self._fault
+        match action:
+            case SendTone(kind):
+                return await self._sent(sending.tone(kind), 0.0, None)
+            case SendFrames(modulation, frames, after):
+                return await self._sent(sending.frames(modulation, frames), after, DATA_TYPE[modulation])
+            case SendData(modulation, octets, content, after):
+                signal = sending.data(modulation, octets, content, local_tcf=self.media.agreed.local_tcf)
+                return await self._sent(signal, after, DATA_TYPE[modulation])
+            case ListenFrame(modulation, within):
+                return await self._listen_frame(modulation, within)
+            case ListenData(modulation, content, within):
+                return await self._listen_data(modulation, content, within)
+        raise TypeError(f"{action!r} is not for a line in a call")
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    async def _sent(self, signal: Iterator[Step], after: float, carried: DataType | None) -> Sent:
+        await self._silence()
+        self._reception.forget()
+        self._going = _Going(self, signal, after)
+        try:
+            await self._going.done
+        except asyncio.CancelledError:
+            if carried is not None and self._going.begun:
+                self._transmit(sending.broken_off(carried))
+            self._transmit(NO_SIGNAL)
+            raise
+        finally:
+            self._going.stop()
+            self._going = None
+        return Sent()
+
+    async def _silence(self) -> None:
+        """Wait until the other side's signal is over, but not for ever."""
+        deadline = self._clock.now() + SILENCE_LIMIT
+        while self._reception.present is not None and self._clock.now() < deadline:
+            if not await self._more(deadline - self._clock.now()):
+                self._reception.off()
+
+    def _transmit(self, packet: Packet) -> None:
+        for datagram in self.media.outgoing(packet):
+            self._send(datagram)
+        if self._keep_alive is not None:
+            self._keep_alive.cancel()
+        self._keep_alive = self._loop.call_later(self._clock.real(KEEP_ALIVE), self._stay)
+
+    def _stay(self) -> None:
+        """Keep the way open; within a signal, with what it began with."""
+        self._transmit(NO_SIGNAL if self._going is None else self._going.indicator)
+
+    # ----------------------------------------------------------------------------------------------------- receiving
+
+    def _delivered(self, packets: list[Packet | Missing]) -> None:
+        for packet in packets:
+            if isinstance(packet, Missing):
+                self._reception.missed()
+            else:
+                self._reception.take(packet, self.heard_at)
+        if packets:
+            self._wake()
+
+    def _waited(self) -> None:
+        self._give_up = None
+        self._delivered(self.media.give_up())
+        if self.media.ordering.waits:
+            self._give_up = self._loop.call_later(self._clock.real(HELD), self._waited)
+
+    def _wake(self, came: bool = True) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(came)
+
+    async def _more(self, within: float) -> bool:
+        """Wait until something comes; return whether it did in time.
+
+        Raises:
+            LineError: if the call is over.
+        """
+        came = False
+        if self._fault is None and within > 0:
+            self._waiting = self._loop.create_future()
+            timer = self._loop.call_later(self._clock.real(within), self._wake, False)
+            try:
+                came = await self._waiting
+            finally:
+                timer.cancel()
+                self._waiting = None
+        if self._fault is not None:
+            raise self._fault
+        return came
+
+    async def _begun(self, modulation: Modulation, within: float) -> Signal | Quiet | WrongCarrier:
+        """Return the first signal of a modulation, once it has begun; else what happened instead."""
+        deadline = self._clock.now() + within
+        while True:
+            signals = self._reception.signals
+            while signals:
+                signal = signals[0]
+                if signal.modulation.long is modulation.long:
+                    signal.accepted = True
+                    return signal
+                v21 = (signal.modulation is Modulation.V21) is not (modulation is Modulation.V21)
+                if signal.accepted or signal.refused or not v21:
+                    if not signal.ended:
+                        break
+                    signals.popleft()
+                    continue
+                signal.refused = True
+                return WrongCarrier(signal.modulation)
+            if not await self._more(deadline - self._clock.now()):
+                return Quiet()
+
+    async def _listen_frame(self, modulation: Modulation, within: float) -> LineEvent:
+        signal = await self._begun(modulation, within)
+        if not isinstance(signal, Signal):
+            return signal
+        limit = NEXT_FRAME + (0.0 if signal.begun else TRAINING[modulation])
+        deadline = self._clock.now() + limit
+        while not signal.frames:
+            if signal.ended or not await self._more(deadline - self._clock.now()):
+                return self._lost(signal)
+        return signal.frames.popleft()
+
+    async def _listen_data(self, modulation: Modulation, content: Content, within: float) -> LineEvent:
+        signal = await self._begun(modulation, within)
+        if not isinstance(signal, Signal):
+            return signal
+        if content is Content.TCF and self.media.agreed.local_tcf and not signal.begun:
+            return await self._local_tcf(signal)
+        deadline = self._clock.now() + NEXT_FRAME + TRAINING[modulation]
+        full_at = math.inf
+        while not signal.ended and len(signal.octets) < CHUNK_OCTETS and self._clock.now() < full_at:
+            if signal.octets and full_at is math.inf:
+                full_at = self._clock.now() + CHUNK_SECONDS - FINISHES
+            if not await self._more(min(deadline, full_at) - self._clock.now()) and not signal.octets:
+                break
+        return DataReceived(signal.chunk()) if signal.octets else self._lost(signal)
+
+    async def _local_tcf(self, signal: Signal) -> LineEvent:
+        """Make the training check that does not come over the network."""
+        over = self._clock.now() + TRAINING[signal.modulation] + TCF_SECONDS
+        while not signal.ended and self._clock.now() < over:
+            await self._more(over - self._clock.now())
+        signal.begun = True
+        signal.ended = True
+        return DataReceived(bytes(signal.modulation.octets(TCF_SECONDS)))
+
+    def _lost(self, signal: Signal) -> CarrierLost:
+        if not signal.ended and self._reception.present is signal:
+            self._reception.off()
+        if self._reception.signals and self._reception.signals[0] is signal:
+            self._reception.signals.popleft()
+        return CarrierLost()
+
+
+class _Going:
+    """A signal of ours that is going out, step by step, each at its time by the clock whatever the one before took."""
+
+    def __init__(self, endpoint: Endpoint, signal: Iterator[Step], after: float) -> None:
+        self.done: asyncio.Future[None] = endpoint._loop.create_future()
+        self.begun = False
+        self.indicator = NO_SIGNAL
+        self._endpoint = endpoint
+        self._signal = signal
+        self._due = endpoint._loop.time() + endpoint._clock.real(after)
+        self._handle: asyncio.TimerHandle | None = None
+        self._next()
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def fail(self, fault: LineError) -> None:
+        self.stop()
+        if not self.done.done():
+            self.done.set_exception(fault)
+
+    def _next(self) -> None:
+        step = next(self._signal, None)
+        if step is None:
+            if not self.done.done():
+                self.done.set_result(None)
+            return
+        self._due += self._endpoint._clock.real(step.after)
+        self._handle = self._endpoint._loop.call_at(self._due, self._send, step)
+
+    def _send(self, step: Step) -> None:
+        self.begun = True
+        if isinstance(step.packet, IndicatorPacket):
+            self.indicator = step.packet
+        if step.packet is not None:
+            self._endpoint._transmit(step.packet)
+        self._next()

@@ -1,0 +1,139 @@
+"""What the far end's packets are as signals: carriers that come and go, frames, octets.
+
+A signal begins with its indicator, or with its data if that was lost; it ends with its own end, with another indicator,
+or when nothing more of it comes. Lost packets make the frame bad that they belong to; of a page without error
+correction some octets are missing then, and its decoder finds its way back.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from drivers.t38.ifp import (
+    BAD_FRAME,
+    ENDS_FRAME,
+    ENDS_SIGNAL,
+    DataPacket,
+    DataType,
+    FieldType,
+    Indicator,
+    IndicatorPacket,
+    Packet,
+)
+from drivers.t38.signals import CARRIED_BY, DATA_TYPE, MODULATION
+from t30.line import CHUNK_OCTETS, FrameReceived
+from t30.rates import Modulation
+
+MOST_OCTETS = 4096
+"""A frame longer than that is none."""
+
+
+@dataclass(slots=True)
+class Signal:
+    """One signal of the far end: what of it is in hand and was not asked for yet.
+
+    Attributes:
+        since: when it began, by the line's clock.
+        last: when the last of it came.
+        refused: whether somebody who waited for another was told of it.
+    """
+
+    modulation: Modulation
+    since: float
+    last: float
+    frames: deque[FrameReceived] = field(default_factory=deque)
+    octets: bytearray = field(default_factory=bytearray)
+    ended: bool = False
+    accepted: bool = False
+    refused: bool = False
+    begun: bool = False
+    """Whether any of its data came."""
+
+    def chunk(self) -> bytes:
+        """Return the octets in hand, at most one chunk of them."""
+        chunk = bytes(self.octets[:CHUNK_OCTETS])
+        del self.octets[:CHUNK_OCTETS]
+        return chunk
+
+
+class Reception:
+    """Takes packets in their order."""
+
+    def __init__(self) -> None:
+        self.signals: deque[Signal] = deque()
+        """Those that were not asked for to their end, the oldest first."""
+        self._frame = bytearray()
+        self._damaged = False
+
+    @property
+    def present(self) -> Signal | None:
+        """The signal that is on now."""
+        return self.signals[-1] if self.signals and not self.signals[-1].ended else None
+
+    def take(self, packet: Packet, now: float) -> None:
+        """Take the next packet."""
+        if isinstance(packet, IndicatorPacket):
+            self._indicated(packet.indicator, now)
+        else:
+            self._data(packet, now)
+
+    def missed(self) -> None:
+        """Take note that packets are lost here."""
+        self._damaged = True
+
+    def off(self) -> None:
+        """End the signal that is on."""
+        if (present := self.present) is not None:
+            present.ended = True
+        self._frame.clear()
+        self._damaged = False
+
+    def forget(self) -> None:
+        """Forget what came, but for a signal that goes on."""
+        present = self.present
+        self.signals.clear()
+        if present is not None:
+            self.signals.append(present)
+
+    def _indicated(self, indicator: Indicator, now: float) -> None:
+        modulation = MODULATION.get(indicator)
+        present = self.present
+        if present is not None and present.modulation is modulation and not present.begun:
+            present.last = now  # sent more than once, as it may be
+            return
+        self.off()
+        if modulation is not None:
+            self.signals.append(Signal(modulation, now, now))
+
+    def _data(self, packet: DataPacket, now: float) -> None:
+        signal = self.present
+        if signal is None or DATA_TYPE[signal.modulation] is not packet.type:
+            if packet.fields and all(kind in ENDS_SIGNAL and not octets for kind, octets in packet.fields):
+                self.off()
+                return  # the end of something that is over
+            if packet.type not in CARRIED_BY:
+                return
+            self.off()
+            signal = Signal(_likely(packet.type, signal), now, now)
+            self.signals.append(signal)
+        signal.last = now
+        for kind, octets in packet.fields:
+            self._field(signal, kind, octets)
+
+    def _field(self, signal: Signal, kind: FieldType, octets: bytes) -> None:
+        signal.begun = True
+        if kind is FieldType.T4_NON_ECM_DATA or kind is FieldType.T4_NON_ECM_SIG_END:
+            signal.octets += octets
+        elif octets and len(self._frame) <= MOST_OCTETS:
+            self._frame += octets
+        if kind in ENDS_FRAME:
+            if self._frame:
+                signal.frames.append(FrameReceived(bytes(self._frame), kind not in BAD_FRAME and not self._damaged))
+            self._frame.clear()
+            self._damaged = False
+        if kind in ENDS_SIGNAL:
+            self.off()
+
+
+def _likely(carried: DataType, before: Signal | None) -> Modulation:
+    """Return the signal that data belong to whose indicator was lost."""
+    return before.modulation if before and DATA_TYPE[before.modulation] is carried else CARRIED_BY[carried]

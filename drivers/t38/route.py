@@ -1,0 +1,86 @@
+"""The way of datagrams to one peer and back: a socket that listens to nobody else."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Protocol, Self
+
+from t30.line import LineError
+
+Address = tuple[str, int]
+
+
+class Route(Protocol):
+    """What a line needs of a network: datagrams out, and somebody to whom those that come in are handed."""
+
+    receiver: Callable[[bytes], None] | None
+    """Is given each datagram of the peer."""
+
+    def send(self, datagram: bytes) -> None:
+        """Send a datagram; whether it arrives nobody knows."""
+        ...
+
+    def close(self) -> None:
+        """Release the port; may be called more than once."""
+        ...
+
+
+class UdpRoute(asyncio.DatagramProtocol):
+    """A UDP socket and the peer it talks to.
+
+    A peer behind address translation sends from another port than it says, and may change it: answers go to where its
+    last datagram came from, as long as that is the peer's host.
+
+    Attributes:
+        strangers: datagrams that came from anywhere else, and were dropped.
+    """
+
+    def __init__(self, peer: Address) -> None:
+        self.receiver: Callable[[bytes], None] | None = None
+        self.strangers = 0
+        self._host = peer[0]
+        self._peer = peer
+        self._transport: asyncio.DatagramTransport | None = None
+
+    @classmethod
+    async def open(cls, local: Address, peer: Address) -> Self:
+        """Open a socket.
+
+        Raises:
+            LineError: ``line.unavailable`` if the port is not to be had, or the peer's name leads nowhere.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(*peer, type=socket.SOCK_DGRAM)
+            address: Address = found[0][4][:2]  # type: ignore[assignment]
+            _, route = await loop.create_datagram_endpoint(lambda: cls(address), local_addr=local, family=found[0][0])
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise LineError(f"UDP from {local[0]}:{local[1]} to {peer[0]}:{peer[1]}: {reason}") from error
+        return route
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the socket."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Hand a datagram on, if it is the peer's."""
+        if addr[0] != self._host:
+            self.strangers += 1
+            return
+        self._peer = addr[:2]
+        if self.receiver is not None:
+            self.receiver(data)
+
+    def error_received(self, exc: Exception) -> None:
+        """Go on: that nobody listens there yet is no news, since nobody promised to."""
+
+    def send(self, datagram: bytes) -> None:
+        """Send a datagram to the peer."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(datagram, self._peer)
+
+    def close(self) -> None:
+        """Release the port."""
+        if self._transport is not None:
+            self._transport.close()

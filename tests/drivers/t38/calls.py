@@ -1,0 +1,81 @@
+"""Whole calls between two T.38 lines over a simulated network, in virtual time."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.t38.line import Options, UdptlLine
+from drivers.t38.media import Agreed, Media
+from simulators.clock import run
+from simulators.machine import Machine
+from simulators.network import Fates, Weather, pair
+from simulators.tray import Sheet, Tray
+from t30.capabilities import Station
+from t30.line import LineClock
+from t30.outcome import Outcome
+from t30.t4 import Bitmap
+
+NOWHERE = ("", 0)
+LIMIT = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that is over."""
+
+    sent: Outcome
+    got: Outcome
+    sender: Machine
+    receiver: Machine
+    tray: Tray
+    media: tuple[Media, Media]
+    fates: tuple[Fates, Fates]
+
+    def told(self) -> str:
+        """Return both transcripts."""
+        return f"--- sender: {self.sent}\n{self.sender.told()}\n--- receiver: {self.got}\n{self.receiver.told()}"
+
+    def arrived(self) -> list[Bitmap]:
+        """Return the pages as received."""
+        return [page.decoded.bitmap for _, page in sorted(self.tray.received.items()) if page.decoded is not None]
+
+
+class _Line(UdptlLine):
+    """A line that remembers the stream of its last call."""
+
+    last: Media
+
+    async def perform(self, action):  # type: ignore[no-untyped-def]
+        if self.media is not None:
+            self.last = self.media
+        return await super().perform(action)
+
+
+def call(
+    sheets: Sequence[Sheet],
+    *,
+    sender: Station = Station("+49 30 1234567"),  # noqa: B008
+    receiver: Station = Station("+1 555 0100"),  # noqa: B008
+    agreed: tuple[Agreed, Agreed] | Agreed = Agreed(),  # noqa: B008
+    there: Weather = Weather(),  # noqa: B008
+    back: Weather | None = None,
+) -> Call:
+    """Send pages from one line to the other."""
+    ours, theirs = agreed if isinstance(agreed, tuple) else (agreed, agreed)
+
+    async def fax() -> Call:
+        clock = LineClock(asyncio.get_running_loop().time)
+        one, other = pair(there, back or there, clock)
+        caller = _Line(one, Options(NOWHERE, NOWHERE, calls=True, agreed=ours))
+        answerer = _Line(other, Options(NOWHERE, NOWHERE, calls=False, agreed=theirs))
+        tray = Tray()
+        sending, receiving = Machine(sender, caller, Tray(list(sheets))), Machine(receiver, answerer, tray)
+        async with asyncio.timeout(LIMIT):
+            got = asyncio.create_task(receiving.receive())
+            sent = await sending.send("")
+            await got
+        fates = (one.path.fates, other.path.fates)
+        media = (caller.last, answerer.last)
+        return Call(sent, got.result(), sending, receiving, tray, media, fates)
+
+    return run(fax())
