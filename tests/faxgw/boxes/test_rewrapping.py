@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sys
 import time
+from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
@@ -10,9 +12,10 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from faxgw.boxes.keys import held_keys, rotate, sealing_key
+from faxgw.cli.serve import GIVES_WAY
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
-from faxgw.keys.wraps import PublicKey, wrap, wrap_context
+from faxgw.keys.wraps import PublicKey, unwrap, wrap, wrap_context
 from faxgw.store.tables import objects, wraps
 from tests.faxgw.api.conftest import Client
 from tests.faxgw.api.people import Person
@@ -22,7 +25,17 @@ STALL = 0.05
 """Seconds that nothing may hold up the loop."""
 
 
+@pytest.fixture
+def _gives_way() -> Iterator[None]:
+    """Have threads let the loop go on as soon as they do in the service."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(GIVES_WAY)
+    yield
+    sys.setswitchinterval(before)
+
+
 @pytest.mark.soak
+@pytest.mark.usefixtures("_gives_way")
 @pytest.mark.requirement("XM-03")
 async def test_a_large_box_is_wrapped_anew_within_a_minute_and_nothing_waits_for_it(
     gateway: Gateway, owner: Person, client: Client, soak: bool
@@ -56,6 +69,27 @@ async def test_a_large_box_is_wrapped_anew_within_a_minute_and_nothing_waits_for
         there = select(wraps.c.key_id, func.count()).where(wraps.c.kind == "box").group_by(wraps.c.key_id)
         assert (await connection.execute(there)).all() == [(present.key_id, count)]
         assert present.key_id in await held_keys(connection, owner.key_pair, owner.box_id)
+
+
+@pytest.mark.requirement("XM-03")
+async def test_what_is_in_the_box_by_both_keys_keeps_the_present_one_alone(
+    gateway: Gateway, owner: Person, client: Client
+) -> None:
+    await _fill(gateway, owner, 3)
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        present = await rotate(connection, owner.box_id)
+        first: UUID = (await connection.execute(select(wraps.c.object_id).limit(1))).scalar_one()
+        await connection.execute(insert(wraps), _wraps([first], owner, present))
+    answer = await client.post(f"/v1/boxes/{owner.box_id}:rewrap")
+    assert (answer.json()["rewrapped"], answer.json()["left"]) == (3, 0)
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        keys = (await connection.execute(select(wraps.c.key_id).where(wraps.c.kind == "box"))).scalars().all()
+        pairs = await held_keys(connection, owner.key_pair, owner.box_id)
+        rows = (await connection.execute(select(wraps.c.object_id, wraps.c.blob).where(wraps.c.kind == "box"))).all()
+    assert keys == [present.key_id] * 3
+    for row in rows:
+        context = wrap_context(tenant=owner.tenant_id, object_id=row.object_id, kind="box")
+        assert len(unwrap(row.blob, pairs[present.key_id], context=context)) == 32
 
 
 async def _probe(lags: list[float]) -> None:
