@@ -43,7 +43,7 @@ HELD = 0.3
 """Seconds that a missing packet is waited for."""
 KEEP_ALIVE = 2.0
 """Seconds without a packet of ours after which we send one: what stands between us forgets a way that nobody uses."""
-FINISHES = 0.5
+FINISHES = 0.1
 """Seconds before a chunk is due anyway, by which the listening ends."""
 
 
@@ -116,6 +116,14 @@ class Endpoint:
             case SendData(modulation, octets, content, after):
                 signal = sending.data(modulation, octets, content, local_tcf=self.media.agreed.local_tcf)
                 return await self._sent(signal, after, DATA_TYPE[modulation])
+        try:
+            return await self._listened(action)
+        except asyncio.CancelledError:
+            self._reception.ignore()
+            raise
+
+    async def _listened(self, action: LineAction) -> LineEvent:
+        match action:
             case ListenFrame(modulation, within):
                 return await self._listen_frame(modulation, within)
             case ListenData(modulation, content, within):
@@ -201,21 +209,16 @@ class Endpoint:
     async def _begun(self, modulation: Modulation, within: float) -> Signal | Quiet | WrongCarrier:
         """Return the first signal of a modulation, once it has begun; else what happened instead."""
         deadline = self._clock.now() + within
+        signals = self._reception.signals
         while True:
-            signals = self._reception.signals
-            while signals:
-                signal = signals[0]
-                if signal.modulation.long is modulation.long:
-                    signal.accepted = True
-                    return signal
-                v21 = (signal.modulation is Modulation.V21) is not (modulation is Modulation.V21)
-                if signal.accepted or signal.refused or not v21:
-                    if not signal.ended:
-                        break
-                    signals.popleft()
-                    continue
-                signal.refused = True
-                return WrongCarrier(signal.modulation)
+            while signals and signals[0].is_over_for(modulation):
+                signals.popleft()
+            if signals and signals[0].is_of(modulation):
+                signals[0].accepted = True
+                return signals[0]
+            if signals and signals[0].is_news_for(modulation):
+                signals[0].refused = True
+                return WrongCarrier(signals[0].modulation)
             if not await self._more(deadline - self._clock.now()):
                 return Quiet()
 

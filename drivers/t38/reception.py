@@ -47,6 +47,26 @@ class Signal:
     refused: bool = False
     begun: bool = False
     """Whether any of its data came."""
+    ignored: bool = False
+    """Nobody wants what is left of it."""
+
+    def is_of(self, modulation: Modulation) -> bool:
+        """Tell whether it is what somebody waits for; long and short training sound alike in packets."""
+        return self.modulation.long is modulation.long and not self.ignored
+
+    def is_news_for(self, modulation: Modulation) -> bool:
+        """Tell whether somebody who waits for a modulation should know, once, that this is there instead.
+
+        One fast modem does not know another's carrier.
+        """
+        v21 = Modulation.V21
+        return not (self.accepted or self.refused) and (self.modulation is v21) is not (modulation is v21)
+
+    def is_over_for(self, modulation: Modulation) -> bool:
+        """Tell whether it is past, and means nothing to somebody who waits for a modulation now."""
+        if not self.ended or self.is_of(modulation):
+            return False
+        return self.modulation is not Modulation.V21 or not self.is_news_for(modulation)
 
     def chunk(self) -> bytes:
         """Return the octets in hand, at most one chunk of them."""
@@ -94,6 +114,13 @@ class Reception:
         if present is not None:
             self.signals.append(present)
 
+    def ignore(self) -> None:
+        """Forget what came, and hear no more of a signal that goes on."""
+        present = self.present
+        self.signals.clear()
+        if present is not None:
+            self.signals.append(Signal(present.modulation, present.since, present.last, refused=True, ignored=True))
+
     def _indicated(self, indicator: Indicator, now: float) -> None:
         modulation = MODULATION.get(indicator)
         present = self.present
@@ -121,6 +148,10 @@ class Reception:
 
     def _field(self, signal: Signal, kind: FieldType, octets: bytes) -> None:
         signal.begun = True
+        if signal.ignored:
+            if kind in ENDS_SIGNAL:
+                self.off()
+            return
         if kind is FieldType.T4_NON_ECM_DATA or kind is FieldType.T4_NON_ECM_SIG_END:
             signal.octets += octets
         elif octets and len(self._frame) <= MOST_OCTETS:
