@@ -6,15 +6,18 @@ import signal
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
 
+from faxgw.boxes.grants import end_expired, grant
 from faxgw.config import Config
+from faxgw.keys.wraps import KeyPair, Suite
 from faxgw.retention.purging import purge
 from faxgw.service import open_gateway
 from faxgw.store.roles import Urls
-from faxgw.store.tables import events, faxes, holds, objects, wraps
+from faxgw.store.tables import box_keys, box_wraps, boxes, events, faxes, grants, holds, objects, users, wraps
 from faxgw.upkeep.leftovers import delete_leftovers
 from faxgw.upkeep.uploads import delete_expired_uploads
 from tests.faxgw.databases import add_tenant
@@ -95,8 +98,16 @@ async def test_the_rules_of_one_tenant_are_not_those_of_another(place: Place) ->
 @pytest.mark.requirement("FP-05")
 @pytest.mark.requirement("XM-10")
 @pytest.mark.requirement("XM-11")
-async def test_twenty_years_of_retention_holds_and_uploads(place: Place) -> None:
-    """A year is a turn: each brings a fax into a box that keeps all, and one into a box that keeps seven years."""
+@pytest.mark.requirement("XM-03")
+async def test_twenty_years_of_retention_holds_grants_and_uploads(place: Place) -> None:
+    """A year is a turn: each brings a fax into a box that keeps all, and one into a box that keeps seven years.
+
+    Each brings another box, too, which a friend may read for three years.
+    """
+    friend = KeyPair.generate(Suite.X25519)
+    public = {"key_id": friend.public.key_id, "public_key": friend.public.octets}
+    reader = await place.add(users, email="friend@b.c", role="member", **public)
+    lent: list[tuple[datetime, UUID]] = []
     seven = await place.add_box("seven years", retention_days=7 * 365)
     made: list[tuple[datetime, object, object]] = []
     hold = None
@@ -111,7 +122,9 @@ async def test_twenty_years_of_retention_holds_and_uploads(place: Place) -> None
         if year == 15:
             async with place.gateway.database.dispatcher() as connection:
                 await connection.execute(update(holds).where(holds.c.id == hold).values(released_at=now))
+        lent.append((now, await _lend(place, reader, f"box {year}", until=now + 3 * 365 * DAY)))
         await gone(place, now)
+        assert await end_expired(place.gateway, now=now) == (year >= 3)
         await delete_expired_uploads(place.gateway.database, place.gateway.objects, now=now)
         async with place.gateway.database.dispatcher() as connection:
             there = select(faxes.c.id).where(faxes.c.shredded_at.is_(None))
@@ -121,7 +134,29 @@ async def test_twenty_years_of_retention_holds_and_uploads(place: Place) -> None
         if 5 <= year < 15:
             expected.add(made[3][2])
         assert whole == expected, year
+        assert await _opened_by(place, reader) == {box for at, box in lent if at > now - 3 * 365 * DAY}, year
     assert await place.count(objects) == 7
+
+
+async def _lend(place: Place, reader: UUID, name: str, *, until: datetime) -> UUID:
+    """Make a box and let somebody read it until then; return its id."""
+    box_id = await place.add_box(name)
+    async with place.gateway.database.tenant(place.tenant) as connection:
+        box = (await connection.execute(select(boxes).where(boxes.c.id == box_id))).mappings().one()
+        await grant(
+            connection, box=box, user_id=reader, rights=["read"], expires_at=until, by=place.user, key=place.key
+        )
+    return box_id
+
+
+async def _opened_by(place: Place, reader: UUID) -> set[UUID]:
+    """Return the boxes of which somebody has a grant and the key, both or neither."""
+    keys = select(box_keys.c.box_id).join(box_wraps, box_wraps.c.key_id == box_keys.c.key_id)
+    async with place.gateway.database.dispatcher() as connection:
+        opened = set((await connection.execute(keys.where(box_wraps.c.user_id == reader))).scalars())
+        granted = set((await connection.execute(select(grants.c.box_id).where(grants.c.user_id == reader))).scalars())
+    assert opened == granted
+    return opened
 
 
 @pytest.mark.requirement("FP-05")
