@@ -5,7 +5,7 @@ exclusive-or, from which one missing of a row comes back; its length is not told
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,55 +84,49 @@ def decode(octets: bytes) -> Datagram:
     Raises:
         UdptlMalformed: if it is none.
     """
-    length = len(octets)
-    if length < 5:
-        raise UdptlMalformed(f"{length} octets")
-    at, primary = _octets(octets, 2)
-    if at >= length:
-        raise UdptlMalformed("no error recovery")
-    kind = octets[at]
-    at += 1
-    number = octets[0] << 8 | octets[1]
-    if kind & _PARITY:
-        at, parity = _parity(octets, at)
-        _check_end(at, length)
-        return Datagram(number, primary, (), parity)
-    at, secondaries = _several(octets, at)
-    _check_end(at, length)
-    return Datagram(number, primary, secondaries)
-
-
-def _check_end(at: int, length: int) -> None:
-    if at != length:
-        raise UdptlMalformed(f"{length - at} octets too many")
+    try:
+        at, primary = _octets(octets, 2)
+        parity = None
+        secondaries: tuple[bytes, ...] = ()
+        if octets[at] & _PARITY:
+            at, parity = _parity(octets, at + 1)
+        else:
+            at, secondaries = _several(octets, at + 1)
+    except IndexError:
+        raise UdptlMalformed("cut off") from None
+    if at != len(octets):  # a slice that reaches beyond the end is short, and says nothing
+        raise UdptlMalformed(f"{len(octets)} octets where there should be {at}")
+    return Datagram(octets[0] << 8 | octets[1], primary, secondaries, parity)
 
 
 def _octets(octets: bytes, at: int) -> tuple[int, bytes]:
     """Read octets with their length before them; return where they end, and them."""
-    if at >= len(octets):
-        raise UdptlMalformed("cut off")
     size = octets[at]
     at += 1
     if size >= 0x80:
-        if size >= 0xC0 or at >= len(octets):
+        if size >= 0xC0:
             raise UdptlMalformed("a length that cannot be")
         size = (size & 0x3F) << 8 | octets[at]
         at += 1
     end = at + size
-    if end > len(octets):
-        raise UdptlMalformed("cut off")
     return end, octets[at:end]
 
 
 def _several(octets: bytes, at: int) -> tuple[int, tuple[bytes, ...]]:
-    if at >= len(octets) or octets[at] >= 0x80:
-        raise UdptlMalformed("no count of what repairs others")
     count = octets[at]
+    if count >= 0x80:
+        raise UdptlMalformed("a count that cannot be")
     at += 1
     found = []
     for _ in range(count):
-        at, each = _octets(octets, at)
-        found.append(each)
+        size = octets[at]
+        if size < 0x80:
+            end = at + 1 + size
+            found.append(octets[at + 1 : end])
+        else:
+            end, each = _octets(octets, at)
+            found.append(each)
+        at = end
     return at, tuple(found)
 
 
@@ -176,38 +170,46 @@ class Numbering:
         self.protection = protection
         self.most = most
         self._next = first
-        self._last: deque[bytes] = deque(maxlen=max(protection.redundancy, protection.span * protection.rows))
+        self._last: deque[bytes] = deque(maxlen=protection.redundancy)
+        """The last packets as they are repeated, with their lengths; the last first."""
+        self._members: deque[bytes] = deque(maxlen=protection.span * protection.rows)
+        """Those that parity is made of; the last first."""
 
     def datagram(self, primary: bytes) -> bytes:
         """Return the next datagram, which brings ``primary``."""
-        number = self._next
-        self._next = (number + 1) % NUMBERS
-        parity = self._parity(primary) if self.protection.span else None
-        if parity is not None:
-            octets = encode(Datagram(number, primary, (), parity))
-        else:
-            octets = encode(Datagram(number, primary, tuple(self._fitting(primary))))
-        self._last.appendleft(primary)
-        return octets
+        number = self._next.to_bytes(2, "big")
+        self._next = (self._next + 1) % NUMBERS
+        coded = _length(len(primary)) + primary
+        if self.protection.span:
+            repair = self._parity(self.most - len(coded) - 2)
+            self._members.appendleft(primary)
+            return number + coded + repair
+        last = self._fitting(self.most - len(coded) - 4)
+        self._last.appendleft(coded)
+        return b"".join((number, coded, _COUNTS[len(last)], *last))
 
-    def _fitting(self, primary: bytes) -> Iterable[bytes]:
-        """Return the last packets, as far as they fit."""
-        left = self.most - (2 + len(_length(len(primary))) + len(primary) + 2)
-        for each, _ in zip(self._last, range(self.protection.redundancy), strict=False):
-            left -= len(each) + (1 if len(each) < 0x80 else 2)
-            if left < 0:
-                return
-            yield each
+    def _fitting(self, room: int) -> Sequence[bytes]:
+        """Return the last packets, as far as there is room for them."""
+        if sum(map(len, self._last)) <= room:
+            return tuple(self._last)
+        fitting = []
+        for each in self._last:
+            room -= len(each)
+            if room < 0:
+                break
+            fitting.append(each)
+        return fitting
 
-    def _parity(self, primary: bytes) -> Parity | None:
-        """Return the parity of the last packets; None while there are too few of them, or where it does not fit."""
-        span, rows = self.protection.span, min(self.protection.rows, len(self._last) // self.protection.span)
-        if not rows:
-            return None
-        # Counted back from this packet, row ``r`` has those ``rows - r``, ``2 * rows - r``, ... before it.
-        made = tuple(xor([self._last[each * rows - row - 1] for each in range(1, span + 1)]) for row in range(rows))
-        size = 2 + len(_length(len(primary))) + len(primary) + 4 + sum(len(each) + 2 for each in made)
-        return Parity(span, made) if size <= self.most else None
+    def _parity(self, room: int) -> bytes:
+        """Return the parity of the last packets; none while there are too few of them, or where it does not fit."""
+        span, rows = self.protection.span, min(self.protection.rows, len(self._members) // self.protection.span)
+        # Counted back from the packet to come, row ``r`` has those ``rows - r``, ``2 * rows - r``, ... before it.
+        made = [xor([self._members[each * rows - row - 1] for each in range(1, span + 1)]) for row in range(rows)]
+        coded = b"".join((bytes((_PARITY, 1, span, rows)), *(_length(len(each)) + each for each in made)))
+        return coded if rows and len(coded) <= room else _COUNTS[0]
+
+
+_COUNTS = tuple(bytes((_REDUNDANCY, each)) for each in range(MOST_REDUNDANCY + 1))
 
 
 def xor(packets: Sequence[bytes]) -> bytes:
@@ -282,6 +284,11 @@ class Ordering:
             self.counts.malformed += 1
             return []
         self.counts.received += 1
+        number, primary, _, parity = datagram
+        if number == self._next and primary and parity is None and not self._held and not self._rows:
+            self._keep(number, primary)  # as it nearly always is
+            self._next = (number + 1) % NUMBERS
+            return [Arrived(primary)]
         return self._taken(datagram)
 
     def _taken(self, datagram: Datagram) -> list[Arrived | Missing]:
