@@ -58,6 +58,8 @@ class PreviewShape(Shape):
     """How many more would be, but for a legal hold."""
     oldest: datetime | None
     """When the oldest of them was created."""
+    records: int
+    """How many minimal records of faxes whose content has gone would be purged, too."""
     boxes: list[BoxPreviewShape]
     """The same by box."""
 

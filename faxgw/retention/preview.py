@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.faxes.policies import tenant_of
 from faxgw.retention.holding import is_held
-from faxgw.retention.rules import BoxRule, Due, box_rules
+from faxgw.retention.rules import BoxRule, Due, box_rules, records_due
 from faxgw.rules.policy import TenantPolicy
-from faxgw.rules.retention import KINDS
+from faxgw.rules.retention import KINDS, RetentionPolicy
 from faxgw.store.tables import boxes, faxes, numbers, webhooks
 
 SAFEGUARDS = (
@@ -43,7 +43,19 @@ async def preview(
     items = [await _of_box(connection, before[each.box_id], each, now) for each in after]
     times = [each["oldest"] for each in items if each["oldest"]]
     totals = {name: sum(each[name] for each in items) for name in ("faxes", "held")}
+    totals["records"] = await _records(connection, tenant_id, wanted.retention, now)
     return {**totals, "oldest": min(times, default=None), "boxes": items}
+
+
+async def _records(connection: AsyncConnection, tenant_id: UUID, policy: RetentionPolicy, now: datetime) -> int:
+    """Count the minimal records that would go."""
+    due = records_due(policy, now=now)
+    if due is None:
+        return 0
+    found = (
+        select(func.count()).select_from(faxes).where(faxes.c.tenant_id == tenant_id, due.condition(now), ~is_held())
+    )
+    return int((await connection.execute(found)).scalar_one())
 
 
 async def _of_box(connection: AsyncConnection, before: BoxRule, after: BoxRule, now: datetime) -> dict[str, Any]:

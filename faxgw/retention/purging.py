@@ -43,7 +43,7 @@ async def purge_tenant(gateway: Gateway, tenant_id: UUID, *, now: datetime) -> i
 async def _dues(database: Database, tenant_id: UUID, now: datetime) -> list[Due]:
     async with database.dispatcher() as connection:
         policy = (await tenant_of(connection, tenant_id)).policy.retention
-        return dues(await box_rules(connection, tenant_id, policy), now=now)
+        return dues(await box_rules(connection, tenant_id, policy), policy, now=now)
 
 
 async def _purge(gateway: Gateway, tenant_id: UUID, due: Due, now: datetime) -> int:
@@ -79,5 +79,5 @@ async def _batch(gateway: Gateway, tenant_id: UUID, ids: Sequence[UUID], due: Du
         await no_new_hold(connection, tenant_id)
         still = select(faxes.c.id).where(among(faxes.c.id, ids), due.condition(now), ~is_held()).order_by(faxes.c.id)
         free = list((await connection.execute(still.with_for_update(skip_locked=True))).scalars())
-        why = Why(due.code, due.rule, record="minimal" if due.unstored else None)
+        why = Why(due.code, due.rule, record=due.record)
         return await shred(connection, gateway, free, why=why, by="service", now=now)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, select
@@ -23,6 +24,7 @@ class Due:
         rule: in words.
         boxes: which; empty: any.
         created_before: what was created then or earlier; None: by the fax's own rule.
+        shredded_before: minimal records of what went then or earlier; None: it is about no records.
     """
 
     code: str
@@ -30,9 +32,19 @@ class Due:
     boxes: tuple[UUID, ...] = ()
     created_before: datetime | None = None
     unstored: bool = False
+    shredded_before: datetime | None = None
+
+    @property
+    def record(self) -> Literal["minimal", "none"] | None:
+        """What stays of them; None: what the tenant's policy says."""
+        if self.shredded_before is not None:
+            return "none"
+        return "minimal" if self.unstored else None
 
     def condition(self, now: datetime) -> ColumnElement[bool]:
         """Return which faxes it is about, held or not."""
+        if self.shredded_before is not None:
+            return faxes.c.shredded_at <= self.shredded_before
         ended = and_(faxes.c.finished_at.is_not(None), faxes.c.shredded_at.is_(None))
         if self.unstored:
             waits = and_(faxes.c.erase_at.is_not(None), faxes.c.erase_at > now, faxes.c.direction == "in")
@@ -68,8 +80,16 @@ def _rule(policy: RetentionPolicy, box_id: UUID, name: str, data_class: str, own
     return BoxRule(box_id, name, days, f"{said[days]}: {days} days")
 
 
-def dues(rules: Sequence[BoxRule], *, now: datetime) -> list[Due]:
-    """Return all that may be due now: what is not stored, what has a rule of its own, and each rule of boxes."""
+def records_due(policy: RetentionPolicy, *, now: datetime) -> Due | None:
+    """Return which minimal records go now; None: they are kept without end."""
+    days = policy.record_days
+    if days is None:
+        return None
+    return Due("retention", f"records: {days} days", shredded_before=now - timedelta(days=days))
+
+
+def dues(rules: Sequence[BoxRule], policy: RetentionPolicy, *, now: datetime) -> list[Due]:
+    """Return all that may be due now: what is not stored, what has a rule of its own, each rule of boxes, records."""
     found = [Due("not_stored", NOT_STORED, unstored=True), Due("retention", "fax: its own time")]
     by_rule: dict[tuple[str, int], list[UUID]] = {}
     for each in rules:
@@ -77,4 +97,5 @@ def dues(rules: Sequence[BoxRule], *, now: datetime) -> list[Due]:
             by_rule.setdefault((each.rule, each.days), []).append(each.box_id)
     for (rule, days), ids in by_rule.items():
         found.append(Due("retention", rule, tuple(ids), now - timedelta(days=days)))
-    return found
+    records = records_due(policy, now=now)
+    return [*found, records] if records else found

@@ -54,6 +54,14 @@ class RetentionPolicy(Rules):
         default=("numbers",), description="What else a minimal record says, beside times, state and counts of pages."
     )
 
+    record_days: Days | None = Field(
+        default=None,
+        description=(
+            "Keep minimal records so many days after the content has gone, also those of faxes of which nothing was "
+            "stored; null: without end."
+        ),
+    )
+
     @model_validator(mode="after")
     def _personal_copies_have_an_end(self) -> Self:
         personal = sorted(name for name, rule in self.classes.items() if rule.personal)
