@@ -2,14 +2,19 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from faxgw.cli import options
 from faxgw.errors import RequestError
+
+if TYPE_CHECKING:
+    from faxgw.bench.api import Size
 
 
 class _Benches(TyperGroup):
@@ -62,37 +67,47 @@ def api(
 
     Exit code 0 when it was measured, whatever came out; 1 when it could not be.
     """
-    import uvloop  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-
-    from faxgw.bench.api import PARTS, SETTLED, STARTS, Size, measure  # noqa: PLC0415
-    from faxgw.bench.figures import CannotMeasure, print_table  # noqa: PLC0415
+    from faxgw.bench.api import PARTS, Size  # noqa: PLC0415
 
     if unknown := set(only or ()) - set(PARTS):
         raise RequestError("usage", f"--only is one of {', '.join(PARTS)}, not {unknown.pop()}.")
-    size = Size(
-        seconds=seconds,
-        faxes=faxes,
-        destinations=destinations,
-        requests=20 if quick else 200,
-        settled=0.0 if quick else SETTLED,
-        starts=1 if quick else STARTS,
-        searches=not quick,
-    )
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    often = Size(seconds=seconds, faxes=faxes, destinations=destinations)
+    size = replace(often, requests=20, settled=0.0, starts=1, searches=False) if quick else often
+    result = _measured(only or (), size, data)
+    if as_json:
+        typer.echo(_as_json(result))
+    else:
+        _show(result)
+
+
+def _measured(only: Sequence[str], size: "Size", under: Path | None) -> dict[str, Any]:
+    """Measure, or say why that cannot be, and leave."""
+    import uvloop  # noqa: PLC0415
+
+    from faxgw.bench.api import measure  # noqa: PLC0415
+    from faxgw.bench.figures import CannotMeasure  # noqa: PLC0415
+
     try:
-        result = uvloop.run(measure(only=only or (), size=size, under=data, say=_say))
+        return uvloop.run(measure(only=only, size=size, under=under, say=_say))
     except CannotMeasure as trouble:
         typer.echo(f"faxgw: {trouble}", err=True)
         raise typer.Exit(1) from None
-    figures = result.pop("figures")
-    if as_json:
-        typer.echo(json.dumps(result | {"figures": {each.name: each.as_json() for each in figures}}))
-        return
-    print_table(figures, console)
+
+
+def _show(result: Mapping[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from faxgw.bench.figures import print_table  # noqa: PLC0415
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    print_table(result["figures"], console)
     for name, said in result.items():
         if isinstance(said, dict):
             console.print(f"{name}: {', '.join(f'{key} {value}' for key, value in said.items())}")
+
+
+def _as_json(result: Mapping[str, Any]) -> str:
+    return json.dumps({**result, "figures": {each.name: each.as_json() for each in result["figures"]}})
 
 
 @app.command()
@@ -103,19 +118,16 @@ def seal(
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure how fast content is sealed and opened on one core, beside the cipher alone."""
-    from rich.console import Console  # noqa: PLC0415
-
     from faxgw.bench import machine  # noqa: PLC0415
-    from faxgw.bench.figures import print_table  # noqa: PLC0415
     from faxgw.bench.sealing import measure  # noqa: PLC0415
 
     before = machine.load()
     figures = measure(seconds=seconds)
     if as_json:
         said = {"machine": machine.described(), "load_before": before, "load_after": machine.load()}
-        typer.echo(json.dumps(said | {"figures": {each.name: each.as_json() for each in figures}}))
-        return
-    print_table(figures, Console(highlight=False, markup=False, soft_wrap=True))
+        typer.echo(_as_json({**said, "figures": figures}))
+    else:
+        _show({"figures": figures})
 
 
 def _say(what: str) -> None:
