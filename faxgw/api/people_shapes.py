@@ -237,5 +237,7 @@ class ResetShape(Shape):
     """Whether there is a recovery code that would open everything."""
     api_keys: int
     """How many of their API keys open content, and go on doing so."""
+    passkeys: int
+    """How many of their passkeys would open everything; they let nobody in any more."""
     detail: str
     """What they can open then, in a sentence."""

@@ -38,13 +38,15 @@ class Invited:
 class Reset:
     """A password that may be set anew; ``api_keys`` is how many of their keys go on opening what they have.
 
-    ``recovery_code``: whether there is one that opens everything; without it, or such a key, all of it stays locked.
+    ``recovery_code``: whether there is one that opens everything; ``passkeys``: how many do. Without any of these all
+    of it stays locked.
     """
 
     code: str = field(repr=False)
     until: datetime
     recovery_code: bool
     api_keys: int
+    passkeys: int
 
 
 async def invite(
@@ -132,17 +134,18 @@ async def reset(
         key_pair = KeyPair.generate()
         await connection.execute(update(users).where(users.c.id == user["id"]).values(**_public(key_pair)))
         code, until = await make_code(connection, server_keys, **ids, kind="invitation", key_pair=key_pair, now=now)
-        return Reset(code.text, until, recovery_code=False, api_keys=0)
+        return Reset(code.text, until, recovery_code=False, api_keys=0, passkeys=0)
     if by_role != OPERATOR:
         await _check_nowhere_else(connection, user)
     code, until = await make_code(connection, server_keys, **ids, kind="reset", key_pair=None, now=now)
     return Reset(code.text, until, *await ways_left(connection, user))
 
 
-async def ways_left(connection: AsyncConnection, user: Row) -> tuple[bool, int]:
-    """Return whether a member has a recovery code, and how many API keys that open what they have."""
-    recovery = (person_slots.c.person_id == user["person_id"]) & (person_slots.c.kind == "recovery")
-    has_code = (await connection.execute(select(func.count()).select_from(person_slots).where(recovery))).scalar_one()
+async def ways_left(connection: AsyncConnection, user: Row) -> tuple[bool, int, int]:
+    """Return whether a member has a recovery code, and how many API keys and passkeys that open what they have."""
+    mine = select(person_slots.c.kind, func.count().label("of_kind")).where(person_slots.c.person_id == user["person_id"])
+    rows = await connection.execute(mine.group_by(person_slots.c.kind))
+    slots = {row.kind: row.of_kind for row in rows}
     keys = (
         select(func.count())
         .select_from(key_slots)
@@ -150,7 +153,7 @@ async def ways_left(connection: AsyncConnection, user: Row) -> tuple[bool, int]:
         .where(key_slots.c.user_id == user["id"], api_keys.c.revoked_at.is_(None))
         .where(api_keys.c.expires_at.is_(None) | (api_keys.c.expires_at > func.now()))
     )
-    return bool(has_code), (await connection.execute(keys)).scalar_one()
+    return "recovery" in slots, (await connection.execute(keys)).scalar_one(), slots.get("passkey", 0)
 
 
 async def _check_nowhere_else(connection: AsyncConnection, user: Row) -> None:

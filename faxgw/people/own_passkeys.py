@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from webauthn import generate_registration_options, verify_registration_response
@@ -61,7 +61,7 @@ async def registration_options(
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
         ),
-        exclude_credentials=[PublicKeyCredentialDescriptor(id=row["credential_id"]) for row in mine],
+        exclude_credentials=[PublicKeyCredentialDescriptor(id=each) for each in await _known(connection, person_id)],
     )
     return with_prf(options_to_json_dict(options))
 
@@ -120,7 +120,7 @@ async def passkeys_of(connection: AsyncConnection, person_id: UUID) -> Sequence[
         select(passkeys, person_slots.c.id.is_not(None).label("unlocks"))
         .join(people, people.c.id == passkeys.c.person_id)
         .outerjoin(person_slots, mine)
-        .where(passkeys.c.person_id == person_id)
+        .where(passkeys.c.person_id == person_id, passkeys.c.retired_at.is_(None))
         .order_by(passkeys.c.id)
     )
     return (await connection.execute(found)).mappings().all()
@@ -128,7 +128,8 @@ async def passkeys_of(connection: AsyncConnection, person_id: UUID) -> Sequence[
 
 async def has_passkeys(connection: AsyncConnection, person_id: UUID) -> bool:
     """Tell whether a person has any."""
-    mine = select(func.count()).select_from(passkeys).where(passkeys.c.person_id == person_id)
+    theirs = (passkeys.c.person_id == person_id) & passkeys.c.retired_at.is_(None)
+    mine = select(func.count()).select_from(passkeys).where(theirs)
     return bool((await connection.execute(mine)).scalar_one())
 
 
@@ -173,18 +174,43 @@ async def has_password(connection: AsyncConnection, person_id: UUID) -> bool:
 
 
 async def remove_all(connection: AsyncConnection, person_id: UUID) -> None:
-    """Remove all passkeys of a person: with a reset, or when they have lost them."""
-    await connection.execute(delete(passkeys).where(passkeys.c.person_id == person_id))
+    """Let no passkey of a person in any more, or open their present key: with a reset, or when they have lost them.
+
+    One that opens an older key, which the reset has locked, still does that.
+    """
+    mine = passkeys.c.person_id == person_id
+    theirs = person_slots.c.passkey_id.in_(select(passkeys.c.id).where(mine))
+    await connection.execute(delete(person_slots).where(theirs, person_slots.c.key_id == _present(person_id)))
+    await connection.execute(
+        update(passkeys).where(mine, passkeys.c.retired_at.is_(None)).values(retired_at=func.now())
+    )
+    await forget_useless(connection, person_id)
+
+
+async def forget_useless(connection: AsyncConnection, person_id: UUID) -> None:
+    """Forget the passkeys of before a reset that open nothing any more."""
+    useless = passkeys.c.retired_at.is_not(None) & ~exists().where(person_slots.c.passkey_id == passkeys.c.id)
+    await connection.execute(delete(passkeys).where(passkeys.c.person_id == person_id, useless))
+
+
+async def _known(connection: AsyncConnection, person_id: UUID) -> Sequence[bytes]:
+    """Return which passkeys an authenticator must not replace: also those of before a reset, whose secret would go."""
+    found = select(passkeys.c.credential_id).where(passkeys.c.person_id == person_id).order_by(passkeys.c.id)
+    return (await connection.execute(found)).scalars().all()
 
 
 def _password_of(person_id: UUID) -> Any:
-    present = select(people.c.key_id).where(people.c.id == person_id).scalar_subquery()
-    mine = (person_slots.c.person_id == person_id) & (person_slots.c.key_id == present)
+    mine = (person_slots.c.person_id == person_id) & (person_slots.c.key_id == _present(person_id))
     return mine & (person_slots.c.kind == "password")
 
 
+def _present(person_id: UUID) -> Any:
+    return select(people.c.key_id).where(people.c.id == person_id).scalar_subquery()
+
+
 def _this(person_id: UUID, passkey_id: UUID) -> Any:
-    return (passkeys.c.person_id == person_id) & (passkeys.c.id == passkey_id)
+    mine = (passkeys.c.person_id == person_id) & passkeys.c.retired_at.is_(None)
+    return mine & (passkeys.c.id == passkey_id)
 
 
 def _check_registration(gateway: Gateway, credential: Credential, site: Site, person_id: UUID, now: datetime) -> bytes:

@@ -89,8 +89,10 @@ def sign_in_options(gateway: Gateway, *, now: datetime) -> dict[str, Any]:
     return with_prf(options_to_json_dict(options))
 
 
-async def find(gateway: Gateway, credential: Credential, *, now: datetime) -> Found:
+async def find(gateway: Gateway, credential: Credential, *, now: datetime, older: bool = False) -> Found:
     """Return whose passkey a sign-in claims to be by; nothing is proven by that.
+
+    With ``older``, one of before a reset will do, which lets nobody in.
 
     Raises:
         Refused: ``passkey.challenge``, ``.origin``, ``.host``, ``.refused``, ``.unknown``.
@@ -107,6 +109,8 @@ async def find(gateway: Gateway, credential: Credential, *, now: datetime) -> Fo
     async with gateway.database.dispatcher() as connection:
         found = select(passkeys).where(passkeys.c.credential_id == given.raw_id)
         passkey = (await connection.execute(found)).mappings().one_or_none()
+        if passkey is not None and passkey["retired_at"] and not older:
+            passkey = None
         handle = given.response.user_handle
         if passkey is None or (handle is not None and handle != passkey["person_id"].bytes):
             raise Refused("passkey.unknown", "Nobody has registered this passkey here, or it was removed.")

@@ -1,7 +1,8 @@
 """What a reset has locked, and how an older secret opens it again: nothing sealed is lost as long as one is left.
 
 After a reset the old key of the person stays in its slots, and the keys of memberships stay wrapped to it. An old
-password, a recovery code of then, or an API key that opens content brings them back, wrapped to the present key.
+password, a recovery code or a passkey of then, or an API key that opens content brings them back, wrapped to the
+present key.
 """
 
 import asyncio
@@ -23,7 +24,10 @@ from faxgw.keys.export import readings
 from faxgw.keys.slots import ApiSecret, Secret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import ApiKey, KeyMalformed
 from faxgw.keys.wraps import KeyPair, PublicKey, member_context, unwrap, unwrap_key_pair, wrap, wrap_context
+from faxgw.people import passkeys
 from faxgw.people.keys import Membership, wrap_member
+from faxgw.people.own_passkeys import forget_useless
+from faxgw.people.passkey_answers import Credential, Refused
 from faxgw.people.sessions import tell_of
 from faxgw.people.signing_in import Door
 from faxgw.store.tables import key_slots, people, person_slots, retired_keys, users, wraps
@@ -78,13 +82,17 @@ async def begin_anew(connection: AsyncConnection, user: Row, person: PublicKey) 
     await tell_of(connection, user["id"])
 
 
-async def unlock_older(gateway: Gateway, door: Door, person_id: UUID, text: str, *, now: datetime) -> Unlocked:
+async def unlock_older(
+    gateway: Gateway, door: Door, person_id: UUID, text: str, *, passkey: Credential | None = None, now: datetime
+) -> Unlocked:
     """Open what a reset has locked, by an older secret: a password, a recovery code, or an API key that opens content.
 
-    Cut off in between, it goes on when it is asked for again.
+    Or by what a ``passkey`` of then answers, if it gives its secret. Cut off in between, it goes on when it is asked
+    for again.
 
     Raises:
-        RequestError: ``key.secret``, if that secret opens nothing that is locked; ``auth.locked``, ``service.busy``.
+        RequestError: ``key.secret``, if that secret opens nothing that is locked; ``auth.locked``, ``service.busy``;
+            ``passkey.*``.
     """
     async with gateway.database.dispatcher() as connection:
         person = (await connection.execute(select(people).where(people.c.id == person_id))).mappings().one()
@@ -92,7 +100,8 @@ async def unlock_older(gateway: Gateway, door: Door, person_id: UUID, text: str,
         slots = (await connection.execute(_old_slots(person))).mappings().all()
         api_key = await _api_key_slot(connection, person_id, text)
     async with door.trying(person["email"], now=now):
-        opened = await _opened(locked, slots, api_key, readings(text))
+        secrets = readings(text) if passkey is None else await _given(gateway, passkey, person_id, now)
+        opened = await _opened(locked, slots, api_key, secrets)
         if not opened:
             raise RequestError("key.secret", "That secret opens nothing that is locked.")
     objects = 0
@@ -101,8 +110,22 @@ async def unlock_older(gateway: Gateway, door: Door, person_id: UUID, text: str,
     async with gateway.database.dispatcher() as connection:
         left = (await connection.execute(_retired(person_id))).mappings().all()
         await _drop_useless_slots(connection, person)
+        await forget_useless(connection, person_id)
         await tell_of(connection, person_id)
     return Unlocked(len(opened), objects, len(left))
+
+
+async def _given(gateway: Gateway, credential: Credential, person_id: UUID, now: datetime) -> Sequence[Secret]:
+    """Return the secret that a passkey of somebody gives, if it is theirs and does.
+
+    Raises:
+        Refused: ``passkey.*``.
+    """
+    found = await passkeys.find(gateway, credential, now=now, older=True)
+    if found.person["id"] != person_id:
+        raise Refused("passkey.unknown", "This is somebody else's passkey.")
+    shown = await passkeys.show(gateway, found, credential, now=now)
+    return [shown.secret] if shown.secret else []
 
 
 async def _opened(

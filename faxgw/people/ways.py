@@ -40,8 +40,8 @@ async def open_session(actor: Actor) -> KeyPair:
     except WrapBroken:
         raise RequestError(
             "key.locked",
-            "What is sealed to you is locked since your password was reset: give your recovery code, the password of "
-            "before or an API key that opens content to POST /v1/me/keys:recover.",
+            "What is sealed to you is locked since your password was reset: give your recovery code, the password or a "
+            "passkey of before, or an API key that opens content to POST /v1/me/keys:recover.",
         ) from None
 
 

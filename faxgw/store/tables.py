@@ -810,6 +810,12 @@ passkeys = Table(
     Column("backed_up", Boolean, nullable=False, comment="whether it may be on several devices"),
     _time("created_at", now=True),
     _time("used_at"),
+    Column(
+        "retired_at",
+        DateTime(timezone=True),
+        nullable=True,
+        comment="since a reset it lets nobody in, and opens what that has locked",
+    ),
     Index("passkeys_person", "person_id"),
     comment="authenticators by which people sign in",
 )

@@ -20,6 +20,7 @@ from faxgw.api.resources.sessions import (
     GivenPassword,
     NewPassword,
     Passkey,
+    Visit,
     Visitor,
     membership,
     person_id_of,
@@ -93,7 +94,8 @@ class RemoveRequest(Proof):
 class OlderSecret(Asked):
     """A secret of before a reset."""
 
-    secret: str = Field(max_length=1000, description="A password, a recovery code, or an API key that opens content.")
+    secret: str = Field("", max_length=1000, description="A password, a recovery code, an API key that opens content.")
+    passkey: Passkey | None = Field(None, description="In its place, a passkey of then that unlocked, asked as ever.")
 
 
 @router.post("/people:set-up", status_code=201, response_model=SetUpShape)
@@ -247,10 +249,15 @@ async def recover_keys(call: Caller, asked: OlderSecret) -> Response:
     session = session_of(call)
     try:
         done = await unlock_older(
-            call.gateway, call.api.door, session.person_id, asked.secret, now=call.api.credentials.now()
+            call.gateway,
+            call.api.door,
+            session.person_id,
+            asked.secret,
+            passkey=asked.passkey,
+            now=call.api.credentials.now(),
         )
-    except Locked as locked:
-        raise _waiting(locked) from None
+    except RequestError as error:
+        raise Visit(call.request).refused(error, session.email) from None
     async with call.gateway.database.dispatcher() as connection:
         await own_account(connection, call.actor, "keys.recovered", keys=done.keys, objects=done.objects)
     call.api.credentials.forget(session.person_id)

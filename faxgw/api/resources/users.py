@@ -126,6 +126,7 @@ async def reset_user(call: Caller, user_id: UUID) -> Response:
             "expires_at": made.until,
             "recovery_code": made.recovery_code,
             "api_keys": made.api_keys,
+            "passkeys": made.passkeys,
             "detail": _DETAIL if row["person_id"] else _INVITED,
         }
         return Answer(201, body, secret=frozenset({"set_up_code"}))
@@ -135,7 +136,8 @@ async def reset_user(call: Caller, user_id: UUID) -> Response:
 
 _DETAIL = (
     "Whoever uses the code with the recovery code opens everything as before. Without it, all faxes of theirs stay "
-    "locked until they give the recovery code, the password of before, or an API key that opens content."
+    "locked until they give the recovery code, the password of before, a passkey that unlocked, or an API key "
+    "that opens content."
 )
 _INVITED = (
     "The code of before is good for nothing any more. What was sealed to them since they were invited opened with that "

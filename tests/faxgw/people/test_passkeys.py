@@ -457,16 +457,112 @@ async def test_the_last_way_to_sign_in_cannot_be_removed(
     assert (await alone.post(remove, json={"password": NEW})).status_code == 204
 
 
-async def test_a_reset_by_an_admin_removes_passkeys(
-    gateway: Gateway, owner: Person, sign_in: SignIn, connect: Connect, phone: Authenticator
-) -> None:
-    member = await add_person(gateway, owner.tenant_id, role="member")
-    await registered(await sign_in(member), phone)
-    reset = (await (await sign_in(owner)).post(f"/v1/users/{member.user_id}:reset")).json()
-    used = await connect(None).post("/v1/people:set-up", json={"set_up_code": reset["set_up_code"], "password": NEW})
+# -------------------------------------------------------------------------------------------------- after a reset
+
+
+@pytest_asyncio.fixture
+async def member(gateway: Gateway, owner: Person) -> Person:
+    return await add_person(gateway, owner.tenant_id, role="member")
+
+
+async def reset(owner: Client, member: Person, connect: Connect, **more: str) -> dict[str, Any]:
+    """Have an admin reset somebody, who sets ``NEW``; return what the admin was told."""
+    told: dict[str, Any] = (await owner.post(f"/v1/users/{member.user_id}:reset")).json()
+    asked = {"set_up_code": told["set_up_code"], "password": NEW, **more}
+    used = await connect(None).post("/v1/people:set-up", json=asked)
     assert used.status_code == 201, used.text
+    return told
+
+
+async def recover(mine: Client, phone: Authenticator) -> httpx.Response:
+    return await mine.post("/v1/me/keys:recover", json={"passkey": await shown(mine, phone)})
+
+
+async def kept(gateway: Gateway) -> int:
+    """Return how many passkeys anybody has, those of before a reset too."""
+    async with gateway.database.dispatcher() as connection:
+        return int((await connection.execute(select(func.count()).select_from(passkeys))).scalar_one())
+
+
+async def test_after_a_reset_no_passkey_lets_in_and_one_that_unlocked_opens_what_is_locked(  # noqa: PLR0917
+    gateway: Gateway, owner: Person, member: Person, sign_in: SignIn, connect: Connect, phone: Authenticator
+) -> None:
+    content, without_prf = await with_page(gateway, member), Authenticator(ORIGIN, prf=False)
+    first = await sign_in(member)
+    made = await registered(first, phone)
+    await registered(first, without_prf)
+    admin = await sign_in(owner)
+    told = await reset(admin, member, connect)
+    assert (told["passkeys"], "a passkey that unlocked" in told["detail"]) == (1, True)
+    for each in (phone, without_prf):
+        assert (await come_in(connect(None), each)).json()["code"] == "passkey.unknown"
+    mine = await sign_in(member, NEW)
+    assert (await mine.get("/v1/me/passkeys")).json()["items"] == []
+    assert (await mine.post(f"/v1/me/passkeys/{made['id']}:remove", json={"password": NEW})).status_code == 404
+    locked = await mine.get(content)
+    assert (locked.json()["code"], "passkey of before" in locked.json()["detail"]) == ("key.locked", True)
+    unlock = {"passkey": await shown(mine, phone)}
+    assert (await mine.post("/v1/sessions/current:unlock", json=unlock)).json()["code"] == "passkey.unknown"
+    options = (await mine.post("/v1/me/passkeys:options")).json()["publicKey"]
+    assert [octets(each["id"]) for each in options["excludeCredentials"]] == [phone.credential_id]
+    assert (await recover(mine, phone)).json() == {"keys": 1, "objects": 0, "locked_keys": 0}
+    assert (await mine.get(content)).status_code == 200
     assert (await come_in(connect(None), phone)).json()["code"] == "passkey.unknown"
-    await sign_in(member, NEW)
+    assert await kept(gateway) == 0
+    await registered(mine, Authenticator(ORIGIN), password=NEW)
+
+
+async def test_what_does_not_open_the_key_of_before_is_refused_by_name_and_counts(  # noqa: PLR0917
+    gateway: Gateway, owner: Person, member: Person, sign_in: SignIn, connect: Connect, phone: Authenticator
+) -> None:
+    await registered(await sign_in(member), phone)
+    admin, theirs = await sign_in(owner), Authenticator(ORIGIN)
+    await registered(admin, theirs)
+    await reset(admin, member, connect)
+    mine, newer = await sign_in(member, NEW), Authenticator(ORIGIN)
+    await registered(mine, newer, password=NEW)
+    forged = copy.copy(phone)
+    forged.secret = bytes(32)
+    silent, moved, copied = copy.copy(phone), copy.copy(phone), copy.copy(phone)
+    silent.prf, moved.origin, copied.key = False, "https://evil.example", newer.key
+    silent.count, forged.count = 10, 20
+    told = [(await recover(mine, each)).json()["code"] for each in (theirs, newer, silent, forged)]
+    assert told == ["passkey.unknown", "key.secret", "key.secret", "key.secret"]
+    told = [(await recover(mine, each)).json()["code"] for each in (moved, phone)]
+    assert told == ["passkey.origin", "auth.locked"]
+    async with gateway.database.dispatcher() as connection:
+        await connection.execute(sign_in_failures.delete())
+    told = [(await recover(mine, each)).json()["code"] for each in (copied, phone)]
+    assert told == ["passkey.refused", "passkey.counter"]
+    phone.count = 30
+    answered = {"passkey": await shown(mine, phone)}
+    codes = [(await mine.post("/v1/me/keys:recover", json=answered)).status_code for _ in range(2)]
+    assert codes == [200, 401]
+
+
+async def test_a_reset_with_the_recovery_code_leaves_nothing_that_a_passkey_of_before_opens(
+    gateway: Gateway, owner: Person, member: Person, sign_in: SignIn, connect: Connect
+) -> None:
+    phone = Authenticator(ORIGIN)
+    await registered(await sign_in(member), phone)
+    await reset(await sign_in(owner), member, connect, recovery_code=member.recovery_code.text)
+    assert await kept(gateway) == 0
+    assert (await come_in(connect(None), phone)).json()["code"] == "passkey.unknown"
+    assert (await recover(await sign_in(member, NEW), phone)).json()["code"] == "passkey.unknown"
+
+
+async def test_a_passkey_opens_what_two_resets_have_locked(  # noqa: PLR0917
+    gateway: Gateway, owner: Person, member: Person, sign_in: SignIn, connect: Connect, phone: Authenticator
+) -> None:
+    content, admin = await with_page(gateway, member), await sign_in(owner)
+    await registered(await sign_in(member), phone)
+    await reset(admin, member, connect)
+    second = Authenticator(ORIGIN)
+    await registered(await sign_in(member, NEW), second, password=NEW)
+    assert (await reset(admin, member, connect))["passkeys"] == 2
+    mine = await sign_in(member, NEW)
+    assert (await recover(mine, phone)).json()["locked_keys"] == 0
+    assert (await mine.get(content)).status_code == 200
 
 
 async def test_nobody_has_more_than_twenty(owner: Person, sign_in: SignIn, gateway: Gateway) -> None:
