@@ -107,6 +107,12 @@ class EventType(Enum):
     DELETED = "fax.deleted"
     PURGED = "retention.purged"
     ADVISORY = "service.advisory"
+    ESCROW_CHANGED = "escrow.changed"
+    ESCROW_REQUESTED = "escrow.requested"
+    ESCROW_APPROVED = "escrow.approved"
+    ESCROW_DENIED = "escrow.denied"
+    ESCROW_OPENED = "escrow.opened"
+    ESCROW_ENDED = "escrow.ended"
     TEST = "webhook.test"
 
 

@@ -47,7 +47,8 @@ class Access:
         if self.public:
             return "Needs no API key."
         if self.session:
-            return "Needs a session: no API key will do."
+            whose = " of an owner or admin" if self.admins else ""
+            return f"Needs a session{whose}: no API key will do."
         needs = f"Needs an API key with the scope `{self.scope}`" if self.scope else "Needs any API key"
         return f"{needs}, of an owner or admin." if self.admins else f"{needs}."
 
@@ -65,6 +66,8 @@ _POLICY = Access("admin", admins=True)
 _KEYS = Access("admin")
 _MEMBERS = Access("admin", admins=True)
 _SESSION = Access(session=True, own=True)
+_SIGNED_IN = Access(session=True)
+_SIGNED_IN_ADMIN = Access(session=True, admins=True)
 
 ACCESS: dict[str, Access] = {
     "get_version": _ANY,
@@ -148,6 +151,17 @@ ACCESS: dict[str, Access] = {
     "rotate_box": _BOXES,
     "rewrap_box": _BOXES,
     "hand_over_box": _BOXES,
+    "escrow_box": _BOXES,
+    "get_escrow": _ANY,
+    "set_escrow": _SIGNED_IN_ADMIN,
+    "end_escrow": _SIGNED_IN_ADMIN,
+    "list_escrow_requests": _ANY,
+    "create_escrow_request": _SIGNED_IN_ADMIN,
+    "get_escrow_request": _ANY,
+    "approve_escrow_request": _SIGNED_IN,
+    "deny_escrow_request": _SIGNED_IN,
+    "withdraw_escrow_request": _SIGNED_IN,
+    "open_escrow_request": _SIGNED_IN_ADMIN,
     "forward_fax": _SEND,
     "list_forwarding_rules": _BOXES,
     "create_forwarding_rule": _BOXES,

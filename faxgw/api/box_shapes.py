@@ -24,6 +24,8 @@ class GrantShape(Shape):
     """Who gave it."""
     created_at: datetime
     """When."""
+    request: UUID | None
+    """The emergency access that it is of; the policy does not suspend it. Null: somebody gave it."""
     state: Literal["active", "expired", "suspended_by_policy"]
     """Whether it holds now."""
 
@@ -67,6 +69,8 @@ class BoxKeyShape(Shape):
     """Since when nothing is sealed to it; null: it is the present one."""
     readers: list[UUID]
     """Who holds its private half."""
+    escrow: bool
+    """Whether it is split among the trustees of the escrow."""
     objects: int
     """How many objects are wrapped to it."""
 
@@ -76,3 +80,5 @@ class BoxKeysShape(Shape):
 
     items: list[BoxKeyShape]
     """The newest first."""
+    escrow: bool
+    """Whether the trustees of the tenant's escrow can have the box opened in an emergency."""

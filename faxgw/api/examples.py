@@ -6,6 +6,7 @@ DOCUMENT = "0196a5e0-1c2d-7abc-8def-0123456789ab"
 BOX = "0196a5e0-1c2d-7abc-8def-0123456789ac"
 OTHER_BOX = "0196a5e0-1c2d-7abc-8def-0123456789ad"
 COLLEAGUE = "0196a5e0-1c2d-7abc-8def-0123456789ae"
+OTHER_COLLEAGUE = "0196a5e0-1c2d-7abc-8def-0123456789af"
 
 _CLIENT_DATA = "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"
 _CREDENTIAL = {"id": "c2Vjb25k", "rawId": "c2Vjb25k", "type": "public-key", "clientExtensionResults": {}}
@@ -59,6 +60,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "change_box": {"name": "Service"},
     "create_grant": {"user": COLLEAGUE, "rights": ["read", "manage"], "expires_at": "2099-01-31T00:00:00Z"},
     "hand_over_box": {"user": COLLEAGUE},
+    "set_escrow": {"trustees": [COLLEAGUE, OTHER_COLLEAGUE], "threshold": 2},
+    "create_escrow_request": {
+        "box": BOX,
+        "ground": "illness",
+        "reason": "Ms Example is in hospital, and an order is due today.",
+        "hours": 24,
+    },
     "create_forwarding_rule": {"prefix": "+4930", "to": OTHER_BOX},
     "forward_fax": {"box": OTHER_BOX},
     "create_number": {"number": "+15550199", "box": BOX},

@@ -14,6 +14,7 @@ from faxgw.api.call import Call
 from faxgw.archive.sealed import SealedStore
 from faxgw.boxes.ways import Ways, ways_to
 from faxgw.documents.coded import CodedPage
+from faxgw.escrow.covering import cover_opened
 from faxgw.faxes.content import as_coded, unlock
 from faxgw.faxes.sealed import SPOOL, not_sealed, open_by
 from faxgw.keys.sealing import Label
@@ -74,6 +75,8 @@ async def opener(connection: AsyncConnection, call: Call, object_ids: Sequence[U
     ways = await ways_to(connection, key, tenant_id=call.actor.tenant_id, object_ids=object_ids)
     if not set(ways) >= set(object_ids):
         raise not_sealed()
+    used = {way.key_id for way in ways.by_object.values() if way.box_id is not None}
+    await cover_opened(connection, key, used, actor=call.actor)
     return Opener(call.gateway.objects, ways)
 
 

@@ -159,6 +159,8 @@ class BoxShape(Shape):
     """By what right its data are processed."""
     retention_days: int | None
     """How many days faxes are kept in it; null: as long as other rules have it."""
+    escrow: bool
+    """Whether the trustees of the tenant's escrow can have it opened in an emergency."""
     version: int
     """Goes up with every change; the ETag."""
     created_at: datetime

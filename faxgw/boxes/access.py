@@ -20,15 +20,18 @@ def may(user: UUID | ColumnElement[UUID], right: Right) -> ColumnElement[bool]:
         & (literal(right) == any_(grants.c.rights))
         & unexpired()
     )
-    granted = exists(select(grants.c.id).where(mine).correlate_except(grants))
-    return or_(boxes.c.owner_id == user, and_(granted, allowed("allow_delegation", boxes.c.tenant_id)))
+    return or_(boxes.c.owner_id == user, _granted(mine))
 
 
 def has_any(user: UUID) -> ColumnElement[bool]:
     """Return whether somebody has any right to the box of the row of ``boxes``."""
     mine = (grants.c.box_id == boxes.c.id) & (grants.c.user_id == user) & unexpired()
-    granted = exists(select(grants.c.id).where(mine).correlate_except(grants))
-    return or_(boxes.c.owner_id == user, and_(granted, allowed("allow_delegation", boxes.c.tenant_id)))
+    return or_(boxes.c.owner_id == user, _granted(mine))
+
+
+def emergency() -> ColumnElement[bool]:
+    """Return whether a grant is of the tenant's escrow, and not somebody's delegation."""
+    return grants.c.request_id.is_not(None)
 
 
 def faxes_with(user: UUID, right: Right) -> ColumnElement[bool]:
@@ -51,3 +54,11 @@ def allowed(switch: Switch, tenant_id: UUID | ColumnElement[UUID]) -> ColumnElem
     """Return what a switch of a tenant's policy says now."""
     said = func.coalesce(cast(tenants.c.policy[switch].astext, Boolean), true())
     return select(said).where(tenants.c.id == tenant_id).correlate_except(tenants).scalar_subquery()
+
+
+def _granted(mine: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return whether there is such a grant, of the escrow's or one that the policy lets people give."""
+    by_escrow, any_ = (
+        exists(select(grants.c.id).where(each).correlate_except(grants)) for each in (mine & emergency(), mine)
+    )
+    return or_(and_(any_, allowed("allow_delegation", boxes.c.tenant_id)), by_escrow)

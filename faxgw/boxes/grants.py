@@ -39,6 +39,7 @@ async def grant(
     expires_at: datetime | None,
     by: UUID,
     key: KeyPair | None,
+    request_id: UUID | None = None,
 ) -> Row:
     """Give somebody rights to a box, in place of those that they had, and return the row.
 
@@ -50,6 +51,7 @@ async def grant(
         expires_at: until when; None: until they are revoked.
         by: who gives them.
         key: the private key of who gives them, where the box's key goes with the rights.
+        request_id: of the emergency access that they are given by; whoever opens the box hands its key on.
     """
     before = select(grants).where(grants.c.box_id == box["id"], grants.c.user_id == user_id)
     earlier = (await connection.execute(before)).mappings().one_or_none()
@@ -57,7 +59,7 @@ async def grant(
         keeps = goes_with_key(earlier["rights"]) and not goes_with_key(rights)
         await _take_away(connection, earlier, rotated=keeps)
     values = {"id": new_id(), "tenant_id": box["tenant_id"], "box_id": box["id"], "user_id": user_id}
-    values |= {"rights": sorted(set(rights)), "expires_at": expires_at, "granted_by": by}
+    values |= {"rights": sorted(set(rights)), "expires_at": expires_at, "granted_by": by, "request_id": request_id}
     row: Row = (await connection.execute(insert(grants).values(values).returning(grants))).mappings().one()
     if key is not None:
         await sealing_key(connection, box["id"])

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.boxes.access import unexpired
+from faxgw.escrow.covering import cover
 from faxgw.keys.export import BoxWay
 from faxgw.keys.wraps import KeyPair, PublicKey, box_context, wrap_key_pair
 from faxgw.store.tables import box_keys, box_wraps, boxes, grants, users
@@ -102,6 +103,7 @@ async def _made(connection: AsyncConnection, box_id: UUID) -> PublicKey:
         insert(box_wraps),
         [_wrap(pair, reader, tenant=tenant, box=box_id, user_id=user) for user, reader in readers.items()],
     )
+    await cover(connection, pair, tenant_id=tenant)
     return pair.public
 
 

@@ -7,9 +7,13 @@ PLAIN = frozenset(
     {
         *("state", "page", "pages", "pages_done", "at", "seconds", "bad_rows", "attempt", "line"),
         *("fax", "again", "forwarded_from", "to"),
+        *("request", "box", "by", "notified"),
     }
 )
-"""What may lie in clear, ``to`` being a box; of a reason its code does, too. Whatever else is said is sealed."""
+"""What may lie in clear, ``to`` being a box, ``by`` and ``notified`` members; of a reason its code does, too.
+
+Whatever else is said is sealed.
+"""
 
 
 def parted(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.boxes.keys import rewrap_held, rotate_all_of
 from faxgw.errors import RequestError
+from faxgw.escrow.covering import hand_shares_on
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.export import readings
@@ -177,6 +178,7 @@ async def _bring_back(gateway: Gateway, row: Row, key_pair: KeyPair, person: Pub
         newer = PublicKey.from_octets(user["public_key"])
         async with gateway.database.dispatcher() as connection:
             await rewrap_held(connection, key_pair, newer, user_id=user["id"])
+            await hand_shares_on(connection, key_pair, newer, user_id=user["id"])
         while done := await _wrap_anew(gateway, user["tenant_id"], key_pair, newer):
             objects += done
     async with gateway.database.dispatcher() as connection:

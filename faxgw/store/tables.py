@@ -911,11 +911,14 @@ grants = Table(
     Column("rights", ARRAY(Text), nullable=False, comment="of read, send and manage"),
     _time("expires_at"),
     *_reference("granted_by", "users.id", nullable=True, ondelete="SET NULL"),
+    *_reference("request_id", "escrow_requests.id", nullable=True),
     _time("created_at", now=True),
     UniqueConstraint("box_id", "user_id", "tenant_id"),
     CheckConstraint("cardinality(rights) > 0 and rights <@ array['read', 'send', 'manage']::text[]", name="rights"),
     Index("grants_user", "user_id"),
     Index("grants_expiry", "expires_at", postgresql_where=text("expires_at is not null")),
+    Index("grants_request", "request_id", postgresql_where=text("request_id is not null")),
+    CheckConstraint("request_id is null or expires_at is not null", name="emergency_ends"),
     comment="who besides its owner may do what with a box",
 )
 
@@ -933,4 +936,92 @@ forwarding_rules = Table(
     CheckConstraint("box_id <> to_box_id", name="elsewhere"),
     Index("forwarding_rules_to_box", "to_box_id"),
     comment="what comes into one box lies in another as well",
+)
+
+# -------------------------------------------------------------------------------------------------------------- escrow
+
+escrows = Table(
+    "escrows",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("threshold", SmallInteger, nullable=False, comment="so many trustees open a box together"),
+    Column("user_id", Uuid, nullable=False, comment="who has set it up; not a reference"),
+    _time("created_at", now=True),
+    UniqueConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id"),
+    CheckConstraint("threshold >= 2", name="threshold"),
+    comment="tenants whose boxes can be opened in an emergency; no row: nobody can",
+)
+
+escrow_trustees = Table(
+    "escrow_trustees",
+    metadata,
+    _id(),
+    _tenant(),
+    *_reference("escrow_id", "escrows.id", ondelete="CASCADE"),
+    *_reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("index", SmallInteger, nullable=False, comment="of their shares, from 1"),
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False, comment="theirs, since they became one; no reset changes it"),
+    UniqueConstraint("tenant_id", "id"),
+    UniqueConstraint("tenant_id", "escrow_id", "user_id"),
+    UniqueConstraint("tenant_id", "escrow_id", "index"),
+    Index("escrow_trustees_user", "user_id"),
+    comment="who has a share of every box's key",
+)
+
+escrow_shares = Table(
+    "escrow_shares",
+    metadata,
+    _tenant(),
+    *_reference("trustee_id", "escrow_trustees.id", ondelete="CASCADE"),
+    *_reference("key_id", "box_keys.key_id", Text, ondelete="CASCADE"),
+    Column("commitment", LargeBinary, nullable=False, comment="by which the share is known again"),
+    Column("blob", LargeBinary, nullable=False, comment="the share of the box's private key, wrapped to the trustee"),
+    PrimaryKeyConstraint("key_id", "trustee_id", "tenant_id"),
+    Index("escrow_shares_trustee", "trustee_id", "tenant_id"),
+    comment="the private keys of boxes, split among trustees",
+)
+
+escrow_requests = Table(
+    "escrow_requests",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("escrow_id", Uuid, nullable=False, comment="not a reference: it outlives the escrow"),
+    *_reference("box_id", "boxes.id", ondelete="CASCADE"),
+    *_reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("ground", Text, nullable=False),
+    Column("reason", Sealed("escrow_requests.reason"), nullable=False),
+    Column("hours", SmallInteger, nullable=False, comment="how long the box is to be read"),
+    Column("threshold", SmallInteger, nullable=False, comment="of the escrow"),
+    Column("key_id", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False, comment="of whoever asks, which shares are wrapped to"),
+    Column("state", Text, nullable=False, server_default="pending"),
+    _time("created_at", now=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    _time("ended_at"),
+    UniqueConstraint("tenant_id", "id"),
+    CheckConstraint("ground in ('absence', 'illness', 'safety', 'legal', 'other')", name="ground"),
+    CheckConstraint("hours between 1 and 72", name="hours"),
+    CheckConstraint("state in ('pending', 'opened', 'denied', 'withdrawn', 'expired', 'void')", name="state"),
+    Index(
+        "escrow_requests_one", "tenant_id", "box_id", "user_id", unique=True, postgresql_where=text("state = 'pending'")
+    ),
+    Index("escrow_requests_box", "box_id"),
+    comment="emergencies: who asks for which box, and why",
+)
+
+escrow_answers = Table(
+    "escrow_answers",
+    metadata,
+    _tenant(),
+    *_reference("request_id", "escrow_requests.id", ondelete="CASCADE"),
+    *_reference("user_id", "users.id", ondelete="CASCADE"),
+    Column("approved", Boolean, nullable=False),
+    Column("blob", LargeBinary, nullable=True, comment="shares, wrapped to whoever asks; gone when the request ends"),
+    _time("created_at", now=True),
+    PrimaryKeyConstraint("request_id", "user_id", "tenant_id"),
+    comment="what trustees said",
 )

@@ -8,6 +8,7 @@ from procrastinate import Blueprint, JobContext
 
 from faxgw.audit.checkpoints import sign_all
 from faxgw.boxes import grants
+from faxgw.escrow import overdue
 from faxgw.gateway import Gateway
 from faxgw.people.challenges import forget_spent
 from faxgw.people.codes import delete_old_codes
@@ -29,6 +30,7 @@ TIMETABLE = {
     "sessions": "3-59/5 * * * *",
     "retention": "7-59/10 * * * *",
     "grants": "*/5 * * * *",
+    "escrow": "1-59/5 * * * *",
 }
 """Task -> when (minute, hour, day, month, weekday)."""
 
@@ -104,6 +106,13 @@ async def end_grants(gateway: Gateway, now: datetime) -> None:
         log.info("grants expired", grants=done)
 
 
+async def end_escrow_requests(gateway: Gateway, now: datetime) -> None:
+    """End requests for emergency access that nobody has opened in time, and forget those that ended long ago."""
+    done = await overdue.end_requests(gateway, now=now)
+    if done:
+        log.info("requests for emergency access expired", requests=done)
+
+
 Work = Callable[[Gateway, datetime], Awaitable[None]]
 
 WORK: Mapping[str, Work] = {
@@ -116,6 +125,7 @@ WORK: Mapping[str, Work] = {
     "events": delete_events,
     "retention": keep_to_retention,
     "grants": end_grants,
+    "escrow": end_escrow_requests,
 }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping
 
 from faxgw.faxes.told import whole
 
-THIN = ("state", "page", "pages", "pages_done")
+THIN = ("state", "page", "pages", "pages_done", "request", "box")
 """Of what the event itself says, all that a thin message has; who sent what to whom stays with the API."""
 
 

@@ -20,6 +20,7 @@ from faxgw.api.resources.auditing import change_noted, note, note_new
 from faxgw.api.resources.editing import Asked, IfMatch, Row, one, refused, remove
 from faxgw.api.shapes import BoxShape, Page
 from faxgw.boxes.access import RIGHTS, has_any, may
+from faxgw.escrow.covering import by_escrow
 from faxgw.ids import new_id
 from faxgw.rules.retention import Days
 from faxgw.store.tables import boxes
@@ -138,7 +139,7 @@ def _visible(call: Call) -> ColumnElement[bool]:
 
 def _boxes(call: Call, where: ColumnElement[bool]) -> Select[Any]:
     rights = (may(call.actor.user_id, right).label(right) for right in RIGHTS)
-    return select(boxes, *rights).where(where)
+    return select(boxes, *rights, by_escrow().label("escrow")).where(where)
 
 
 async def _changeable(connection: AsyncConnection, call: Call, box_id: UUID) -> Row:
@@ -158,6 +159,6 @@ def _this(call: Call, box_id: UUID) -> ColumnElement[bool]:
 
 
 def _shape(row: Row) -> dict[str, Any]:
-    same = ("id", "name", "is_default", "shared", *CLASSIFIED, "version", "created_at")
+    same = ("id", "name", "is_default", "shared", *CLASSIFIED, "escrow", "version", "created_at")
     rights = [right for right in RIGHTS if row[right]]
     return {**{name: row[name] for name in same}, "owner": row["owner_id"], "rights": rights}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response, StreamingResponse
 
@@ -21,6 +21,7 @@ from faxgw.api.paging import MOST, USUAL, Limit
 from faxgw.api.problems import Problem
 from faxgw.api.resources.rows import visible_fax
 from faxgw.api.shapes import Page
+from faxgw.escrow.telling import told_to
 from faxgw.faxes.told import whole
 from faxgw.model import LAST_EVENTS, State
 from faxgw.store.database import DatabaseUnavailable
@@ -115,7 +116,9 @@ async def follow_all(
     accept: Accept = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Follow all faxes of one's own boxes from now on; an owner or admin with the scope `admin` follows everybody's.
+    """Follow all faxes of one's own boxes, and what concerns one of the escrow, from now on.
+
+    An owner or admin with the scope `admin` follows everything.
 
     With `Accept: application/json` it is a list of what has happened so far, oldest first.
     """
@@ -236,7 +239,8 @@ def _all(call: Call) -> Select[Any]:
     visible = call.visible()
     if visible is None:
         return statement
-    return statement.where(events.c.fax_id.in_(select(faxes.c.id).where(visible)))
+    seen = events.c.fax_id.in_(select(faxes.c.id).where(visible))
+    return statement.where(or_(seen, told_to(call.actor.user_id)))
 
 
 def _of_fax(call: Call, fax_id: UUID) -> Select[Any]:

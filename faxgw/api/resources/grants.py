@@ -25,6 +25,7 @@ from faxgw.boxes.access import Right, allowed, has_any, may, unexpired
 from faxgw.boxes.grants import goes_with_key, grant, hand_over, revoke
 from faxgw.boxes.keys import rotate
 from faxgw.boxes.rewrapping import rewrap
+from faxgw.escrow.covering import by_escrow, open_to_escrow
 from faxgw.faxes.content import unlock
 from faxgw.store.tables import box_keys, box_wraps, boxes, grants, users, wraps
 
@@ -129,12 +130,16 @@ async def list_box_keys(call: Caller, box_id: UUID) -> Response:
     counted = select(func.count()).where(wraps.c.kind == "box", wraps.c.key_id == box_keys.c.key_id)
     columns = (box_keys.c.key_id, box_keys.c.made_at, box_keys.c.retired_at)
     statement = select(
-        *columns, held.scalar_subquery().label("readers"), counted.scalar_subquery().label("objects")
+        *columns,
+        held.scalar_subquery().label("readers"),
+        counted.scalar_subquery().label("objects"),
+        open_to_escrow().label("escrow"),
     ).where(box_keys.c.box_id == box_id)
     async with call.transaction() as connection:
         await managed(connection, call, box_id, admins=True)
         rows = (await connection.execute(statement.order_by(box_keys.c.made_at.desc()))).mappings().all()
-    return ok({"items": [{**row, "readers": row["readers"] or []} for row in rows]})
+        escrow = await connection.scalar(select(by_escrow()).where(boxes.c.id == box_id))
+    return ok({"items": [{**row, "readers": row["readers"] or []} for row in rows], "escrow": escrow})
 
 
 @router.post("/{box_id:uuid}:rotate", status_code=204, response_class=Response)
@@ -211,9 +216,9 @@ def _state(row: Row) -> str:
         return str(row["state"])
     if not row["unexpired"]:
         return "expired"
-    return "active" if row["allowed"] else "suspended_by_policy"
+    return "active" if row["allowed"] or row["request_id"] else "suspended_by_policy"
 
 
 def _shape(row: Row) -> dict[str, Any]:
     same = {name: row[name] for name in _SAME}
-    return {**same, "box": row["box_id"], "user": row["user_id"], "state": _state(row)}
+    return {**same, "box": row["box_id"], "user": row["user_id"], "request": row["request_id"], "state": _state(row)}

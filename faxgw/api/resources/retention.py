@@ -15,6 +15,7 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.problems import Problem
 from faxgw.api.resources.auditing import note
 from faxgw.api.resources.editing import one
+from faxgw.api.resources.policy import WholePolicy, check_escrow
 from faxgw.api.resources.rows import fax_with
 from faxgw.api.retention_shapes import (
     CertificateShape,
@@ -27,7 +28,6 @@ from faxgw.retention import Shredded, Why, remove, shred
 from faxgw.retention.certificates import Certificate, of_row, shape
 from faxgw.retention.preview import preview, processing_records
 from faxgw.retention.proving import proof_of
-from faxgw.rules.policy import TenantPolicy
 from faxgw.store.tables import certificates
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["retention"])
@@ -90,9 +90,10 @@ async def proven(connection: AsyncConnection, certificate: Certificate) -> dict[
 
 
 @router.post("/policy:preview", response_model=PreviewShape)
-async def preview_policy(call: Caller, asked: TenantPolicy) -> Response:
+async def preview_policy(call: Caller, asked: WholePolicy) -> Response:
     """Say what the policy would purge if it were this one. Nothing is changed."""
     async with call.transaction() as connection:
+        await check_escrow(connection, call, asked)
         return ok(await preview(connection, call.actor.tenant_id, asked, now=datetime.now(UTC)))
 
 

@@ -17,10 +17,13 @@ from faxgw.api.guard import GuardedRoute
 from faxgw.api.paging import USUAL, Cursor, Limit, newest_first, page
 from faxgw.api.people_shapes import InvitedShape, MemberShape, ResetShape, Role
 from faxgw.api.problems import Problem
+from faxgw.api.resources.auditing import note
 from faxgw.api.resources.editing import Asked, IfMatch, Row, one
 from faxgw.api.resources.sessions import Email
 from faxgw.api.shapes import Page
 from faxgw.audit import pseudonym, record
+from faxgw.escrow.policy import leave
+from faxgw.escrow.telling import tell_everybody
 from faxgw.people.members import change, end_sessions_of, invite, reset
 from faxgw.people.throttle import locks_of
 from faxgw.store.tables import people, users
@@ -154,6 +157,9 @@ async def _change(call: Call, user_id: UUID, *, role: Role | None, active: bool,
         row = await change(connection, before, by=call.actor, role=role or before["role"], active=active, now=now)
         changes = {"role": [before["role"], row["role"]], "active": [before["deactivated_at"] is None, active]}
         await _record(connection, call, "user.changed", row, **changes)
+        if not active and await leave(connection, row):
+            await note(connection, call, "escrow.trustee_left", user_id)
+            await tell_everybody(connection, row["tenant_id"], on=True)
     if not active:
         await end_sessions_of(call.gateway, user_id)
     call.api.credentials.forget(user_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import func, insert
 
+from faxgw.boxes.keys import sealing_key
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -21,6 +22,10 @@ from faxgw.store.tables import (
     destinations,
     documents,
     erasures,
+    escrow_answers,
+    escrow_requests,
+    escrow_trustees,
+    escrows,
     forwarding_rules,
     grants,
     holds,
@@ -62,6 +67,7 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
         await connection.execute(insert(routes).values(id=ids["route_id"], prefix="+49", lines=["isdn"], **mine))
         await connection.execute(insert(destinations).values(number=DESTINATION, **mine))
     ids |= await _shared_with(gateway, person)
+    ids["request_id"] = await _in_escrow(gateway, person, ids)
     ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)
     await _called(gateway, person, ids["fax_id"])
     ids |= await _hooked(gateway, person, ids["fax_id"])
@@ -110,10 +116,31 @@ async def _shared_with(gateway: Gateway, person: Person) -> dict[str, Any]:
         box = {"id": ids["other_box_id"], "owner_id": person.user_id, "name": str(ids["other_box_id"])}
         await connection.execute(insert(boxes).values(**box, **mine))
         given = {"id": ids["grant_id"], "box_id": person.box_id, "user_id": user["id"], "rights": ["read", "manage"]}
+        given["expires_at"] = datetime(2099, 1, 1, tzinfo=UTC)
         await connection.execute(insert(grants).values(**given, **mine))
         rule = {"id": ids["forwarding_rule_id"], "box_id": person.box_id, "to_box_id": box["id"]}
         await connection.execute(insert(forwarding_rules).values(**rule, **mine))
     return ids
+
+
+async def _in_escrow(gateway: Gateway, person: Person, ids: dict[str, Any]) -> UUID:
+    """Record an escrow with two trustees, the box's key split between them, and a request that one has denied."""
+    escrow, request, mine = new_id(), new_id(), {"tenant_id": person.tenant_id}
+    public = KeyPair.generate(Suite.X25519).public
+    keys = {"key_id": public.key_id, "public_key": public.octets}
+    seats = [{"id": new_id(), "escrow_id": escrow, "user_id": ids["colleague_id"], "index": 1, **keys, **mine}]
+    seats += [{"id": new_id(), "escrow_id": escrow, "user_id": person.user_id, "index": 2, **keys, **mine}]
+    asked = {"id": request, "escrow_id": escrow, "box_id": ids["other_box_id"], "user_id": ids["colleague_id"]}
+    asked |= {"ground": "other", "hours": 1, "threshold": 2, "expires_at": datetime(2099, 1, 1, tzinfo=UTC)}
+    asked |= {"reason": "of no importance", **keys, **mine}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await connection.execute(insert(escrows).values(id=escrow, threshold=2, user_id=person.user_id, **mine))
+        await connection.execute(insert(escrow_trustees), seats)
+        await sealing_key(connection, person.box_id)
+        await connection.execute(insert(escrow_requests).values(asked))
+        said = {"request_id": request, "user_id": person.user_id, "approved": False}
+        await connection.execute(insert(escrow_answers).values(**said, **mine))
+    return request
 
 
 async def _put_by(gateway: Gateway, person: Person) -> dict[str, Any]:

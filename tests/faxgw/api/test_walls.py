@@ -35,7 +35,9 @@ BODIES: dict[str, Any] = {
 
 OWN = {"change_destination": "a number is everybody's: each tenant has its own notes on it"}
 PUBLIC = {"get_problem", "begin_oidc", "end_oidc"}
-OF_SESSIONS = {"rename_passkey", "remove_passkey"}
+OF_SESSIONS = {"rename_passkey", "remove_passkey"} | {
+    f"{each}_escrow_request" for each in ("approve", "deny", "withdraw", "open")
+}
 """What no API key may do; ``tests/faxgw/isolation`` asks for it by sessions."""
 STREAMS = {"follow_fax"}
 

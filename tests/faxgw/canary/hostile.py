@@ -8,7 +8,7 @@ import re
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from psycopg.rows import dict_row
 
 from faxgw.archive.objects import name_of
+from faxgw.escrow.approvals import answer_context, read_approval
+from faxgw.escrow.covering import share_context
+from faxgw.escrow.shares import Share, combine
 from faxgw.keys.sealing import Label, SealBroken, open_sealed
 from faxgw.keys.wraps import (
     KeyPair,
@@ -38,7 +41,10 @@ Found = TypeVar("Found")
 KEY, SECRET = 32, 20
 """Octets of keys, and of generated secrets."""
 GENERATED = {"api_key", "recovery", "session", "set_up"}
-TABLES = ("objects", "wraps", "key_slots", "person_slots", "users", "people", "retired_keys", "box_keys", "box_wraps")
+TABLES = (
+    *("objects", "wraps", "key_slots", "person_slots", "users", "people", "retired_keys", "box_keys", "box_wraps"),
+    *("escrows", "escrow_trustees", "escrow_shares", "escrow_requests", "escrow_answers"),
+)
 SMALL = 256
 """Pieces of at most so many octets are looked through octet by octet; of others, every 16th."""
 VARIED = 12
@@ -174,7 +180,42 @@ def _unwrap_pairs(loot: Loot, opened: Opened) -> bool:
         for pair in list(opened.pairs.values()):
             if blob and (found := _tried(lambda: unwrap_key_pair(blob, pair, context=context))):  # noqa: B023
                 opened.pairs[found.public.key_id] = found
+    for key_id, shares in _shares(loot, opened).items():
+        for pair in _combined(shares):
+            if pair.public.key_id == key_id:
+                opened.pairs[key_id] = pair
     return len(opened.pairs) > before
+
+
+def _shares(loot: Loot, opened: Opened) -> dict[str, set[Share]]:
+    """Return the shares of boxes' keys that some private key leads to: those of trustees, and those given to others."""
+    found: dict[str, set[Share]] = {}
+    seats = {row["id"]: row for row in loot.rows["escrow_trustees"]}
+    for row in loot.rows["escrow_shares"]:
+        seat, key_id = seats[row["trustee_id"]], row["key_id"]
+        context = share_context(row["tenant_id"], seat["escrow_id"], key_id=key_id, user_id=seat["user_id"])
+        for octets in _by_any(opened, row["blob"], context):
+            found.setdefault(key_id, set()).add(Share.from_octets(octets))
+    asked = {row["id"]: row for row in loot.rows["escrow_requests"]}
+    for row in loot.rows["escrow_answers"]:
+        context = answer_context(asked[row["request_id"]], row["user_id"])
+        for octets in _by_any(opened, row["blob"], context):
+            for key_id, share in read_approval(octets):
+                found.setdefault(key_id, set()).add(share)
+    return found
+
+
+def _by_any(opened: Opened, blob: bytes | None, context: bytes) -> Iterator[bytes]:
+    for pair in list(opened.pairs.values()):
+        if blob and (octets := _tried(lambda: unwrap(blob, pair, context=context))):  # noqa: B023
+            yield octets
+
+
+def _combined(shares: set[Share]) -> Iterator[KeyPair]:
+    for count in range(2, len(shares) + 1):
+        for some in combinations(sorted(shares, key=lambda share: share.index), count):
+            if pair := _tried(lambda: KeyPair.from_octets(combine(some))):  # noqa: B023
+                yield pair
 
 
 def _wraps(loot: Loot) -> Iterator[tuple[Row, bytes]]:

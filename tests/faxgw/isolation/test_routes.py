@@ -41,6 +41,7 @@ BODY = {
     "/faxes/*": "fax_id",
     "/page_set": "page_set_id",
     "/tenant": "tenant_id",
+    "/trustees/*": "user_id",
     "/to": "box_id",
     "/user": "user_id",
 }
