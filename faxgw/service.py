@@ -20,11 +20,13 @@ from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
 from faxgw.documents.receiver import Receiver
 from faxgw.documents.renderer import WorkerLimits
+from faxgw.errors import RequestError
 from faxgw.faxes.drawer import run_drawer
 from faxgw.gateway import Gateway
 from faxgw.health import Degraded, Health, NotReady
 from faxgw.keys.spool import SpoolKeys, SpoolUnavailable
 from faxgw.keys.tokens import ServerKeys
+from faxgw.keys.values import ValueBroken
 from faxgw.lines.board import Board
 from faxgw.lines.dispatcher import run_dispatcher
 from faxgw.lines.ears import run_ears
@@ -37,7 +39,7 @@ from faxgw.store.database import Database, DatabaseUnavailable
 from faxgw.store.migrating import migrate
 from faxgw.store.roles import Urls
 from faxgw.store.server import PrivateServer
-from faxgw.store.tables import faxes, wraps
+from faxgw.store.tables import boxes, faxes, wraps
 from faxgw.tls import ServerTls
 
 log = structlog.get_logger(__name__)
@@ -79,6 +81,7 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         urls, server = await stack.enter_async_context(database_of(config))
         await migrate(urls.owner, server_keys_of(config).values)
         gateway = await stack.enter_async_context(open_gateway(config, urls))
+        await check_values(gateway)
         if interrupted := await recover(gateway):
             log.warning("calls were interrupted when this node stopped", calls=interrupted)
         await _check_spool(gateway)
@@ -290,6 +293,23 @@ async def _check_spool(gateway: Gateway) -> None:
     async with gateway.database.dispatcher() as connection:
         epochs = (await connection.execute(select(wraps.c.key_id).where(wraps.c.kind == "spool").distinct())).scalars()
         gateway.spool.require(list(epochs))
+
+
+async def check_values(gateway: Gateway) -> None:
+    """Refuse to start with keys that do not open the personal values in the database: nothing could be shown or called.
+
+    Raises:
+        RequestError: ``keys.values``.
+    """
+    try:
+        async with gateway.database.dispatcher() as connection:
+            await connection.scalar(select(boxes.c.name).limit(1))
+    except ValueBroken:
+        folder = gateway.config.server_keys
+        reason = (
+            f"The keys in {folder} are not those of this database: put those back that were there, or are in a backup."
+        )
+        raise RequestError("keys.values", reason) from None
 
 
 # ------------------------------------------------------------------------------------------------------------- health

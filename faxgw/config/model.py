@@ -279,8 +279,9 @@ class Config(_Settings):
     server_keys: Annotated[Path, AfterValidator(_whole_path)] = Field(
         default_factory=lambda values: values["data_dir"] / "server_keys", examples=["/srv/faxgw/server_keys"]
     )
-    """Where the keys lie that API keys and webhooks are checked with: the same files on every node of a database,
-    and in its backups; if not given, "server_keys" in the data directory."""
+    """Where the keys lie that API keys and webhooks are checked with, and that open numbers and names in the database,
+    which are lost without them: the same files on every node of a database, and in its backups; if not given,
+    "server_keys" in the data directory."""
     node: Annotated[str, Field(pattern=r"^[^\s/]{1,63}$", examples=["fax-1"])] = Field(default_factory=_node)
     """What this node is called in the log and in metrics; if not given, the machine's name."""
     database: DatabaseSettings = DatabaseSettings()

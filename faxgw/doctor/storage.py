@@ -40,12 +40,20 @@ def places(config: Config) -> list[Place]:
         found.append(Place(folder, "documents and pages, sealed with AES-256", sealed=True))
     if config.database.private:
         found.append(
-            Place(config.data_dir / "postgres", "telephone numbers, times and results, not sealed", sealed=False)
+            Place(
+                config.data_dir / "postgres",
+                "telephone numbers and names, sealed; times, results and settings, not sealed",
+                sealed=False,
+            )
         )
     return [
         *found,
         Place(config.spool_keys, "keys to the faxes under way", sealed=False),
-        Place(config.server_keys, "keys that check API keys and webhooks", sealed=False),
+        Place(
+            config.server_keys,
+            "keys that check API keys and webhooks, and open telephone numbers and names",
+            sealed=False,
+        ),
         Place(Path(tempfile.gettempdir()), "nothing of a fax: pages are never written to temporary files", sealed=True),
     ]
 

@@ -163,9 +163,10 @@ class Service:
                 self._process.wait()
 
 
-def upload(api: httpx.Client, octets: bytes, media_type: str = "image/tiff") -> str:
+def upload(api: httpx.Client, octets: bytes, media_type: str = "image/tiff", *, name: str = "") -> str:
     """Upload a document and return its id."""
-    answer = api.post("/v1/documents", content=octets, headers={"Content-Type": media_type})
+    headers = {"Content-Type": media_type}
+    answer = api.post("/v1/documents", content=octets, headers=headers, params={"name": name})
     assert answer.status_code == httpx.codes.CREATED, answer.text
     return str(answer.json()["id"])
 

@@ -1,4 +1,4 @@
-"""The canary itself: a random sentence and a page of noise, and every form in which one of them could lie on a disk."""
+"""The canary itself: a random sentence, a page of noise, numbers, names; and every form in which one may lie about."""
 
 import random
 import string
@@ -25,6 +25,8 @@ STRIPS = {
     "MMR": (Coding.MMR, 4),
 }
 PELS = 192
+WORDS = ("document", "label", "batch", "box", "hold", "reason of a hold", "note of a rule", "e-mail")
+"""What else is personal, and has a word of its own here."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,22 @@ class Canary:
         return noise(self.seed, rows=ROWS)
 
     @cached_property
+    def number(self) -> str:
+        """A telephone number that somebody else has, in E.164."""
+        return f"+1646{random.Random(self.seed + 1).randrange(2_300_000, 9_999_999)}"
+
+    @cached_property
+    def station(self) -> str:
+        """What our machine calls itself."""
+        return "".join(random.Random(self.seed + 2).choices(string.ascii_letters, k=20))
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """What is personal -> a word that nobody has used for it before."""
+        chance = random.Random(self.seed + 3)
+        return {name: "".join(chance.choices(string.ascii_lowercase, k=48)) for name in WORDS}
+
+    @cached_property
     def uploads(self) -> dict[str, bytes]:
         """Media type -> a document that has it."""
         return {
@@ -65,6 +83,7 @@ class Canary:
         word = self.sentence.partition(" is ")[2]
         plain = {"sentence": word.encode(), "page as filed": self.page.octets, "rows": rows}
         plain |= {name: text.encode() for name, text in self.secrets.items() if len(text) >= WINDOW}
+        plain |= {f"{PERSONAL}{name}": word.encode() for name, word in self.words.items()}
         found = dict(plain)
         for name, octets in plain.items():
             found |= {f"{name}, {how}": written for how, written in _written(octets)}
@@ -81,6 +100,10 @@ class Canary:
         pels = _pels(bitmap_of(self.page))
         middle = pels[ROWS // 2][:PELS]
         short = {name: text.encode() for name, text in self.secrets.items() if len(text) < WINDOW}
+        for name, text in {"number": self.number[1:], "station": self.station}.items():
+            octets = text.encode()
+            short |= {f"{PERSONAL}{name}": octets, f"{PERSONAL}{name}, hexadecimal": octets.hex().encode()}
+            short[f"{PERSONAL}{name}, UTF-16"] = text.encode("utf-16-le")
         return short | {
             "pels, 0 and 1": middle.tobytes(),
             "pels, 0 and 255": (255 * middle).tobytes(),
@@ -92,6 +115,8 @@ class Canary:
         return Search(self.forms(), self.whole())
 
 
+PERSONAL = "personal: "
+"""How the forms begin of what is about people, and no content."""
 NEGATIVE = bytes(255 - octet for octet in range(256))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -63,7 +63,8 @@ class Story:
 
     def uploaded(self, api: httpx.Client) -> None:
         """Upload it in every form."""
-        self.documents = [upload(api, octets, kind) for kind, octets in self.canary.uploads.items()]
+        name = self.canary.words["document"]
+        self.documents = [upload(api, octets, kind, name=name) for kind, octets in self.canary.uploads.items()]
         for document in self.documents:
             assert api.get(f"/v1/documents/{document}").json()["expires_at"]
 
@@ -85,6 +86,33 @@ class Story:
         assert accepted.status_code == 202, accepted.text
         self.waiting = accepted.json()["id"]
         wait_for(lambda: api.get(f"/v1/faxes/{self.waiting}").json()["state"] == "scheduled")
+        self.named(api, tomorrow)
+
+    def named(self, api: httpx.Client, tomorrow: str) -> None:
+        """Say whatever is personal, wherever it can be said."""
+        canary, words = self.canary, self.canary.words
+        document = upload(api, b"Nothing to speak of.", "text/plain")
+        asked = {"to": [canary.number], "documents": [document], "send_at": tomorrow, "name": words["batch"]}
+        batch = self.post(api, "batches", {**asked, "sender": canary.station, "labels": {"of": words["label"]}})
+        wait_for(lambda: api.get(f"/v1/batches/{batch}").json()["counts"].get("scheduled") == 1)
+        wanted = {"name": words["hold"], "reason": words["reason of a hold"], "numbers": [canary.number]}
+        hold = self.post(api, "holds", wanted)
+        assert api.post(f"/v1/holds/{hold}:release").is_success
+        rule = {"direction": "in", "action": "allow", "pattern": "+4930*", "note": words["note of a rule"]}
+        self.post(api, "number-rules", rule)
+        self.post(api, "boxes", {"name": words["box"]})
+        self.post(api, "users", {"email": f"{words['e-mail']}@acme.example", "role": "member"})
+        known = api.put(f"/v1/destinations/{canary.number}", json={"override": None}, headers={"If-Match": "*"})
+        assert known.is_success, known.text
+        assert api.post(f"/v1/batches/{batch}:cancel").is_success
+        listed = api.get("/v1/faxes", params={"to": canary.number}).json()["items"]
+        assert [each["labels"] for each in listed] == [{"of": words["label"]}]
+
+    def post(self, api: httpx.Client, where: str, asked: Mapping[str, object]) -> str:
+        """Have something made; return its id."""
+        made = api.post(f"/v1/{where}", json=asked)
+        assert made.is_success, (where, made.text)
+        return str(made.json()["id"])
 
     def sent(self, api: httpx.Client) -> None:
         """Send it."""
@@ -94,7 +122,8 @@ class Story:
 
     def came_in(self, api: httpx.Client) -> None:
         """Receive it."""
-        called = api.post("/v1/sandbox/calls", json={"to": OURS, "document": self.documents[0]})
+        calling = {"to": OURS, "document": self.documents[0], "from": self.canary.number}
+        called = api.post("/v1/sandbox/calls", json=calling)
         assert called.status_code == 202, called.text
         listed = {"state": "received"}
         wait_for(lambda: bool(api.get("/v1/faxes", params=listed).json()["items"]))

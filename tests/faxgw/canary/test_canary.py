@@ -15,7 +15,7 @@ from faxgw.store.server import urls_for_another_node
 from tests.faxgw.canary.hostile import Loot, Opened, keys_in, open_all
 from tests.faxgw.canary.looking import places
 from tests.faxgw.canary.searching import WINDOW, Found, Search
-from tests.faxgw.canary.specimen import Canary
+from tests.faxgw.canary.specimen import PERSONAL, WORDS, Canary
 from tests.faxgw.canary.story import Story, story
 from tests.faxgw.serving import Service
 
@@ -99,8 +99,10 @@ def test_at_no_stage_does_anything_that_the_service_wrote_have_the_canary(soak_s
         for name, octets in life.taken.items():
             (life.elsewhere / name).write_bytes(octets)
         # What its owner took away has it, so it was there all the time; what is sealed, or no content, has not.
-        with_it = {Path(each.where.partition(",")[0]).name for each in search.files(life.elsewhere.iterdir())}
+        taken = search.files(life.elsewhere.iterdir())
+        with_it = {Path(each.where.partition(",")[0]).name for each in taken if not each.form.startswith(PERSONAL)}
         assert with_it == {"fax.pdf", "fax.tif", "page.png", "preview.png", "box.zip"}
+        assert f"{PERSONAL}number" in {each.form for each in taken if each.where.endswith("calls.csv")}
 
 
 @pytest.mark.slow
@@ -111,8 +113,15 @@ def test_with_the_seals_off_the_search_finds_it_at_every_stage(soak_seed: int) -
     for stage in STAGES[:-1]:
         forms = {each.form for each in found[stage]}
         assert {"sentence", "page as filed"} <= forms, stage
-        assert all("/objects/" in each.where for each in found[stage]), stage
+        contents = [each.where for each in found[stage] if not each.form.startswith(PERSONAL)]
+        assert all("/objects/" in each for each in contents), stage
+        personal = {"number", "station", *WORDS} if stage not in ("uploaded", "previewed") else {"document"}
+        assert {f"{PERSONAL}{each}" for each in personal} <= forms, stage
     assert "restored" in str(found["restored"])
+    for name in ("number", "station", *WORDS):
+        assert [
+            each for each in found["restored"] if each.form == f"{PERSONAL}{name}" and "/restored/" in each.where
+        ], name
 
 
 @pytest.mark.slow
