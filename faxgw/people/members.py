@@ -143,7 +143,9 @@ async def reset(
 
 async def ways_left(connection: AsyncConnection, user: Row) -> tuple[bool, int, int]:
     """Return whether a member has a recovery code, and how many API keys and passkeys that open what they have."""
-    mine = select(person_slots.c.kind, func.count().label("of_kind")).where(person_slots.c.person_id == user["person_id"])
+    mine = select(person_slots.c.kind, func.count().label("of_kind")).where(
+        person_slots.c.person_id == user["person_id"]
+    )
     rows = await connection.execute(mine.group_by(person_slots.c.kind))
     slots = {row.kind: row.of_kind for row in rows}
     keys = (

@@ -8,26 +8,13 @@ from uuid import UUID
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
-from webauthn import generate_registration_options, verify_registration_response
-from webauthn.helpers import (
-    options_to_json_dict,
-    parse_attestation_object,
-    parse_client_data_json,
-    parse_registration_credential_json,
-)
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
-from webauthn.helpers.structs import CredentialDeviceType as DeviceType
 
 from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.slots import make_slot
 from faxgw.keys.wraps import KeyPair
+from faxgw.people import authenticators
 from faxgw.people.challenges import make_challenge
 from faxgw.people.keys import add_slot
 from faxgw.people.passkey_answers import Credential, Site, check, refused, secret_of, spend_challenge, with_prf
@@ -52,18 +39,15 @@ async def registration_options(
     mine = await passkeys_of(connection, person_id)
     if len(mine) >= MOST_PASSKEYS:
         raise RequestError("passkey.too_many", f"You have {len(mine)} passkeys: remove one first.")
-    options = generate_registration_options(
-        rp_id=site.host,
-        rp_name=NAME,
-        user_name=email,
+    options = authenticators.options_to_register(
+        host=site.host,
+        name=NAME,
+        user=email,
         user_id=person_id.bytes,
         challenge=make_challenge(gateway.server_keys, _registering(person_id), now=now),
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
-        ),
-        exclude_credentials=[PublicKeyCredentialDescriptor(id=each) for each in await _known(connection, person_id)],
+        known=await _known(connection, person_id),
     )
-    return with_prf(options_to_json_dict(options))
+    return with_prf(options)
 
 
 async def register(
@@ -77,13 +61,7 @@ async def register(
     site = Site.of(gateway.config)
     challenge = _check_registration(gateway, credential, site, person_id, now)
     try:
-        verified = verify_registration_response(
-            credential=dict(credential),
-            expected_challenge=challenge,
-            expected_rp_id=site.host,
-            expected_origin=site.origin,
-            require_user_verification=True,
-        )
+        new = authenticators.verified_new(credential, challenge=challenge, host=site.host, origin=site.origin)
     except Exception as error:  # whatever a stranger's octets make of the library is the stranger's mistake
         raise refused() from error
     secret = secret_of(credential)
@@ -92,11 +70,11 @@ async def register(
     row = {
         "id": passkey_id,
         "person_id": person_id,
-        "credential_id": verified.credential_id,
-        "public_key": verified.credential_public_key,
-        "sign_count": verified.sign_count,
+        "credential_id": new.credential_id,
+        "public_key": new.public_key,
+        "sign_count": new.sign_count,
         "name": name,
-        "backed_up": verified.credential_device_type == DeviceType.MULTI_DEVICE,
+        "backed_up": new.backed_up,
         "created_at": now,
         "used_at": None,
     }
@@ -215,14 +193,11 @@ def _this(person_id: UUID, passkey_id: UUID) -> Any:
 
 def _check_registration(gateway: Gateway, credential: Credential, site: Site, person_id: UUID, now: datetime) -> bytes:
     try:
-        given = parse_registration_credential_json(dict(credential))
-        client = parse_client_data_json(given.response.client_data_json)
-        rp_id_hash = parse_attestation_object(given.response.attestation_object).auth_data.rp_id_hash
+        given = authenticators.read_new(credential)
     except Exception as error:
         raise refused() from error
-    purpose = _registering(person_id)
-    check(gateway, site, purpose, client.challenge, origin=client.origin, rp_id_hash=rp_id_hash, now=now)
-    return client.challenge
+    check(gateway, site, _registering(person_id), given, now=now)
+    return given.challenge
 
 
 def _registering(person_id: UUID) -> bytes:

@@ -4,19 +4,19 @@ An authenticator that has the PRF extension gives, with each use, a secret of it
 """
 
 import hashlib
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from webauthn.helpers import bytes_to_base64url
 
 from faxgw.config import Config
 from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
 from faxgw.keys.slots import PasskeySecret
+from faxgw.people.authenticators import Answer
 from faxgw.people.challenges import NoChallenge, check_challenge, spend
 
 Credential = Mapping[str, Any]
@@ -55,21 +55,19 @@ class Site:
         return cls(config.people.url, config.people.passkey_host)
 
 
-def check(
-    gateway: Gateway, site: Site, purpose: bytes, challenge: bytes, *, origin: str, rp_id_hash: bytes, now: datetime
-) -> None:
+def check(gateway: Gateway, site: Site, purpose: bytes, answer: Answer, *, now: datetime) -> None:
     """Say what is wrong with an answer, where that can be said; the library looks at all of it once more.
 
     Raises:
         Refused: ``passkey.challenge``, ``.origin``, ``.host``.
     """
     try:
-        check_challenge(gateway.server_keys, purpose, challenge, now=now)
+        check_challenge(gateway.server_keys, purpose, answer.challenge, now=now)
     except NoChallenge:
         raise _no_challenge() from None
-    if origin != site.origin:
+    if answer.origin != site.origin:
         raise Refused("passkey.origin", f"The passkey was used on another site than {site.origin}.")
-    if rp_id_hash != hashlib.sha256(site.host.encode()).digest():
+    if answer.rp_id_hash != hashlib.sha256(site.host.encode()).digest():
         raise Refused("passkey.host", f"The passkey belongs to another host than {site.host}.")
 
 
@@ -112,7 +110,7 @@ def octets_of(text: str) -> bytes:
 
 def with_prf(options: dict[str, Any]) -> dict[str, Any]:
     """Return options that ask for the authenticator's own secret, too."""
-    return {**options, "extensions": {"prf": {"eval": {"first": bytes_to_base64url(PRF_SALT)}}}}
+    return {**options, "extensions": {"prf": {"eval": {"first": urlsafe_b64encode(PRF_SALT).rstrip(b"=").decode()}}}}
 
 
 def refused() -> Refused:

@@ -11,18 +11,11 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from webauthn import generate_authentication_options, verify_authentication_response
-from webauthn.helpers import (
-    options_to_json_dict,
-    parse_authentication_credential_json,
-    parse_authenticator_data,
-    parse_client_data_json,
-)
-from webauthn.helpers.structs import UserVerificationRequirement
 
 from faxgw.gateway import Gateway
 from faxgw.keys.slots import PasskeySecret, Slot, make_slot
 from faxgw.keys.wraps import KeyPair
+from faxgw.people import authenticators
 from faxgw.people.challenges import make_challenge
 from faxgw.people.keys import add_slot, opened
 from faxgw.people.passkey_answers import (
@@ -30,7 +23,6 @@ from faxgw.people.passkey_answers import (
     Refused,
     Site,
     check,
-    octets_of,
     refused,
     secret_of,
     spend_challenge,
@@ -81,12 +73,8 @@ def sign_in_options(gateway: Gateway, *, now: datetime) -> dict[str, Any]:
         RequestError: ``passkey.off``.
     """
     site = Site.of(gateway.config)
-    options = generate_authentication_options(
-        rp_id=site.host,
-        challenge=make_challenge(gateway.server_keys, SIGN_IN, now=now),
-        user_verification=UserVerificationRequirement.REQUIRED,
-    )
-    return with_prf(options_to_json_dict(options))
+    challenge = make_challenge(gateway.server_keys, SIGN_IN, now=now)
+    return with_prf(authenticators.options_to_sign_in(host=site.host, challenge=challenge))
 
 
 async def find(gateway: Gateway, credential: Credential, *, now: datetime, older: bool = False) -> Found:
@@ -100,18 +88,16 @@ async def find(gateway: Gateway, credential: Credential, *, now: datetime, older
     """
     site = Site.of(gateway.config)
     try:
-        given = parse_authentication_credential_json(dict(credential))
-        client = parse_client_data_json(given.response.client_data_json)
-        rp_id_hash = parse_authenticator_data(given.response.authenticator_data).rp_id_hash
+        given = authenticators.read(credential)
     except Exception as error:
         raise refused() from error
-    check(gateway, site, SIGN_IN, client.challenge, origin=client.origin, rp_id_hash=rp_id_hash, now=now)
+    check(gateway, site, SIGN_IN, given, now=now)
     async with gateway.database.dispatcher() as connection:
         found = select(passkeys).where(passkeys.c.credential_id == given.raw_id)
         passkey = (await connection.execute(found)).mappings().one_or_none()
         if passkey is not None and passkey["retired_at"] and not older:
             passkey = None
-        handle = given.response.user_handle
+        handle = given.user_handle
         if passkey is None or (handle is not None and handle != passkey["person_id"].bytes):
             raise Refused("passkey.unknown", "Nobody has registered this passkey here, or it was removed.")
         whose = select(people).where(people.c.id == passkey["person_id"])
@@ -122,7 +108,7 @@ async def find(gateway: Gateway, credential: Credential, *, now: datetime, older
 async def claimed_by(gateway: Gateway, credential: Credential) -> str:
     """Return the address of whose passkey something claims to be; empty: nobody's. Nothing is proven by that."""
     try:
-        raw_id = parse_authentication_credential_json(dict(credential)).raw_id
+        raw_id = authenticators.read(credential).raw_id
     except Exception:  # it is refused elsewhere
         return ""
     found = select(people.c.email).join(passkeys, passkeys.c.person_id == people.c.id)
@@ -138,22 +124,20 @@ async def show(gateway: Gateway, found: Found, credential: Credential, *, now: d
         Refused: ``passkey.challenge``, ``.counter``, ``.refused``.
     """
     site = Site.of(gateway.config)
-    challenge = parse_client_data_json(octets_of(credential["response"]["clientDataJSON"])).challenge
     try:
-        verified = verify_authentication_response(
-            credential=dict(credential),
-            expected_challenge=challenge,
-            expected_rp_id=site.host,
-            expected_origin=site.origin,
-            credential_public_key=found.passkey["public_key"],
-            credential_current_sign_count=0,  # it is compared below, in the database
-            require_user_verification=True,
+        challenge = authenticators.read(credential).challenge
+        count = authenticators.verified_count(
+            credential,
+            challenge=challenge,
+            host=site.host,
+            origin=site.origin,
+            public_key=found.passkey["public_key"],
         )
     except Exception as error:
         raise refused() from error
     async with gateway.database.dispatcher() as connection:
         await spend_challenge(connection, challenge, now)
-        await _count(connection, found.passkey["id"], verified.new_sign_count, now)
+        await _count(connection, found.passkey["id"], count, now)
     return Shown(found.passkey, found.person, secret_of(credential))
 
 
