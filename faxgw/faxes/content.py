@@ -1,12 +1,15 @@
 """Opening pages for the people they belong to: with the key of whoever asks, never with one of the gateway's own."""
 
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.actor import Actor
 from faxgw.archive.sealed import SealedStore
+from faxgw.audit import record
 from faxgw.boxes.ways import found_ways
 from faxgw.documents.coded import CodedPage
 from faxgw.errors import RequestError
@@ -32,7 +35,7 @@ async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
         return await open_session(actor)
     row = (
         await connection.execute(
-            select(key_slots.c.kind, key_slots.c.parameters, key_slots.c.blob, users.c.public_key)
+            select(key_slots, users.c.public_key, _UNTOLD)
             .join(users, users.c.id == key_slots.c.user_id)
             .where(key_slots.c.api_key_id == actor.api_key_id, key_slots.c.user_id == actor.user_id)
         )
@@ -42,9 +45,24 @@ async def unlock(connection: AsyncConnection, actor: Actor) -> KeyPair:
     slot = Slot(row.kind, row.parameters, row.blob)
     secret = ApiSecret(ApiKey.parse(actor.secret).secret)
     try:
-        return await open_slot(slot, secret, public_key=PublicKey.from_octets(row.public_key))
+        key = await open_slot(slot, secret, public_key=PublicKey.from_octets(row.public_key))
     except WrongSecret:
         raise _locked() from None
+    if row.untold:
+        await _tell(connection, actor, row.id)
+    return key
+
+
+async def _tell(connection: AsyncConnection, actor: Actor, slot_id: UUID) -> None:
+    """Have the audit log say that an API key opened its user's private key; of several at once, one does."""
+    now = update(key_slots).where(key_slots.c.id == slot_id, _UNTOLD.element).values(told_at=func.now())
+    if (await connection.execute(now)).rowcount:
+        about: dict[str, Any] = {"object": "api_key", "object_id": actor.api_key_id}
+        await record(connection, tenant_id=actor.tenant_id, actor=actor, action="key.opened", **about)
+
+
+_UNTOLD = or_(key_slots.c.told_at.is_(None), key_slots.c.told_at < func.now() - timedelta(days=1)).label("untold")
+"""Whether the audit log has not been told of the use of an API key for a day."""
 
 
 async def exported_object(

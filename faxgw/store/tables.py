@@ -162,6 +162,7 @@ key_slots = Table(
     _json("parameters"),
     Column("blob", LargeBinary, nullable=False, comment="the private key, sealed under the slot's secret"),
     _time("created_at", now=True),
+    _time("told_at"),
     Index("key_slots_user", "user_id"),
     Index("key_slots_api_key", "api_key_id"),
     comment="the ways straight to a membership's private key; the others lead over the person's",
@@ -382,6 +383,7 @@ faxes = Table(
     Index("faxes_kept", "box_id", "created_at", postgresql_where=text("shredded_at is null")),
     Index("faxes_own_rule", "erase_at", postgresql_where=text("erase_at is not null and shredded_at is null")),
     Index("faxes_unstored", "id", postgresql_where=text("storage = 'none' and shredded_at is null")),
+    Index("faxes_records", "tenant_id", "shredded_at", postgresql_where=text("shredded_at is not null")),
     comment="one fax to, or from, one number",
 )
 
@@ -602,7 +604,7 @@ audit_waiting = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     _tenant(),
-    Column("entry", Text, nullable=False, comment="canonical JSON, without its number"),
+    Column("entry", Text, nullable=False, comment="JSON, without its number"),
     Index("audit_waiting_tenant", "tenant_id", "id"),
     comment="rows of the log that have no number yet",
 )
@@ -653,7 +655,7 @@ tombstones = Table(
     Column("id", Uuid, nullable=False),
     # No foreign key: what a tenant deleted stays deleted, though the tenant itself has gone.
     Column("tenant_id", Uuid, nullable=False),
-    Column("kind", Text, nullable=False, comment="fax or object"),
+    Column("kind", Text, nullable=False, comment="fax, object or subject"),
     _time("deleted_at", now=True),
     Column("signature", LargeBinary, nullable=False, comment="of the server's key, see backup/tombstones.py"),
     PrimaryKeyConstraint("id", "kind"),

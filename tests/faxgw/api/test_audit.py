@@ -238,10 +238,11 @@ async def test_everything_that_opens_content_is_there_and_what_does_not_is_not(
     assert (await client.get(f"/v1/page-sets/{page_set}/pages/1")).status_code == 200
     found = await rows(client, gateway)
     assert [(row["action"], row["data"]) for row in reversed(found)] == [
+        ("key.opened", {}),
         ("fax.read", {"what": "page", "page": 2}),
         ("fax.read", {"what": "tiff", "pages": 2}),
         ("fax.read", {"what": "sealed", "page": 1}),
         ("page_set.read", {"what": "page", "page": 1}),
     ]
-    assert {row["object_id"] for row in found} == {str(fax), str(page_set)}
+    assert {row["object_id"] for row in found} == {str(fax), str(page_set), str(owner.key.id)}
     assert {row["actor"] for row in found} == {f"user:{owner.user_id}"}

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from faxgw.model import LAST_EVENTS
+from faxgw.model import LAST_EVENTS, EventType
 
 ROOT = Path(__file__).parents[3]
 RECORDING = {
@@ -20,6 +20,8 @@ RECORDING = {
     "recorded",
 }
 """Names of the functions that write rows, with or without an underscore."""
+ESCROW = [each for each in EventType if each.value.startswith("escrow.") and each is not EventType.ESCROW_ENDED]
+"""Events that stand in the log by their own names."""
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 LISTED = re.compile(r"`([a-z_]+\.[a-z_]+)`")
 
@@ -27,6 +29,7 @@ LISTED = re.compile(r"`([a-z_]+\.[a-z_]+)`")
 def written() -> dict[str, str]:
     """Return every action that is written somewhere in faxgw, and where."""
     found = {event.value: "faxgw/faxes/changes.py" for event in LAST_EVENTS}
+    found |= {event.value: "faxgw/api/resources/escrow.py" for event in ESCROW}
     for path in sorted((ROOT / "faxgw").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             found |= dict.fromkeys(_actions(node), str(path.relative_to(ROOT)))

@@ -6,14 +6,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from faxgw.audit.sequencing import sequence
 from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.faxes.actions import cancel_batch, resend
+from faxgw.faxes.content import unlock
 from faxgw.sandbox import call_in
-from faxgw.store.tables import audit_rows, faxes
+from faxgw.store.tables import audit_rows, faxes, key_slots
 from tests.faxgw.audit.conftest import NOW
 from tests.faxgw.lines.conftest import Office, sim_line
 from tests.faxgw.lines.far_ends import FarEnd
@@ -96,3 +97,22 @@ async def test_whoever_opens_their_key_to_have_a_fax_sent_again_stands_in_the_lo
     (used,) = [row for row in await log_of(office) if row["action"] == "key.used"]
     assert outline(used) == ("key.used", f"user:{office.actor.user_id}", "user", {"for": "sending", "objects": 2})
     assert used["source"] == f"api_key:{office.actor.api_key_id}"
+
+
+@pytest.mark.requirement("FP-13")
+async def test_an_api_key_that_opens_its_users_key_stands_in_the_log_once_a_day(office: Office) -> None:
+    async def opened() -> list[dict[str, Any]]:
+        for _ in range(2):
+            async with office.gateway.database.tenant(office.tenant.tenant) as connection:
+                await unlock(connection, office.actor)
+        return [row for row in await log_of(office) if row["action"] == "key.opened"]
+
+    (row,) = await opened()
+    assert (row["object"], row["object_id"]) == ("api_key", str(office.actor.api_key_id))
+    assert row["actor"] == f"user:{office.actor.user_id}"
+    async with office.gateway.database.dispatcher() as connection:
+        await connection.execute(update(key_slots).values(told_at=func.now() - timedelta(hours=23)))
+    assert len(await opened()) == 1
+    async with office.gateway.database.dispatcher() as connection:
+        await connection.execute(update(key_slots).values(told_at=func.now() - timedelta(hours=25)))
+    assert len(await opened()) == 2
