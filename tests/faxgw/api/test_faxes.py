@@ -256,7 +256,7 @@ async def test_what_is_on_the_other_side_of_a_time_is_not_looked_at(
 
 @pytest.mark.soak
 async def test_a_page_of_a_long_list_takes_20_ms(gateway: Gateway, owner: Person, client: Client, soak: bool) -> None:
-    size = 100_000 if soak else 2_000
+    size, times = (100_000, 100) if soak else (2_000, 10)
     middle = (await add_old_faxes(gateway, owner, size)).isoformat()
     box = str(owner.box_id)
     asked: tuple[dict[str, str], ...] = (
@@ -270,10 +270,10 @@ async def test_a_page_of_a_long_list_takes_20_ms(gateway: Gateway, owner: Person
     )
     for params in asked:
         took = []
-        for _ in range(100):
+        for _ in range(times):
             began = time.perf_counter()
             answer = await client.get("/v1/faxes", params=params)
             took.append(time.perf_counter() - began)
             assert answer.status_code == 200
-        print(f"{size} faxes, {params}: {sorted(took)[50] * 1000:.1f} ms")
-        assert sorted(took)[98] < 0.02 or not soak
+        print(f"{size} faxes, {params}: {sorted(took)[times // 2] * 1000:.1f} ms")
+        assert sorted(took)[-2] < 0.02 or not soak
