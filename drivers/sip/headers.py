@@ -238,7 +238,8 @@ class NameAddr:
         params = params.strip()
         if not closed or (params and not params.startswith(";")):
             raise SipMalformed(f"no address: {shown(text)}")
-        return cls(Uri.parse(address), name, Params.parse(params))
+        # Some write a name with spaces for a user.
+        return cls(Uri.parse(address.strip().replace(" ", "%20")), name, Params.parse(params))
 
     @property
     def tag(self) -> str | None:

@@ -68,7 +68,7 @@ _LINE_END = re.compile(rb"\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _ANSWERED = ("From", "To", "Call-ID", "CSeq")
-_ONCE = (*_ANSWERED, "Max-Forwards", "Content-Type")
+_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/(\S+)[ \t]+([0-9]{3})(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -121,7 +121,24 @@ class _Message:
     @property
     def content_type(self) -> str:
         """The type of the body in small letters, without parameters: ``application/sdp``; "" if it is not said."""
-        return "".join((self.headers.get("Content-Type") or "").partition(";")[0].split()).lower()
+        return _type(self.headers)
+
+    def content(self, kind: str) -> bytes | None:
+        """Return the body if it is of this type (``application/sdp``), or the first such part of a body of many parts.
+
+        A body whose type is not said counts as of any. None if there is nothing of the type.
+        """
+        if not self.body:
+            return None
+        if self.content_type in {kind, ""}:
+            return self.body
+        boundary = _BOUNDARY.search(self.headers.get("Content-Type") or "")
+        if not self.content_type.startswith("multipart/") or boundary is None:
+            return None
+        mark = b"--" + (boundary[1] or boundary[2]).encode("utf-8", "surrogateescape")
+        # Each mark begins a line; the line end before it is the mark's, not the part's.
+        parts = re.split(rb"(?:^|\r?\n)" + re.escape(mark) + rb"(?:--)?[ \t]*(?=\r?\n|$)", self.body)
+        return next((body for said, body in map(_part, parts[1:]) if said == kind), None)
 
     def _needed(self, name: str) -> str:
         value = self.headers.get(name)
@@ -212,7 +229,8 @@ class SipRefused(SipMalformed):
 def parse(octets: bytes) -> Request | Response:
     """Read a datagram, or a message that a ``Framer`` cut out of a stream.
 
-    What follows the body is left out. Header fields keep their order; folded ones are one line.
+    What follows the body is left out, and so is a line that is no header field: what is needed is asked for by name.
+    Header fields keep their order; folded ones are one line.
 
     Raises:
         SipRefused: if it is a request that can be answered, though it cannot be understood.
@@ -225,13 +243,12 @@ def parse(octets: bytes) -> Request | Response:
     head, rest = (octets[: end.start()], octets[end.end() :]) if end else (octets, b"")
     lines = _lines(head.rstrip(b"\r\n"))
     start = next(lines)
-    headers, unread = _fields(lines)
+    headers = _fields(lines)
     message, wrong = _start(start, headers)
     try:
         message.body = _body(headers, rest)
-        for each in (wrong, unread):
-            if each is not None:
-                raise each
+        if wrong is not None:
+            raise wrong
         _check(message)
     except SipMalformed as error:
         if isinstance(message, Request) and _answerable(message):
@@ -304,8 +321,8 @@ class Framer:
             self.lost = "a message has no end" if len(self._held) > LARGEST else ""
             return
         try:
-            headers, _ = _fields(_lines(bytes(self._held[: end.start()])))
-            needs = end.end() + (_length(headers) or 0)
+            lines = _lines(bytes(self._held[: end.start()]))
+            needs = end.end() + (_length(_fields(lines)) or 0)
         except SipMalformed as error:
             self.lost = error.reason
             return
@@ -320,19 +337,15 @@ def _lines(head: bytes) -> Iterator[str]:
     return (line.decode("utf-8", "surrogateescape").replace("\r", " ") for line in _LINE_END.split(unfolded))
 
 
-def _fields(lines: Iterator[str]) -> tuple[Headers, SipMalformed | None]:
-    """Read header fields; what is none is left out and reported."""
-    headers, wrong = Headers(), None
+def _fields(lines: Iterator[str]) -> Headers:
+    headers = Headers()
     for line in lines:
         name, colon, value = line.partition(":")
-        name = name.strip()
-        if not colon or not TOKEN.fullmatch(name):
-            wrong = wrong or SipMalformed(f"no header field: {shown(line)}")
-            continue
-        headers.add(name, value)
+        if colon and TOKEN.fullmatch(name.strip()):
+            headers.add(name.strip(), value)
         if len(headers) > MOST_FIELDS:
             raise SipMalformed(f"there are more than {MOST_FIELDS} header fields", status=513)
-    return headers, wrong
+    return headers
 
 
 def _body(headers: Headers, rest: bytes) -> bytes:
@@ -342,6 +355,18 @@ def _body(headers: Headers, rest: bytes) -> bytes:
     if length is not None and length > len(rest):
         raise SipMalformed(f"{length - len(rest)} octets of the body are missing")
     return rest[:length]
+
+
+def _type(headers: Headers) -> str:
+    return "".join((headers.get("Content-Type") or "").partition(";")[0].split()).lower()
+
+
+def _part(octets: bytes) -> tuple[str, bytes]:
+    """Return type and content of a part of a body, which begins with the end of its mark's line."""
+    end = _HEADER_END.search(octets)
+    if end is None:
+        return "", b""
+    return _type(_fields(_lines(octets[: end.start()]))), octets[end.end() :]
 
 
 def _length(headers: Headers) -> int | None:
@@ -378,19 +403,20 @@ def _status(line: str, headers: Headers) -> Response:
 
 def _check(message: Request | Response) -> None:
     """Look at all that the layers above rely on; raises SipMalformed."""
-    headers = message.headers
-    for name in _ONCE:
-        if len(headers.all(name)) > 1:
+    for name in (*_ANSWERED, "Max-Forwards"):
+        if len(message.headers.all(name)) > 1:
             raise SipMalformed(f"there is more than one {name}")
     if not message.vias:
         raise SipMalformed("there is no Via")
     if not (message.call_id and message.from_ and message.to):
         raise SipMalformed("an address is empty")
     cseq = message.cseq
-    if isinstance(message, Request) and cseq.method != message.method:
+    if isinstance(message, Response):
+        return
+    if cseq.method != message.method:
         raise SipMalformed(f"CSeq is of another method: {shown(str(cseq))}")
-    if "Max-Forwards" in headers:
-        number(headers.get("Max-Forwards") or "", limit=255, what="Max-Forwards")
+    if "Max-Forwards" in message.headers:
+        number(message.headers.get("Max-Forwards") or "", limit=255, what="Max-Forwards")
 
 
 def _answerable(request: Request) -> bool:

@@ -153,11 +153,11 @@ def _media(lines: list[tuple[str, str]], session_host: str, session: tuple[Attri
     kind, ports, protocol, *formats = words
     own = _attributes(lines)
     named = {name.lower() for name, _ in own}
-    # What holds for the session holds for each stream: directions, and T.38's attributes if they were put there.
+    # What holds for the session holds for each stream, after its own: directions, and T.38's attributes if put there.
     passed_on = tuple(
         (name, value)
         for name, value in session
-        if name.lower().startswith("t38") or (name.lower() in DIRECTIONS and not named.intersection(DIRECTIONS))
+        if (name.lower().startswith("t38") or name.lower() in DIRECTIONS) and name.lower() not in named
     )
     return Media(
         kind=kind.lower(),
@@ -165,7 +165,7 @@ def _media(lines: list[tuple[str, str]], session_host: str, session: tuple[Attri
         protocol=protocol,
         formats=tuple(formats),
         host=_host(dict(reversed(lines)).get("c", "")) or session_host,
-        attributes=own + tuple(each for each in passed_on if each[0].lower() not in named),
+        attributes=own + passed_on,
     )
 
 

@@ -96,6 +96,7 @@ def test_a_via_is_told_where_its_request_came_from() -> None:
     asked = Via.parse("SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bKa").from_source("192.0.2.9", 40000)
     assert (asked.received, asked.rport, asked.branch) == ("192.0.2.9", 40000, "z9hG4bKa")
     assert str(asked) == "SIP/2.0/UDP 10.0.0.1:5060;rport=40000;branch=z9hG4bKa;received=192.0.2.9"
+    assert Via.parse("SIP/2.0/UDP 192.0.2.9;rport").from_source("192.0.2.9", 5060).received == "192.0.2.9"
     same = Via.parse("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa")
     assert same.from_source("192.0.2.9", 5060) == same
     assert same.from_source("192.0.2.8", 5060).received == "192.0.2.8"
@@ -114,6 +115,8 @@ def test_a_via_is_told_where_its_request_came_from() -> None:
         (r'"a \"b\" \\" < sip:a@b >', r'a "b" \ '.strip(), "sip:a@b", ""),
         ("Bell, Alexander: Fax <sip:a@b>;tag=43", "Bell, Alexander: Fax", "sip:a@b", ";tag=43"),
         ("<tel:+15550100>", "", "tel:+15550100", ""),
+        ("<sip:John Smith@b>;tag=1", "", "sip:John%20Smith@b", ";tag=1"),
+        ('sip:a@b;x="<y>"', "", "sip:a@b", ';x="<y>"'),
         ('<sip:a@b>;+sip.instance="<urn:uuid:0>"', "", "sip:a@b", ';+sip.instance="<urn:uuid:0>"'),
     ],
 )

@@ -39,6 +39,7 @@ def test_sound_is_agreed_on() -> None:
     assert (at_caller.host, at_caller.port, at_caller.law, at_caller.payload_type) == ("2001:db8::2", 5000, Law.PCMA, 8)
     assert (callee.agreed.host, callee.agreed.port, callee.agreed.law) == ("192.0.2.1", 4000, Law.PCMA)
     assert lines(answer) == ["audio 5000 RTP/AVP 8"]
+    assert lines(answer, "c") == ["IN IP6 2001:db8::2"]
 
 
 def test_t38_takes_the_place_of_the_sound() -> None:

@@ -139,7 +139,11 @@ def test_t38_attributes_that_stand_before_the_stream_count() -> None:
             T38(correction=Correction.FEC),
             T38(correction=Correction.REDUNDANCY),
         ),
-        (T38(correction=Correction.FEC), T38(correction=Correction.NONE), T38(correction=Correction.NONE)),
+        (
+            T38(correction=Correction.FEC, depth=(1, 3), fec_span=4),
+            T38(correction=Correction.NONE),
+            T38(correction=Correction.NONE),
+        ),
         (T38(correction=Correction.FEC), T38(), T38()),
     ],
 )

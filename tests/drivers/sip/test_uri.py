@@ -25,6 +25,7 @@ OTHERS = [
     ("sip:bob@example.com;x=1", "sip:bob@example.com;x=2"),
     ("sip:bob@example.com", "sip:bob@example.com?subject=x"),
     ("sip:bob@example.com", "sip:example.com"),
+    ("sip:bob:secret@example.com", "sip:bob:other@example.com"),
     ("tel:+15550100", "tel:+15550101"),
     ("urn:a:b", "urn:a:c"),
 ]
