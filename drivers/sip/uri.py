@@ -108,7 +108,7 @@ class Uri:
         if self.scheme == "tel":
             return f"tel:{escaped(self.user or '', _USER)}{_strict(self.params)}"
         password = "" if self.password is None else ":" + escaped(self.password, _PASSWORD)
-        user = "" if self.user is None else f"{escaped(self.user, _USER)}{password}@"
+        user = "" if not self.user else f"{escaped(self.user, _USER)}{password}@"
         fields = "&".join(f"{escaped(name, _HEADER)}={escaped(value, _HEADER)}" for name, value in self.headers)
         query = f"?{fields}" if fields else ""
         return f"{self.scheme}:{user}{as_host(self.host, self.port)}{_strict(self.params)}{query}"
@@ -137,12 +137,12 @@ def _sip(scheme: str, rest: str) -> Uri:
     fields = (each.partition("=") for each in query.split("&"))
     return Uri(
         scheme,
-        None if userinfo is None else escaped(user, _USER),
+        escaped(user, _USER) or None,
         host,
         port=port,
         params=_strict(Params.parse(params)),
         headers=tuple((escaped(name, _HEADER), escaped(value, _HEADER)) for name, _, value in fields if name),
-        password=escaped(password, _PASSWORD) if colon else None,
+        password=escaped(password, _PASSWORD) if user and colon else None,
     )
 
 

@@ -88,6 +88,7 @@ def test_the_number_is_what_would_be_dialled(uri: str, number: str) -> None:
         ("sip:fax@corp@gw.example.com;x=1", "sip:fax%40corp@gw.example.com;x=1"),
         ("sip:bob@host?Replaces=a@b", "sip:bob@host?Replaces=a%40b"),
         ("sip:50%@host", "sip:50%25@host"),
+        ("sip:@host", "sip:host"),
         ("sip:user@2001:db8::1", "sip:user@[2001:db8::1]"),
         (" sip:gw_1.example.com: ", "sip:gw_1.example.com"),
     ],
