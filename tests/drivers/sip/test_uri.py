@@ -109,7 +109,7 @@ def test_what_is_no_uri_is_refused(text_: str) -> None:
         Uri.parse(text_)
 
 
-@given(text())
+@given(text(min_size=1))
 def test_any_text_can_be_a_user(plain: str) -> None:
     uri = Uri("sip", escaped_user(plain), "example.com")
     assert Uri.parse(str(uri)) == uri
