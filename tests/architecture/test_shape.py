@@ -45,7 +45,11 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["t30", "t30/t4", "drivers", "drivers/class1", "simulators", "faxgw", "faxgw/rules", "faxgw/store"]
+    "package",
+    [
+        *("t30", "t30/t4", "drivers", "drivers/class1", "drivers/sip", "drivers/t38", "simulators"),
+        *("faxgw", "faxgw/rules", "faxgw/store"),
+    ],
 )
 def test_every_package_shows_its_rooms(package: str) -> None:
     text = (ROOT / package / "README.md").read_text()
