@@ -6,21 +6,22 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from faxgw.documented import Documented
+
 Item = TypeVar("Item")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, in hexadecimal digits.")]
 
 
-class Shape(BaseModel):
+class Shape(Documented, BaseModel):
     """An answer; every field is always there."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
-    # Docstrings of attributes would be looked for anew, slowly, for every kind of item.
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     items: list[Item] = Field(description="What is in it.")

@@ -45,6 +45,7 @@ def serve(config_file: ConfigOption = None, data: DataOption = None) -> None:
     keep_memory_private()
     keep_memory_small()
     sys.setswitchinterval(GIVES_WAY)
+    gc.disable()  # until it is ready: nothing that is imported is garbage
     with held(config.data_dir), logging_to(config.log) as running:
         LOG_LOST.set_function(lambda: running.lost)
         try:
@@ -78,6 +79,7 @@ async def _serve(config: Config) -> None:
 
 def _ready(_gateway: object) -> None:
     log.info("ready")
+    gc.enable()
     asyncio.get_running_loop().call_later(SETTLED_AFTER, gc.freeze)
 
 

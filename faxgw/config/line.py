@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from drivers.registry import DRIVERS, LineUrl
+from faxgw.documented import Documented
 from t30.capabilities import Station
 from t30.identity import encoded
 from t30.line import LineError
@@ -31,10 +32,10 @@ def _identity(text: str) -> str:
     return text
 
 
-class LineSettings(BaseModel):
+class LineSettings(Documented, BaseModel):
     """A telephone line; there may be any number of these tables. With none, there is one line, sim:15550199."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", examples=["front-desk"])]
     """What the line is called in routes, faxes and metrics: small letters, digits and any of "-_."."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, IPv
 
 from faxgw.config.line import LineSettings
 from faxgw.config.oidc import OidcSettings
+from faxgw.documented import Documented
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
@@ -51,8 +52,8 @@ def _role(name: str) -> Any:
     return Field(examples=[f"postgresql://{name}:PASSWORD@db.example/faxgw?sslmode=verify-full"])
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+class _Settings(Documented, BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class DatabaseSettings(_Settings):

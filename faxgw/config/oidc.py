@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer
 
+from faxgw.documented import Documented
+
 
 def _issuer(url: str) -> str:
     parts = httpx.URL(url)
@@ -23,10 +25,10 @@ def _domain(name: str) -> str:
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
 
 
-class OidcSettings(BaseModel):
+class OidcSettings(Documented, BaseModel):
     """An identity provider (OpenID Connect) by which members of some tenants sign in; any number of these tables."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", examples=["company"])]
     """What it is called in addresses: GET /v1/sessions/oidc/NAME."""
