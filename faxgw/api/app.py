@@ -10,7 +10,7 @@ from faxgw.api.call import Api
 from faxgw.api.hardening import Hardening
 from faxgw.api.problems import answer_of
 from faxgw.api.resources import ROUTERS
-from faxgw.api.schema import TITLE, describe, operation_id, version
+from faxgw.api.schema import TITLE, describe, version
 from faxgw.gateway import Gateway
 
 
@@ -23,11 +23,10 @@ def create_app(gateway: Gateway) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=operation_id,
     )
     app.state.api = Api(gateway)
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes += router.routes  # to include them would make each once more, on the first request
     for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Hardening, allowed=gateway.config.api.allowed)

@@ -87,6 +87,10 @@ class GuardedRoute(APIRoute):
     any_query = False
     """Whether parameters that nobody has asked for are taken, and not looked at."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Make a route as FastAPI does, but called as its function is."""
+        super().__init__(path, endpoint, **options | {"generate_unique_id_function": _name_of})
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers requests: problems, too, are answers."""
         handle = super().get_route_handler()
@@ -118,6 +122,10 @@ class GuardedRoute(APIRoute):
             return response
 
         return guarded
+
+
+def _name_of(route: APIRoute) -> str:
+    return route.name
 
 
 class FreeQueryRoute(GuardedRoute):

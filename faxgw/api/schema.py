@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -267,8 +266,3 @@ _KEY_PARAMETER = {
     "description": "Of your choice: the same request under the same key is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
-
-
-def operation_id(route: APIRoute) -> str:
-    """Return the name of an operation: that of its function."""
-    return route.name

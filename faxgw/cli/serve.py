@@ -79,6 +79,7 @@ async def _serve(config: Config) -> None:
 
 def _ready(_gateway: object) -> None:
     log.info("ready")
+    gc.freeze()  # else all of it would be searched at once
     gc.enable()
     asyncio.get_running_loop().call_later(SETTLED_AFTER, gc.freeze)
 

@@ -9,7 +9,7 @@ import structlog
 
 from drivers.registry import Line, open_line
 from faxgw.config import LineSettings
-from faxgw.lines.talk import leaving
+from faxgw.leaving import leave_if_cancelled
 from faxgw.rules.routing import Health, LineState
 from t30.line import AwaitCall, LineError, Ringing
 
@@ -99,8 +99,7 @@ class Keeper:
         try:
             while True:
                 good = await self._work(line, answer)
-                if leaving():
-                    raise asyncio.CancelledError
+                leave_if_cancelled()
                 now = datetime.now(UTC)
                 self.health = self.health.succeeded(now) if good else self.health.failed(now)
                 worked = worked or good

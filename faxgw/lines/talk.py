@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from faxgw.faxes.ending import INTERRUPTED
+from faxgw.leaving import leave_if_cancelled
 from t30.outcome import Outcome
 
 LAST_WORDS = 5.0
@@ -50,12 +51,6 @@ class Talk:
             self._task = None
 
 
-def leaving() -> bool:
-    """Tell whether the running task was cancelled, and has only put its affairs in order since."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 async def written(writing: Coroutine[Any, Any, None]) -> None:
     """Have something written, however long that takes; a service that is ending waits ``LAST_WORDS`` seconds only.
 
@@ -64,8 +59,7 @@ async def written(writing: Coroutine[Any, Any, None]) -> None:
     """
     task = asyncio.ensure_future(writing)
     try:
-        if leaving():
-            raise asyncio.CancelledError
+        leave_if_cancelled()
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=LAST_WORDS)

@@ -11,6 +11,7 @@ from procrastinate import App, Blueprint, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
+from faxgw.leaving import leave_if_cancelled
 from faxgw.tasks.stalled import Running, revive
 
 log = structlog.get_logger(__name__)
@@ -79,6 +80,7 @@ async def work(app: App, *, context: Mapping[str, Any], concurrency: int, pace: 
         try:
             await _opened(app)
             await _say_goodbye(app, ended)
+            leave_if_cancelled()
             await _run(app, worker, running, pace)
         except (ConnectorException, TimeoutError) as fault:
             log.warning("the task worker has lost the database, and will be back", fault=str(fault))

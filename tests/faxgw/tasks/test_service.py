@@ -22,14 +22,15 @@ async def test_a_node_tells_a_private_receiver_that_is_allowed_and_stops_in_time
     authority = Authority.make(tmp_path)
     settings = WebhookSettings(allow_private=(IPv4Network("127.0.0.0/8"),), trust=authority.certificate)
     config = Config(data_dir=tmp_path / "data", webhooks=settings)
-    actor = await person(database, tenant)
     async with open_gateway(config, database.urls) as gateway, receiving(authority.context("127.0.0.1")) as taken:
+        own = gateway.database  # with the keys that this gateway has made
+        actor = await person(own, tenant)
         node = asyncio.create_task(run_worker(gateway))
         parts = Parts(gateway.config, gateway.server_keys)
-        await add_webhook(database, parts, actor, taken.url("127.0.0.1"))
-        await tell(database, actor, await add_fax(database, actor))
+        await add_webhook(own, parts, actor, taken.url("127.0.0.1"))
+        await tell(own, actor, await add_fax(own, actor))
         async with asyncio.timeout(10):
-            while [row["state"] for row in await rows(database)] != ["succeeded"]:  # noqa: ASYNC110
+            while [row["state"] for row in await rows(own)] != ["succeeded"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         began = time.monotonic()
         node.cancel()

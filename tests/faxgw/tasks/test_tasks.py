@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 import pytest
-from procrastinate import App, Blueprint, JobContext
+from procrastinate import App, Blueprint, JobContext, PsycopgConnector
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -226,6 +227,29 @@ async def test_a_worker_heals_when_the_database_comes_back_and_ends_what_it_had_
         async with database.tenant(tenant) as connection:
             await defer(connection, "test:note", what="next")
         await notes.are(*["held"] * runs, "next")
+
+
+class KeepsToItself(PsycopgConnector):
+    """A connector that swallows a cancellation while it opens, as waiting in a library may."""
+
+    opened: asyncio.Event
+
+    async def open_async(self, pool: Any = None) -> None:
+        await super().open_async(pool)
+        self.opened.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def test_a_worker_stops_though_a_library_keeps_the_cancellation_to_itself(database: Database) -> None:
+    connector = KeepsToItself(conninfo=database.urls.dispatcher)
+    connector.opened = asyncio.Event()
+    task = asyncio.create_task(work(App(connector=connector), context={}, concurrency=1, pace=FAST))
+    async with asyncio.timeout(LIMIT):
+        await connector.opened.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=LIMIT)
+    assert task.cancelled()
 
 
 async def test_a_worker_stops_in_time_while_the_database_is_away(
