@@ -36,9 +36,7 @@ REQUIREMENTS: dict[str, Requirement] = {
         "A box can be delegated to read, send or manage, with an end; what is taken back stops at once."
     ),
     "XM-04": Requirement("A fax can be forwarded by hand and by rule, as a copy that is known.", f"to mail: {MAIL}"),
-    "XM-05": Requirement(
-        "A tenant can switch delegation off, and with it what was delegated before.", "delegation is not there yet"
-    ),
+    "XM-05": Requirement("A tenant can switch delegation off, and with it what was delegated before."),
     "XM-06": Requirement("A tenant can switch forwarding off, and with it rules made before.", f"to mail: {MAIL}"),
     "XM-07": Requirement("What a tenant has switched off nobody in it can switch on for themselves."),
     "XM-08": Requirement("Tenants are apart: nothing of one is seen by another, on any way."),
