@@ -29,6 +29,8 @@ soak: .venv/installed-test
 
 bench: .venv/installed
 	$(BIN)/faxgw bench api
+	$(BIN)/faxgw bench seal
+	$(BIN)/faxgw bench t38
 
 clean:
 	rm -rf .venv demo

@@ -7,6 +7,7 @@ once and gone as a signal on a wire is.
 import asyncio
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from drivers.t38 import sending
 from drivers.t38.ifp import DataType, IndicatorPacket, Packet
@@ -47,6 +48,26 @@ FINISHES = 0.1
 """Seconds before a chunk is due anyway, by which the listening ends."""
 
 
+LATE = 0.01
+"""Seconds after its time from which a packet counts as late."""
+
+
+@dataclass(slots=True)
+class Timing:
+    """How punctual we were: seconds of the event loop's clock."""
+
+    sent: int = 0
+    """Packets that had a time."""
+    late: int = 0
+    worst: float = 0.0
+
+    def note(self, lateness: float) -> None:
+        """Count a packet that went out so much after its time."""
+        self.sent += 1
+        self.late += lateness > LATE
+        self.worst = max(self.worst, lateness)
+
+
 class Endpoint:
     """The signals of one call.
 
@@ -58,6 +79,7 @@ class Endpoint:
 
     def __init__(self, media: Media, send: Callable[[bytes], None], clock: LineClock) -> None:
         self.media = media
+        self.timing = Timing()
         self.heard_at = -math.inf
         """When the last datagram came."""
         self._send = send
@@ -299,6 +321,7 @@ class _Going:
 
     def _send(self, step: Step) -> None:
         self.begun = True
+        self._endpoint.timing.note(self._endpoint._loop.time() - self._due)
         if isinstance(step.packet, IndicatorPacket):
             self.indicator = step.packet
         if step.packet is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from drivers.registry import LineUrl
-from drivers.t38.endpoint import Endpoint
+from drivers.t38.endpoint import Endpoint, Timing
 from drivers.t38.media import Agreed, Media
 from drivers.t38.route import Address, Route, UdpRoute
 from drivers.t38.udptl import Protection
@@ -114,6 +114,7 @@ class UdptlLine:
         self._loop = asyncio.get_running_loop()
         self._clock = LineClock(self._loop.time, options.speed)
         self._endpoint: Endpoint | None = None
+        self._timing = Timing()
         self._early: list[bytes] = []
         self._heard = asyncio.Event()
         self._rest_until = 0.0
@@ -139,6 +140,11 @@ class UdptlLine:
     def media(self) -> Media | None:
         """The stream of the call that is up: what was agreed on, and what came of its datagrams."""
         return self._endpoint.media if self._endpoint else None
+
+    @property
+    def timing(self) -> Timing:
+        """How punctual the last call was."""
+        return self._timing
 
     async def perform(self, action: LineAction) -> LineEvent:
         """Do one thing and say how it went.
@@ -182,7 +188,7 @@ class UdptlLine:
         media = Media(self._options.agreed)
         endpoint = Endpoint(media, self._route.send, self._clock)
         endpoint.start()
-        self._endpoint = endpoint
+        self._endpoint, self._timing = endpoint, endpoint.timing
         try:
             async with asyncio.timeout(None if wait is None else self._clock.real(wait)):
                 await self._heard.wait()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pikepdf
 
+from faxgw.documents.coded import CodedPage
 from faxgw.documents.document import RenderOptions
 from faxgw.documents.parts import Upload
 from faxgw.documents.pool import RendererPool
@@ -30,13 +31,23 @@ LONG = 150
 async def specimens() -> Specimens:
     """Make them: the first page of the sample document, a letter in Helvetica, fine."""
     pdf = _letter()
+    page = [await _drawn(pdf)]
+    return Specimens(tiff_octets(page), pdf, tiff_octets(page * LONG))
+
+
+async def letter_page() -> CodedPage:
+    """Make that page alone, in MMR."""
+    return await _drawn(_letter())
+
+
+async def _drawn(pdf: bytes) -> CodedPage:
     pool = RendererPool(1)
     try:
         async with prepare([Upload("letter.pdf", pdf)], RenderOptions(), pool) as prepared:
-            page = [each.page async for each in prepared]
+            (page,) = [each.page async for each in prepared]
     finally:
         await pool.close()
-    return Specimens(tiff_octets(page), pdf, tiff_octets(page * LONG))
+    return page
 
 
 def _letter() -> bytes:

@@ -1,5 +1,6 @@
 """``faxgw bench NAME``: figures of this machine, measured now, each beside its target."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -123,6 +124,38 @@ def seal(
 
     before = machine.load()
     figures = measure(seconds=seconds)
+    if as_json:
+        said = {"machine": machine.described(), "load_before": before, "load_after": machine.load()}
+        typer.echo(_as_json({**said, "figures": figures}))
+    else:
+        _show({"figures": figures})
+
+
+@app.command()
+def t38(
+    calls: Annotated[
+        list[int] | None,
+        typer.Option("--calls", metavar="N", min=1, max=5000, help="So many at once; may be repeated. [600 and 1000]"),
+    ] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Measure packets, and calls at once through one process on one core, their far ends on another.
+
+    Exit code 0 when it was measured, whatever came out; 1 when it could not be.
+    """
+    from faxgw.bench import machine  # noqa: PLC0415
+    from faxgw.bench import t38 as bench  # noqa: PLC0415
+    from faxgw.bench.figures import CannotMeasure  # noqa: PLC0415
+
+    before = machine.load()
+    figures = bench.packets()
+    try:
+        for count in calls or (bench.REQUIRED, bench.AIM):
+            _say(f"{count} calls at once")
+            figures += asyncio.run(bench.calls(count))
+    except CannotMeasure as trouble:
+        typer.echo(f"faxgw: {trouble}", err=True)
+        raise typer.Exit(1) from None
     if as_json:
         said = {"machine": machine.described(), "load_before": before, "load_after": machine.load()}
         typer.echo(_as_json({**said, "figures": figures}))

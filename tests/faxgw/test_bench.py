@@ -64,6 +64,25 @@ def test_seal_measures_each_way_beside_the_cipher_alone() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_t38_measures_packets_and_calls_that_are_up_at_once() -> None:
+    done = bench("t38", "--calls", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert {
+        "ifp.encode",
+        "ifp.decode",
+        "udptl.encode",
+        "udptl.decode",
+        "calls.2",
+        "memory.2",
+        "cpu.2",
+    } == figures.keys()
+    assert figures["calls.2"]["value"] == 2
+    assert figures["calls.2"]["verdicts"] == {"delivered": 1, "received": 1}
+    assert all(each["value"] > 0 for name, each in figures.items() if name != "memory.2")
+
+
 def test_a_run_says_what_machine_it_was_and_who_ran_where(result: dict[str, dict[str, object]]) -> None:
     assert result["machine"]["cores"]
     assert {"gateway", "postgresql", "client"} <= set(result["cores"])
@@ -97,7 +116,7 @@ def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_told_with_those_that_there_are() -> None:
     done = bench("nonsense")
     assert done.returncode == 2
-    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, seal.\n"
+    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, seal, t38.\n"
 
 
 def test_an_unknown_part_is_told_with_those_that_there_are() -> None:
