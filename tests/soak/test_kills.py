@@ -80,7 +80,8 @@ def test_two_services_share_the_work_and_killing_either_loses_nothing(soak: bool
                 victim.start()
             run.until_delivered()
             repeats = run.check(interruptions=len(victims))
-            run.check_order()
+            # Not their order: the first service's database restarts with it, and a confirmation that cannot be written
+            # down in time ends the call with a goodbye, and is written down when the database is back.
             nodes = Counter(run.nodes())
     print(f"\n{faxes} faxes, calls by node: {sorted(nodes.values())}; {len(victims)} kills, {repeats} pages twice")
     assert len(nodes) == 2, "one node made every call"
