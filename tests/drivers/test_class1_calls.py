@@ -144,6 +144,7 @@ def test_a_line_that_drops_ends_both_calls_and_what_was_confirmed_is_kept(drop_a
     assert done.sent.reason.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ecm", [False, True])
 @pytest.mark.parametrize("ours", [True, False], ids=["sender", "receiver"])
 @pytest.mark.parametrize("firmware", [Firmware(), CAREFUL], ids=["honest", "lying"])
@@ -279,6 +280,7 @@ async def run_call(procedure: Procedure[Outcome], line: Class1Line, pages: Stack
     return session.outcome
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("ecm", [False, True])
 def test_a_document_of_many_pages_goes_through_with_flat_memory(ecm: bool, soak: bool) -> None:

@@ -70,6 +70,7 @@ class OnAPseudoTerminal(TestClass1Line):
         await asyncio.wait([working])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clause", "arguments"),
     [

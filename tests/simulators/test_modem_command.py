@@ -115,6 +115,7 @@ def test_the_path_comes_first_and_a_signal_ends_it_with_exit_code_0(
     assert not link.is_symlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ecm", ["on", "off"])
 def test_a_fax_is_sent_through_the_modem(ecm: str, start: Start, tmp_path: Path) -> None:
     sent, received, link = document(tmp_path / "sent.tif"), tmp_path / "received.tif", tmp_path / "modem"
@@ -128,6 +129,7 @@ def test_a_fax_is_sent_through_the_modem(ecm: str, start: Start, tmp_path: Path)
     assert pels(received) == pels(sent)
 
 
+@pytest.mark.slow
 def test_a_fax_is_received_through_the_modem(start: Start, tmp_path: Path) -> None:
     sent, link = document(tmp_path / "sent.tif"), tmp_path / "modem"
     options = ("--link", link, "--calls", 1, "--speed", SPEED, "--no-train", 14400, "--json")

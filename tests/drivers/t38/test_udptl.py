@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.t38.udptl import (
@@ -54,6 +54,7 @@ def test_what_is_written_is_read_back(datagram: Datagram) -> None:
 
 
 @pytest.mark.parametrize("redundancy", [1, 2, 3, 7])
+@settings(max_examples=20)
 @given(st.data())
 def test_bursts_up_to_the_redundancy_cost_nothing(redundancy: int, data: st.DataObject) -> None:
     datagrams = sent(PACKETS, Protection(redundancy))

@@ -70,6 +70,7 @@ async def test_a_put_replaces_what_had_the_id(store: ObjectStore) -> None:
     assert await store.get(object_id) == b"third"
 
 
+@pytest.mark.slow
 async def test_more_objects_are_listed_and_deleted_than_one_answer_names(store: ObjectStore) -> None:
     ids = [new_id() for _ in range(1050)]
     gate = asyncio.Semaphore(16)

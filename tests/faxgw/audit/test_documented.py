@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from faxgw.model import LAST_EVENTS, EventType
 
 ROOT = Path(__file__).parents[3]
@@ -64,6 +66,7 @@ def _actions(node: ast.AST) -> Iterator[str]:
             yield each.value
 
 
+@pytest.mark.slow
 def test_every_action_of_the_code_is_documented_and_every_one_that_is_documented_is_written() -> None:
     assert len(written()) > 60
     undocumented = {action: where for action, where in written().items() if action not in listed()}

@@ -36,6 +36,7 @@ async def test_rows_are_numbered_from_zero_in_the_order_in_which_they_were_recor
         assert (await connection.scalars(select(audit_waiting.c.id))).all() == []
 
 
+@pytest.mark.slow
 async def test_many_writers_and_two_nodes_leave_no_gap_and_lose_no_row(database: Database, book: Book) -> None:
     other = Book(database, await add_tenant(database, "other"), book.keys, count())
     writers, each_writes = 8, 60

@@ -77,6 +77,7 @@ def test_a_document_is_sent_and_its_pages_arrive(tmp_path: Path) -> None:
     assert json.loads(told)["calls"][0]["remote_id"] == "+49 30"
 
 
+@pytest.mark.slow
 def test_grey_is_screened_as_asked_for(tmp_path: Path) -> None:
     grey = tmp_path / "grey.png"
     Image.linear_gradient("L").resize((800, 200)).save(grey, dpi=(100, 100))
@@ -104,6 +105,7 @@ def test_a_call_is_received_stored_recorded_and_replayed(tmp_path: Path) -> None
     assert "is there already" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_line_that_drops_in_mid_page_keeps_every_page_received(document: Path, tmp_path: Path) -> None:
     out = tmp_path / "in"
     with simulated_modem(tmp_path, "--call-with", document, "--drop-after", 40) as (line, _):
@@ -116,6 +118,7 @@ def test_a_line_that_drops_in_mid_page_keeps_every_page_received(document: Path,
     assert (out / "fax.pdf").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_takes_no_page_any_more_is_the_reason_given(document: Path, tmp_path: Path) -> None:
     out = tmp_path / "in"
     with simulated_modem(tmp_path, "--call-with", document) as (line, modem):
@@ -132,6 +135,7 @@ def test_a_folder_that_takes_no_page_any_more_is_the_reason_given(document: Path
     assert not any(page["confirmed"] for page in json.loads(told)["calls"][0]["pages"])
 
 
+@pytest.mark.slow
 def test_a_pdf_that_cannot_be_written_is_one_sentence_and_the_tiff_is_whole(tmp_path: Path) -> None:
     page, out = tmp_path / "page.tif", tmp_path / "in"
     Image.new("1", (1728, 1100), 1).save(page, dpi=(204, 196))
@@ -152,6 +156,7 @@ def test_nobody_calls(tmp_path: Path) -> None:
     assert not list((tmp_path / "in").iterdir())
 
 
+@pytest.mark.slow
 def test_a_call_that_lasts_longer_than_allowed_is_ended_politely(document: Path, tmp_path: Path) -> None:
     with simulated_modem(tmp_path, "--answer", tmp_path / "got.tif") as (line, modem):
         sent = run("send", "--line", line, "--to", "1", "--max-call", 4, "--json", document)
@@ -243,6 +248,7 @@ def test_a_port_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     assert one_object(sent)["reason"]["code"] == "line.unavailable"
 
 
+@pytest.mark.slow
 def test_a_modem_that_answers_nothing_ends_with_1(tmp_path: Path) -> None:
     master, slave = os.openpty()
     try:

@@ -234,6 +234,7 @@ def test_the_worker_has_no_network(tmp_path: Path) -> None:
         assert Path(f"/proc/{worker.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_random_damage_to_any_kind_of_file_ends_in_pages_or_in_a_refusal(
     tmp_path: Path, soak: bool, soak_seed: int

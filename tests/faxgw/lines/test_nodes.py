@@ -201,6 +201,7 @@ async def test_a_fax_whose_pages_were_all_confirmed_is_delivered_without_another
         assert (await office.calls(fax_id))[1].cause == "fax.nothing_left"
 
 
+@pytest.mark.slow
 async def test_a_node_that_loses_touch_hangs_up_before_its_lease_ends(
     database: Database, tmp_path: Path, far_ends: tuple[FarEnd, ...]
 ) -> None:

@@ -135,6 +135,7 @@ def _rows(bitmap: Bitmap) -> bytes:
     return bytes(next(row for row in bitmap.words if row.any()).tobytes())
 
 
+@pytest.mark.slow
 async def test_a_fax_that_was_claimed_for_drawing_by_a_commit_without_an_answer_is_drawn_all_the_same(
     alone: tuple[Office, PrivateServer],
 ) -> None:

@@ -74,6 +74,7 @@ UPLOADS: dict[str, tuple[Callable[[], bytes], str, int, str]] = {
 """What is uploaded, with which Content-Type, and the status and code of the answer."""
 
 
+@pytest.mark.slow
 def test_every_bad_upload_has_its_error_and_nothing_of_it_is_left(service: Service) -> None:
     answers, marks = {}, {"the sentence": CANARY.encode()}
     with service.api() as api:
