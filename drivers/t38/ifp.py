@@ -8,7 +8,6 @@ Here, as everywhere, the first bit on the wire is the least significant of an oc
 so octets are turned round on their way in and out.
 """
 
-from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
@@ -283,8 +282,3 @@ def _fields(octets: bytes, at: int, form: Form) -> tuple[tuple[Field, ...], int]
         else:
             fields.append(Field(_FIELD_TYPES[value]))
     return tuple(fields), at
-
-
-def field_octets(fields: Sequence[Field]) -> int:
-    """Return how many octets fields have after the head of a packet."""
-    return sum(1 + (2 + len(octets) if octets else 0) for _, octets in fields)

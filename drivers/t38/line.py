@@ -31,8 +31,6 @@ from t30.line import (
 from t30.rates import Modulation
 from t30.timers import T0
 
-CALL_EVERY = 0.5
-"""Seconds between two packets that look for the other side."""
 SILENT = 60.0
 """Seconds without a packet after which a call is over."""
 REST = 1.0

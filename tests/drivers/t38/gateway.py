@@ -42,7 +42,6 @@ from t30.line import (
 from t30.rates import Modulation
 from t30.timers import FAST_FLAGS
 
-CALL_EVERY = 0.3
 FLAGS = b"\x7e" * 4
 PIECE = 40
 
