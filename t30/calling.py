@@ -13,6 +13,11 @@ NOT_REACHED = {
     Cause.NO_CARRIER: "somebody answered, but no fax machine",
     Cause.NO_DIALTONE: "the line has no dial tone",
     Cause.REJECTED: "the call was rejected",
+    Cause.UNALLOCATED: "the number is not in use",
+    Cause.CONGESTION: "the network is congested",
+    Cause.NETWORK: "the network could not carry the call",
+    Cause.TIMEOUT: "the network gave no answer in time",
+    Cause.NO_T38: "the call was answered, but the other side did not go over to T.38",
 }
 """Why a call did not come about, in words."""
 

@@ -35,6 +35,11 @@ class Cause(Enum):
     NO_CARRIER = "call.no_carrier"
     NO_DIALTONE = "call.no_dialtone"
     REJECTED = "call.rejected"
+    UNALLOCATED = "call.unallocated"
+    CONGESTION = "call.congestion"
+    NETWORK = "call.network"
+    TIMEOUT = "call.timeout"
+    NO_T38 = "call.no_t38"
 
 
 # ---------------------------------------------------------------------------------------------------------- actions

@@ -29,17 +29,20 @@ class UdpRoute(asyncio.DatagramProtocol):
     """A UDP socket and the peer it talks to.
 
     A peer behind address translation sends from another port than it says, and may change it: answers go to where its
-    last datagram came from, as long as that is the peer's host.
+    last datagram came from, as long as that is one of the peer's hosts.
 
     Attributes:
+        local: the host and port that it listens on.
+        peer: where datagrams are sent now; None: nowhere, as nobody is known yet.
         strangers: datagrams that came from anywhere else, and were dropped.
     """
 
-    def __init__(self, peer: Address) -> None:
+    def __init__(self) -> None:
         self.receiver: Callable[[bytes], None] | None = None
+        self.local: Address = ("", 0)
+        self.peer: Address | None = None
         self.strangers = 0
-        self._host = peer[0]
-        self._peer = peer
+        self._hosts: frozenset[str] = frozenset()
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -52,23 +55,34 @@ class UdpRoute(asyncio.DatagramProtocol):
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(*peer, type=socket.SOCK_DGRAM)
-            address: Address = found[0][4][:2]  # type: ignore[assignment]
-            _, route = await loop.create_datagram_endpoint(lambda: cls(address), local_addr=local, family=found[0][0])
+            _, route = await loop.create_datagram_endpoint(cls, local_addr=local, family=found[0][0])
         except OSError as error:
             reason = error.strerror or str(error)
             raise LineError(f"UDP from {local[0]}:{local[1]} to {peer[0]}:{peer[1]}: {reason}") from error
+        route.aim(found[0][4][:2])  # type: ignore[arg-type]
         return route
+
+    def aim(self, peer: Address, *, also: frozenset[str] = frozenset()) -> None:
+        """Talk to a peer from now on, and listen to nobody else.
+
+        Args:
+            peer: numeric host, and port.
+            also: other hosts from which it may send.
+        """
+        self.peer = peer
+        self._hosts = also | {peer[0]}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the socket."""
         self._transport = transport  # type: ignore[assignment]
+        self.local = transport.get_extra_info("sockname")[:2]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Hand a datagram on, if it is the peer's."""
-        if addr[0] != self._host:
+        if addr[0] not in self._hosts:
             self.strangers += 1
             return
-        self._peer = addr[:2]
+        self.peer = addr[:2]
         if self.receiver is not None:
             self.receiver(data)
 
@@ -77,8 +91,8 @@ class UdpRoute(asyncio.DatagramProtocol):
 
     def send(self, datagram: bytes) -> None:
         """Send a datagram to the peer."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(datagram, self._peer)
+        if self.peer is not None and self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(datagram, self.peer)
 
     def close(self) -> None:
         """Release the port."""

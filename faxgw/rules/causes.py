@@ -77,6 +77,7 @@ TREATMENTS: dict[str, Treatment] = {
     "call.congestion": _soon("the network was congested", Change.LINE),
     "call.network": _soon("the network could not carry the call", Change.LINE),
     "call.timeout": _later("the network gave no answer in time", change=Change.LINE),
+    "call.no_t38": _later("the other side did not go over to T.38", tries=2, change=Change.LINE),
     "call.canceled": _never("the call was canceled"),
     "call.interrupted": _ours("the gateway stopped during the call", delay=_PROTOCOL),
     "fax.training": _soon("no rate survived the training check", Change.MODEM),

@@ -208,7 +208,7 @@ def test_a_fax_survives_a_translation_of_addresses_that_forgets_its_way() -> Non
         ports = [line._route._transport.get_extra_info("sockname") for line in (caller, answerer)]  # type: ignore[attr-defined]
         weather = Weather(delay=0.001)
         relay = await Relay.open(("127.0.0.1", 0), ("127.0.0.1", 0), ports[1], there=weather, back=weather)
-        caller._route._peer = relay.addresses[0]  # type: ignore[attr-defined]
+        caller._route.peer = relay.addresses[0]  # type: ignore[attr-defined]
         tray = Tray()
         sending = asyncio.create_task(Machine(Station(), caller, Tray([sheet(1)])).send("1"))
         receiving = asyncio.create_task(Machine(Station(), answerer, tray).receive())
