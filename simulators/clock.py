@@ -7,7 +7,10 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from simulators.lan import Lan
 
 T = TypeVar("T")
 
@@ -20,11 +23,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time, starting at 0.0 and the same in every run.
 
     Descriptors are polled but never waited for. Work for other threads (``asyncio.to_thread``) is done at once on this
-    one, since virtual time cannot pass while a thread runs.
+    one, since virtual time cannot pass while a thread runs. With a ``Lan``, UDP sockets are its.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lan: "Lan | None" = None) -> None:
         self._now = 0.0
+        self._lan = lan
         super().__init__(_JumpingSelector(self._advance))
 
     def time(self) -> float:
@@ -45,6 +49,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             done.set_exception(error)
         return done
 
+    async def create_datagram_endpoint(  # type: ignore[override]
+        self, protocol_factory: Callable[[], Any], local_addr: Any = None, **others: Any
+    ) -> tuple[Any, Any]:
+        """Open a UDP socket, on the ``Lan`` if there is one."""
+        if self._lan is None:
+            return await super().create_datagram_endpoint(protocol_factory, local_addr, **others)
+        protocol = protocol_factory()
+        return self._lan.bind(protocol, local_addr), protocol
+
     def _advance(self, seconds: float | None) -> None:
         if seconds is None:
             waiting = sorted(f"{task.get_name()}: {task.get_coro()!r}" for task in asyncio.all_tasks(self))
@@ -52,8 +65,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now += seconds
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on a virtual loop of its own.
+def run(coroutine: Coroutine[Any, Any, T], *, lan: "Lan | None" = None) -> T:
+    """Run a coroutine to its end on a virtual loop of its own, with UDP sockets on a ``Lan`` if one is given.
 
     Raises:
         DeadlockError: if it waits for something that cannot come.
@@ -64,7 +77,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     >>> run(an_hour())
     3600.0
     """
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(lan)) as runner:
         return runner.run(coroutine)
 
 

@@ -61,16 +61,16 @@ class Path:
         self._began = clock.now()
         self._losing = 0
 
-    def send(self, datagram: bytes) -> None:
-        """Send a datagram; it comes later, or never."""
+    def send(self, datagram: bytes, deliver: Deliver | None = None) -> None:
+        """Send a datagram; it comes later, or never. ``deliver``: to somebody else than usual."""
         self.fates.sent += 1
         if self._is_lost():
             self.fates.lost += 1
             return
-        self._later(datagram)
+        self._later(datagram, deliver)
         if self._random.random() < self._weather.doubled:
             self.fates.doubled += 1
-            self._later(datagram)
+            self._later(datagram, deliver)
 
     def _is_lost(self) -> bool:
         silent, since = self._weather.silent, self._clock.now() - self._began
@@ -83,9 +83,9 @@ class Path:
         self._losing -= 1
         return True
 
-    def _later(self, datagram: bytes) -> None:
+    def _later(self, datagram: bytes, deliver: Deliver | None) -> None:
         seconds = self._weather.delay + self._random.uniform(0.0, self._weather.jitter)
-        asyncio.get_running_loop().call_later(self._clock.real(seconds), self._arrive, datagram)
+        asyncio.get_running_loop().call_later(self._clock.real(seconds), deliver or self._arrive, datagram)
 
     def _arrive(self, datagram: bytes) -> None:
         if self.deliver is not None:
