@@ -62,6 +62,16 @@ class UdpRoute(asyncio.DatagramProtocol):
         route.aim(found[0][4][:2])  # type: ignore[arg-type]
         return route
 
+    @classmethod
+    async def bind(cls, local: Address) -> Self:
+        """Open a socket that listens to nobody yet.
+
+        Raises:
+            OSError: if the port is not to be had.
+        """
+        _, route = await asyncio.get_running_loop().create_datagram_endpoint(cls, local_addr=local)
+        return route
+
     def aim(self, peer: Address, *, also: frozenset[str] = frozenset()) -> None:
         """Talk to a peer from now on, and listen to nobody else.
 
