@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 
 class Wire(Enum):
@@ -36,3 +36,10 @@ class Seen:
 
 Witness: TypeAlias = Callable[[Seen], None]
 """Is shown each of them; a line that has none calls nobody. It must not raise, and must be quick."""
+
+
+@runtime_checkable
+class Witnessed(Protocol):
+    """A line that shows what it sends and receives; not every line has anything to show."""
+
+    witness: Witness | None

@@ -14,7 +14,11 @@ from typing import Self
 
 from t30.line import LineClock
 
+Address = tuple[str, int]
 Deliver = Callable[[bytes], None]
+
+ENDS = (("192.0.2.1", 4000), ("192.0.2.2", 4000))
+"""Where the two ends of a pair of paths say that they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class Plug:
     """One end of a pair of paths: sends on one, and is handed what comes on the other."""
 
     path: Path
+    local: Address
+    peer: Address | None
     receiver: Deliver | None = None
     closed: bool = field(default=False)
 
@@ -117,12 +123,10 @@ class Plug:
 def pair(there: Weather, back: Weather, clock: LineClock) -> tuple[Plug, Plug]:
     """Return two ends, with a path of its own each way."""
     out, home = Path(there, clock, name="there"), Path(back, clock, name="back")
-    one, other = Plug(out), Plug(home)
+    near, far = ENDS
+    one, other = Plug(out, near, far), Plug(home, far, near)
     out.deliver, home.deliver = other._take, one._take
     return one, other
-
-
-Address = tuple[str, int]
 
 
 class Relay:

@@ -13,6 +13,7 @@ from drivers.t38.endpoint import Endpoint, Timing
 from drivers.t38.media import Agreed, Media
 from drivers.t38.route import Address, Route, UdpRoute
 from drivers.t38.udptl import Protection
+from drivers.witness import Seen, Wire, Witness
 from t30.line import (
     Answer,
     AwaitCall,
@@ -102,11 +103,16 @@ def _usage(url: LineUrl, what: str) -> LineError:
 
 
 class UdptlLine:
-    """A line on a route to one peer."""
+    """A line on a route to one peer.
+
+    Attributes:
+        witness: is shown every datagram, whether a call is up or not.
+    """
 
     sends = receives = frozenset(Modulation)
 
     def __init__(self, route: Route, options: Options) -> None:
+        self.witness: Witness | None = None
         self._route = route
         self._options = options
         self._loop = asyncio.get_running_loop()
@@ -184,7 +190,7 @@ class UdptlLine:
         self._heard.clear()
         self._early.clear()
         media = Media(self._options.agreed)
-        endpoint = Endpoint(media, self._route.send, self._clock)
+        endpoint = Endpoint(media, self._send, self._clock)
         endpoint.start()
         self._endpoint, self._timing = endpoint, endpoint.timing
         try:
@@ -204,7 +210,17 @@ class UdptlLine:
         self._look()
         return Connected()
 
+    def _send(self, datagram: bytes) -> None:
+        self._show(datagram, sent=True)
+        self._route.send(datagram)
+
+    def _show(self, datagram: bytes, *, sent: bool) -> None:
+        if self.witness is not None and self._route.peer is not None:
+            ends = self._route.local, self._route.peer
+            self.witness(Seen(self._clock.now(), Wire.UDPTL, sent, *ends, datagram))
+
     def _take(self, datagram: bytes) -> None:
+        self._show(datagram, sent=False)
         if self._endpoint is None:
             self._rest_until = self._clock.now() + REST
             return

@@ -15,6 +15,10 @@ class Route(Protocol):
 
     receiver: Callable[[bytes], None] | None
     """Is given each datagram of the peer."""
+    local: Address
+    """Where this end is."""
+    peer: Address | None
+    """Where the other one is, as far as that is known."""
 
     def send(self, datagram: bytes) -> None:
         """Send a datagram; whether it arrives nobody knows."""

@@ -11,9 +11,10 @@ from drivers.t38.media import Agreed
 from drivers.t38.udptl import Datagram, Protection
 from drivers.t38.udptl import decode as udptl
 from drivers.t38.udptl import encode as datagram_of
+from drivers.witness import Seen, Wire
 from simulators.clock import run
 from simulators.machine import Machine
-from simulators.network import Plug, Relay, Weather, pair
+from simulators.network import ENDS, Plug, Relay, Weather, pair
 from simulators.tray import Tray
 from t30.capabilities import Station
 from t30.line import (
@@ -223,3 +224,29 @@ def test_a_fax_survives_a_translation_of_addresses_that_forgets_its_way() -> Non
                 await closing
 
     asyncio.run(test())
+
+
+def test_a_witness_is_shown_every_datagram_of_both_sides() -> None:
+    async def body(line: UdptlLine, theirs: Plug) -> None:
+        seen: list[Seen] = []
+        line.witness = seen.append
+        theirs.send(b"early")
+        await asyncio.sleep(2.0)
+        waiting = asyncio.create_task(line.perform(AwaitCall()))
+        await asyncio.sleep(0.0)
+        packet = datagram_of(Datagram(0, b"\x00"))
+        theirs.send(packet)
+        assert isinstance(await waiting, Ringing)
+        await asyncio.sleep(0.1)
+        assert [(each.sent, each.octets) for each in seen[:1]] == [(False, b"early")]
+        assert [each.octets for each in seen if not each.sent] == [b"early", packet]
+        assert [each.octets for each in seen if each.sent] == [packet] * 3  # it, too, says that there is no signal
+        assert {each.wire for each in seen} == {Wire.UDPTL}
+        assert {(each.local, each.peer) for each in seen} == {ENDS}
+        assert seen[-1].at > seen[0].at
+        line.witness = None
+        theirs.send(packet)
+        await asyncio.sleep(3.0)
+        assert len(seen) == 5
+
+    on_a_line(body)
