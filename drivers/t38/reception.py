@@ -23,8 +23,10 @@ from drivers.t38.signals import CARRIED_BY, DATA_TYPE, MODULATION
 from t30.line import CHUNK_OCTETS, FrameReceived
 from t30.rates import Modulation
 
-MOST_OCTETS = 4096
-"""A frame longer than that is none."""
+MOST_OCTETS = 1024
+"""A frame longer than that is none; those of a page have 260."""
+MOST_SIGNALS, MOST_FRAMES, MOST_WAITING = 16, 512, 1 << 18
+"""What is kept until somebody asks for it: the last signals, and of each so many frames and octets."""
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ class Reception:
     """Takes packets in their order."""
 
     def __init__(self) -> None:
-        self.signals: deque[Signal] = deque()
+        self.signals: deque[Signal] = deque(maxlen=MOST_SIGNALS)
         """Those that were not asked for to their end, the oldest first."""
         self._frame = bytearray()
         self._damaged = False
@@ -153,11 +155,12 @@ class Reception:
                 self.off()
             return
         if kind is FieldType.T4_NON_ECM_DATA or kind is FieldType.T4_NON_ECM_SIG_END:
-            signal.octets += octets
-        elif octets and len(self._frame) <= MOST_OCTETS:
-            self._frame += octets
+            signal.octets += octets[: MOST_WAITING - len(signal.octets)]
+        elif octets:
+            self._damaged = self._damaged or len(self._frame) + len(octets) > MOST_OCTETS
+            self._frame += octets[: MOST_OCTETS - len(self._frame)]
         if kind in ENDS_FRAME:
-            if self._frame:
+            if self._frame and len(signal.frames) < MOST_FRAMES:
                 signal.frames.append(FrameReceived(bytes(self._frame), kind not in BAD_FRAME and not self._damaged))
             self._frame.clear()
             self._damaged = False

@@ -1,7 +1,7 @@
 """Whole calls between two T.38 lines over a simulated network, in virtual time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from drivers.t38.line import Options, UdptlLine
@@ -59,8 +59,9 @@ def call(
     agreed: tuple[Agreed, Agreed] | Agreed = Agreed(),  # noqa: B008
     there: Weather = Weather(),  # noqa: B008
     back: Weather | None = None,
+    then: tuple[float, Callable[[UdptlLine], None]] | None = None,
 ) -> Call:
-    """Send pages from one line to the other."""
+    """Send pages from one line to the other; ``then``: at this time do that to the caller's line."""
     ours, theirs = agreed if isinstance(agreed, tuple) else (agreed, agreed)
 
     async def fax() -> Call:
@@ -70,6 +71,8 @@ def call(
         answerer = _Line(other, Options(NOWHERE, NOWHERE, calls=False, agreed=theirs))
         tray = Tray()
         sending, receiving = Machine(sender, caller, Tray(list(sheets))), Machine(receiver, answerer, tray)
+        if then is not None:
+            asyncio.get_running_loop().call_at(then[0], then[1], caller)
         async with asyncio.timeout(LIMIT):
             got = asyncio.create_task(receiving.receive())
             sent = await sending.send("")
