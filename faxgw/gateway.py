@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from faxgw.advisories.state import Board as AdvisoryBoard
+from faxgw.afterwards import Afterwards
 from faxgw.archive.sealed import SealedStore
 from faxgw.config import Config
 from faxgw.documents.pool import RendererPool
@@ -48,6 +49,7 @@ class Gateway:
         call_bell: rung when there may be somebody to call.
         calls: what is on the lines now.
         advisories: what is known of this version.
+        afterwards: what is done when an answer is on its way.
         not_receiving: says why a page could not be made durable now, if so: then no call is answered.
     """
 
@@ -64,4 +66,5 @@ class Gateway:
     call_bell: asyncio.Event = field(default_factory=asyncio.Event)
     calls: set[LiveCall] = field(default_factory=set)
     advisories: AdvisoryBoard = field(default_factory=AdvisoryBoard)
+    afterwards: Afterwards = field(default_factory=Afterwards)
     not_receiving: Callable[[], Awaitable[str | None]] = _never

@@ -98,10 +98,10 @@ async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
     """Give the API connections of its own: however many slow requests there are, a confirmation is written at once."""
     shared = gateway.database
     database = Database(shared.urls, seals=shared.seals, pool=gateway.config.database.pool)
-    try:
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(database.close)
+        closing.push_async_callback(gateway.afterwards.finish)
         yield replace(gateway, database=database)
-    finally:
-        await database.close()
 
 
 async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
@@ -219,12 +219,12 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         call_bell=call_bell,
     )
     gateway.not_receiving = partial(_not_receiving, gateway)
-    try:
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(gateway.call_renderers.close)
+        closing.push_async_callback(gateway.renderers.close)
+        closing.push_async_callback(gateway.database.close)
+        closing.push_async_callback(gateway.afterwards.finish)
         yield gateway
-    finally:
-        await gateway.database.close()
-        await gateway.renderers.close()
-        await gateway.call_renderers.close()
 
 
 def server_keys_of(config: Config) -> ServerKeys:

@@ -15,7 +15,6 @@ from faxgw.config.oidc import OidcSettings
 from faxgw.gateway import Gateway
 from faxgw.metrics import REFUSED
 from faxgw.people.accounts import memberships, person_of
-from faxgw.people.signing_in import Door
 from faxgw.store.tables import tenants
 
 log = structlog.get_logger(__name__)
@@ -85,14 +84,14 @@ async def own_account(connection: AsyncConnection, actor: Actor, action: str, **
         )
 
 
-def not_let_in(gateway: Gateway, door: Door, email: str, code: str, *, address: str) -> None:
+def not_let_in(gateway: Gateway, email: str, code: str, *, address: str) -> None:
     """Log that somebody was not let in, and record it in the tenants of that account, if it is one.
 
     The record is made after the answer, so that the time it takes does not tell whether there is an account.
     """
     REFUSED.labels("sign_in").inc()
     log.warning("sign-in failed", address=address, code=code)
-    door.later(_recorded(gateway, email, code), name="record of a failed sign-in")
+    gateway.afterwards.do(_recorded(gateway, email, code), name="record of a failed sign-in")
 
 
 async def invited(connection: AsyncConnection, user: Row, provider: str) -> None:
@@ -108,13 +107,11 @@ async def invited(connection: AsyncConnection, user: Row, provider: str) -> None
     )
 
 
-def not_vouched_for(
-    gateway: Gateway, door: Door, provider: OidcSettings, code: str, *, email: str, address: str
-) -> None:
+def not_vouched_for(gateway: Gateway, provider: OidcSettings, code: str, *, email: str, address: str) -> None:
     """Log that a sign-in by an identity provider was refused, and record it in all of the provider's tenants."""
     REFUSED.labels("sign_in").inc()
     log.warning("sign-in failed", address=address, code=code, provider=provider.name)
-    door.later(_recorded_of(gateway, provider, email, code), name="record of a failed sign-in")
+    gateway.afterwards.do(_recorded_of(gateway, provider, email, code), name="record of a failed sign-in")
 
 
 async def _recorded_of(gateway: Gateway, provider: OidcSettings, email: str, code: str) -> None:

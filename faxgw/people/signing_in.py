@@ -3,15 +3,13 @@
 What is answered, and how long it takes, is the same whether an address has an account or not.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,8 +25,6 @@ from faxgw.people.passkeys import Shown
 from faxgw.people.sessions import end_sessions
 from faxgw.people.words import check_password
 from faxgw.store.tables import people
-
-log = structlog.get_logger(__name__)
 
 Row = Mapping[Any, Any]
 
@@ -93,18 +89,6 @@ class Door:
         self.password: Callable[[str], Password] = Password
         """What makes a password of what was typed: with the cost that new ones have."""
         self._inside = 0
-        self._later: set[asyncio.Task[None]] = set()
-
-    def later(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """Do something when the answer is on its way; that it failed is logged."""
-        task = asyncio.create_task(work, name=name)
-        self._later.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._later.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            log.error("work after an answer failed", work=task.get_name(), exc_info=fault)
 
     async def sign_in(self, tried: Tried, *, now: datetime) -> SignedIn:
         """Let somebody in by their password.

@@ -142,8 +142,8 @@ class Database:
     async def _transaction(self, engine: AsyncEngine, tenant: str, within: float) -> AsyncGenerator[AsyncConnection]:
         with _told_as_unavailable():
             connection = await _begun(engine, tenant)
-            raw = await driver(connection)
             try:
+                raw = await driver(connection)
                 with _Limit(within, raw):
                     yield connection
                     _refuse_overlooked_failure(raw)

@@ -133,7 +133,6 @@ def _refused(visit: Visit, provider: Provider, fault: RequestError) -> RequestEr
     client = visit.request.client
     not_vouched_for(
         visit.api.gateway,
-        visit.api.door,
         provider.settings,
         fault.code,
         email=getattr(fault, "email", ""),

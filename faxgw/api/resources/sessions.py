@@ -125,7 +125,7 @@ class Visit:
         if error.code in _COUNTED or error.code.startswith(("passkey.", "oidc.")):
             self.api.credentials.failed(self.address)
             client = self.request.client
-            not_let_in(self.api.gateway, self.api.door, email, error.code, address=client.host if client else "")
+            not_let_in(self.api.gateway, email, error.code, address=client.host if client else "")
         return error
 
 

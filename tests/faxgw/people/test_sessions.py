@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 from sqlalchemy import func, select
 
 from faxgw.api import create_app
@@ -18,6 +19,7 @@ from faxgw.gateway import Gateway
 from faxgw.keys.tokens import ApiKey, SessionToken
 from faxgw.logs import logging_to
 from faxgw.people.sessions import delete_over
+from faxgw.service import open_gateway
 from faxgw.store.tables import audit_waiting, person_slots, sessions
 from tests.faxgw.api.conftest import Connect, Serve
 from tests.faxgw.api.people import PASSWORD, Person, add_fax, add_pages, add_person, drawn_page
@@ -325,6 +327,19 @@ async def test_sign_ins_and_failures_are_in_the_audit_log_without_the_address(
     found = {(each["action"], each["outcome"]) for each in entries}
     assert found == {("session.begun", "ok"), ("session.begun", "refused")}
     assert owner.email not in str(entries)
+
+
+async def test_a_failed_sign_in_is_in_the_audit_log_though_the_gateway_stops_right_after_the_answer(
+    gateway: Gateway, owner: Person
+) -> None:
+    async with open_gateway(gateway.config, gateway.database.urls) as stopping:
+        transport = ASGITransport(create_app(stopping), client=("192.0.2.1", 50000))
+        async with AsyncClient(transport=transport, base_url="https://gateway") as client:
+            answer = await client.post("/v1/sessions", json={"email": "nobody@example.com", "password": "no"})
+            assert answer.json()["code"] == "auth.failed"
+            await client.post("/v1/sessions", json={"email": owner.email, "password": "no"})
+    assert [each.get_name() for each in asyncio.all_tasks() if each is not asyncio.current_task()] == []
+    assert [each["outcome"] for each in await _entries(gateway)] == ["refused"]
 
 
 async def _entries(gateway: Gateway) -> list[dict[str, object]]:
