@@ -11,14 +11,15 @@ from faxgw.keys.values import ValueSeals
 
 RESTORED, RESTORED_TEXT = "service.restored", "the gateway was restored from a backup made while the fax was under way"
 
-_FAXES = "SELECT id FROM tombstones WHERE kind = 'fax'"
-_OBJECTS = "SELECT id FROM tombstones WHERE kind = 'object'"
+# With whose they are: what a tenant says that it deleted, it deleted of its own.
+_FAXES = "SELECT tenant_id, id FROM tombstones WHERE kind = 'fax'"
+_OBJECTS = "SELECT tenant_id, id FROM tombstones WHERE kind = 'object'"
 
-_UNTIE = f"UPDATE faxes SET drawn_with = NULL WHERE drawn_with IN ({_FAXES})"
+_UNTIE = f"UPDATE faxes SET drawn_with = NULL WHERE (tenant_id, drawn_with) IN ({_FAXES})"
 _DELETE = (
-    f"DELETE FROM faxes WHERE id IN ({_FAXES})",
-    f"DELETE FROM documents WHERE object_id IN ({_OBJECTS})",
-    f"DELETE FROM wraps WHERE object_id IN ({_OBJECTS})",
+    f"DELETE FROM faxes WHERE (tenant_id, id) IN ({_FAXES})",
+    f"DELETE FROM documents WHERE (tenant_id, object_id) IN ({_OBJECTS})",
+    f"DELETE FROM wraps WHERE (tenant_id, object_id) IN ({_OBJECTS})",
 )
 
 _END = (

@@ -27,7 +27,7 @@ from faxgw.store.roles import Urls
 BATCH = 1000
 _WRITE = """
 INSERT INTO tombstones (id, tenant_id, kind, deleted_at, signature) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (id, kind) DO UPDATE SET deleted_at = excluded.deleted_at, signature = excluded.signature
+ON CONFLICT (id, kind, tenant_id) DO UPDATE SET deleted_at = excluded.deleted_at, signature = excluded.signature
 WHERE tombstones.deleted_at < excluded.deleted_at RETURNING 1
 """
 

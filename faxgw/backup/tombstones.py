@@ -119,7 +119,7 @@ async def write_down(connection: AsyncConnection, stones: Iterable[Signed]) -> N
 _ROWS = Rows(tombstones, "id", "tenant_id", "kind", "deleted_at", "signature")
 _NEW = _ROWS.inserted()
 _WRITE = _NEW.on_conflict_do_update(
-    index_elements=[tombstones.c.id, tombstones.c.kind],
+    index_elements=[tombstones.c.id, tombstones.c.kind, tombstones.c.tenant_id],
     set_={"deleted_at": _NEW.excluded.deleted_at, "signature": _NEW.excluded.signature},
     where=tombstones.c.deleted_at < _NEW.excluded.deleted_at,
 )

@@ -658,7 +658,8 @@ tombstones = Table(
     Column("kind", Text, nullable=False, comment="fax, object or subject"),
     _time("deleted_at", now=True),
     Column("signature", LargeBinary, nullable=False, comment="of the server's key, see backup/tombstones.py"),
-    PrimaryKeyConstraint("id", "kind"),
+    # The tenant is in it: else one could plant a row that stops the tombstone of another.
+    PrimaryKeyConstraint("id", "kind", "tenant_id"),
     Index("tombstones_tenant", "tenant_id", "deleted_at"),
     comment="what a restore of an older backup must not bring back",
 )

@@ -21,13 +21,15 @@ from faxgw.audit.checkpoints import signed
 from faxgw.audit.sequencing import sequence
 from faxgw.backup.creating import create
 from faxgw.backup.restoring import Source, restore, restore_files, verify
+from faxgw.backup.tombstones import FAX, Tombstone, write_down
+from faxgw.backup.tombstones import signed as signed_stones
 from faxgw.config import Config
 from faxgw.retention.erasing import Subject, begin, erase
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
-from faxgw.store.tables import audit_rows, destinations, tombstones
+from faxgw.store.tables import audit_rows, destinations, faxes, tombstones
 from faxgw.store.tables import copies as ledger
-from tests.faxgw.databases import DatabaseServer
+from tests.faxgw.databases import DatabaseServer, add_tenant
 from tests.faxgw.retention.place import NOW, Place, make_place
 
 pytestmark = pytest.mark.requirement("XM-20", "FP-13")
@@ -169,6 +171,21 @@ async def test_who_came_again_after_the_erasure_is_known_after_the_restore_of_a_
     assert await copied.place.one(select(tombstones.c.deleted_at)) == again  # what `faxgw backup tombstones` writes
     async with copied.restored(later) as place:
         assert await known(place, [ERASED]) == {ERASED: None}
+
+
+async def test_a_tombstone_deletes_what_was_its_own_tenants_and_nothing_else(copied: Copied) -> None:
+    mine, theirs = await copied.place.add_fax(), await copied.place.add_fax()
+    stranger = await add_tenant(copied.place.gateway.database, "another")
+    whole = signed_stones(
+        copied.place.gateway.server_keys,
+        [Tombstone(mine, copied.place.tenant, FAX, NOW), Tombstone(theirs, stranger, FAX, NOW)],
+    )
+    for tenant, stone in zip((copied.place.tenant, stranger), whole, strict=True):
+        async with copied.place.gateway.database.tenant(tenant) as connection:
+            await write_down(connection, [stone])
+    backup = await copied.backup("a.age")
+    async with copied.restored(backup) as place, place.gateway.database.dispatcher() as connection:
+        assert (await connection.execute(select(faxes.c.id))).scalars().all() == [theirs]
 
 
 async def test_a_fax_that_was_under_way_in_the_backup_stands_in_the_log_as_failed(copied: Copied) -> None:

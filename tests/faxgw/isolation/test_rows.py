@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,11 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import IntegrityError
 
+from faxgw.backup.tombstones import FAX, Tombstone, signed, write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.store.roles import APP, APPENDED, OF_PEOPLE, TENANT
 from faxgw.store.sealed_columns import SealedType
-from faxgw.store.tables import metadata, tenants
+from faxgw.store.tables import metadata, tenants, tombstones
 from tests.faxgw.api.people import Person, add_person, now
 from tests.faxgw.isolation.tenants import marks_of, rows_of, two
 
@@ -55,9 +57,8 @@ EVERYBODYS = {
     "attempts_one_call_per_number",
     "box_keys_pkey",
     "numbers_key",
-    "tombstones_pkey",
 }
-"""What is unique over all tenants, besides ids: telephones, keys (whose names are hashes), ids of what is gone."""
+"""What is unique over all tenants, besides ids: telephones, and keys (whose names are hashes)."""
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -274,6 +275,22 @@ async def test_what_is_unique_is_so_within_a_tenant(app_role: Connection) -> Non
     found = await (await app_role.execute(unique, ([table.name for table in WALLED],))).fetchall()
     over_all = {name for name, columns in found if "tenant_id" not in columns and columns != ["id"]}
     assert over_all == EVERYBODYS
+
+
+async def test_nobody_stops_the_tombstone_of_another_tenant_by_being_there_first(
+    gateway: Gateway, two_tenants: tuple[UUID, UUID], app_role: Connection
+) -> None:
+    """XM-08: a row under an id of theirs, of a time that none of theirs is later than."""
+    theirs, own = two_tenants
+    stone = Tombstone(new_id(), theirs, FAX, now())
+    await app_role.execute("SELECT set_config(%s, %s, false)", (TENANT, str(own)))
+    planted = "INSERT INTO tombstones (id, tenant_id, kind, deleted_at, signature) VALUES (%s, %s, 'fax', %s, '')"
+    await app_role.execute(planted, (stone.id, own, now() + timedelta(days=365)))
+    async with gateway.database.tenant(theirs) as connection:
+        await write_down(connection, signed(gateway.server_keys, [stone]))
+    async with gateway.database.tenant(theirs) as connection:
+        found = select(tombstones.c.deleted_at).where(tombstones.c.id == stone.id)
+        assert (await connection.execute(found)).scalars().all() == [stone.deleted_at]
 
 
 async def test_without_a_tenant_nothing_is_read_changed_or_deleted(
