@@ -288,6 +288,12 @@ class ServerInvite(_Machine):
             and ack.to.tag == self._sent.to.tag
         )
 
+    def settle(self) -> None:
+        """Repeat a 2xx no more, and miss no ACK: the dialog is over."""
+        if self.state is State.ACCEPTED:
+            self._acknowledged = True
+            self._repeats = self._repeat_at = self._why = None
+
     def received(self, request: Request, now: float) -> list[Output]:
         """Take a copy of the INVITE, or its ACK."""
         if request.method == "ACK":
