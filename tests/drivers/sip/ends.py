@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from drivers.sip.matching import Key, canceled_key, client_key, server_key
 from drivers.sip.messages import Request, Response, parse
@@ -27,6 +28,15 @@ Client = ClientInvite | ClientOther
 Server = ServerInvite | ServerOther
 
 TAG = "called"
+
+
+class Ticking(Protocol):
+    """What has timers."""
+
+    @property
+    def wakes(self) -> list[float]: ...
+
+    def tick(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -55,7 +65,7 @@ class Network:
     def after(self, seconds: float, what: Callable[[], None]) -> None:
         heapq.heappush(self._coming, (self.now + seconds, next(self._order), what))
 
-    def run(self, *ends: "End", until: float = 10_000.0) -> None:
+    def run(self, *ends: Ticking, until: float = 10_000.0) -> None:
         """Let things happen in their order until nothing is left to happen."""
         while True:
             wakes = [wake for end in ends for wake in end.wakes]
