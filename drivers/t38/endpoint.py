@@ -118,7 +118,11 @@ class Endpoint:
         if self._fault is not None:
             return
         self.heard_at = self._clock.now()
-        self._delivered(self.media.incoming(datagram))
+        packets = self.media.incoming(datagram)
+        self._delivered(packets)
+        if packets and self._give_up is not None:
+            self._give_up.cancel()  # if one is missing now, it is another one
+            self._give_up = None
         if self.media.ordering.waits and self._give_up is None:
             self._give_up = self._loop.call_later(self._clock.real(HELD), self._waited)
 

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from drivers.registry import LineUrl, open_line
-from drivers.t38.ifp import Form, Indicator, IndicatorPacket, decode, encode
+from drivers.t38.endpoint import Endpoint
+from drivers.t38.ifp import DataPacket, DataType, Field, FieldType, Form, Indicator, IndicatorPacket, decode, encode
 from drivers.t38.line import SILENT, Options, UdptlLine
-from drivers.t38.media import Agreed
+from drivers.t38.media import Agreed, Media
 from drivers.t38.udptl import Datagram, Protection
 from drivers.t38.udptl import decode as udptl
 from drivers.t38.udptl import encode as datagram_of
@@ -250,3 +251,21 @@ def test_a_witness_is_shown_every_datagram_of_both_sides() -> None:
         assert len(seen) == 5
 
     on_a_line(body)
+
+
+def test_each_missing_packet_is_waited_for_by_itself() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        theirs = Media(Agreed(protection=Protection(0)))
+        packets = [
+            theirs.outgoing(DataPacket(DataType.V21, (Field(FieldType.HDLC_DATA, bytes((n,))),)))[0] for n in range(5)
+        ]
+        ours = Media(Agreed())
+        endpoint = Endpoint(ours, lambda _: None, LineClock(loop.time))
+        for number, at in ((0, 0.0), (2, 0.0), (1, 0.28), (4, 0.29), (3, 0.35)):
+            loop.call_at(at, endpoint.take, packets[number])
+        await asyncio.sleep(1.0)
+        assert ours.ordering.counts.lost == 0, "the wait for the first one ended that for the second"
+        endpoint.close()
+
+    run(test())
