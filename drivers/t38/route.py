@@ -3,11 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Protocol, Self
 
 from t30.line import LineError
 
 Address = tuple[str, int]
+Network = IPv4Network | IPv6Network
 
 
 class Route(Protocol):
@@ -47,6 +49,7 @@ class UdpRoute(asyncio.DatagramProtocol):
         self.peer: Address | None = None
         self.strangers = 0
         self._hosts: frozenset[str] = frozenset()
+        self._networks: tuple[Network, ...] = ()
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -76,15 +79,19 @@ class UdpRoute(asyncio.DatagramProtocol):
         _, route = await asyncio.get_running_loop().create_datagram_endpoint(cls, local_addr=local)
         return route
 
-    def aim(self, peer: Address, *, also: frozenset[str] = frozenset()) -> None:
+    def aim(
+        self, peer: Address | None, *, also: frozenset[str] = frozenset(), networks: tuple[Network, ...] = ()
+    ) -> None:
         """Talk to a peer from now on, and listen to nobody else.
 
         Args:
-            peer: numeric host, and port.
+            peer: numeric host, and port; None: it is not known yet, but where it may send from is.
             also: other hosts from which it may send.
+            networks: where any of its hosts may be.
         """
         self.peer = peer
-        self._hosts = also | {peer[0]}
+        self._hosts = also if peer is None else also | {peer[0]}
+        self._networks = networks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the socket."""
@@ -93,12 +100,19 @@ class UdpRoute(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Hand a datagram on, if it is the peer's."""
-        if addr[0] not in self._hosts:
+        if addr[0] not in self._hosts and not self._is_of_network(addr[0]):
             self.strangers += 1
             return
         self.peer = addr[:2]
         if self.receiver is not None:
             self.receiver(data)
+
+    def _is_of_network(self, host: str) -> bool:
+        """Tell whether a host is in one of the networks, and remember it."""
+        if not any(ip_address(host) in network for network in self._networks):
+            return False
+        self._hosts |= {host}
+        return True
 
     def error_received(self, exc: Exception) -> None:
         """Go on: that nobody listens there yet is no news, since nobody promised to."""
