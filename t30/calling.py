@@ -33,8 +33,8 @@ def _call(exchange: Exchange, number: str) -> Procedure[None]:
     match event:
         case Connected():
             exchange.connected = True
-        case NotConnected(cause):
-            raise NotReached(NOT_REACHED[cause], cause.value)
+        case NotConnected(cause, detail=detail):
+            raise NotReached(NOT_REACHED[cause] + (f" ({detail})" if detail else ""), cause.value)
         case _:
             raise LocalError(f"Dial was answered by {event!r}")
     receiver = yield from await_dis(exchange, calling=Tone.CNG)

@@ -138,10 +138,11 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class NotConnected:
-    """The call did not come about."""
+    """The call did not come about; ``detail`` is what the network said of it, "" if nothing."""
 
     cause: Cause
     at: float = 0.0
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
