@@ -16,9 +16,12 @@ from drivers.sip.profile import Profile
 from drivers.sip.refusals import overloaded, refusal, refused
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import CONTENT_TYPE
-from drivers.sip.transactions import ServerInvite
+from drivers.sip.transactions import ServerInvite, State
 from drivers.sip.uri import Uri
 from drivers.sip.ways import Flow, Target, Transport
+
+UNANSWERED = frozenset({State.TRYING, State.PROCEEDING})
+"""Where a request of ours is that has no final response."""
 
 
 class Agent:
@@ -45,6 +48,12 @@ class Agent:
     def calls(self) -> frozenset[Call]:
         """Those that are not over."""
         return frozenset(self._core.calls)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is not over, or a request of ours waits for its final response."""
+        core = self._core
+        return bool(core.calls) or any(each.machine.state in UNANSWERED for each in core.asked.values())
 
     @property
     def idle(self) -> bool:

@@ -38,6 +38,7 @@ class Call:
     Attributes:
         outgoing: whether it is ours.
         caller, dialled: numbers, or users, as text.
+        call_id: of all its messages.
         takes: the streams that an offer of theirs is granted now, or a function that returns them; its owner's to set.
         negotiation: what is offered and agreed; None for a call of theirs before it is answered.
         dialog: the dialog of the call, once it is up.
@@ -46,6 +47,7 @@ class Call:
 
     def __init__(self, core: Core, *, outgoing: bool, caller: str, dialled: str) -> None:
         self.core = core
+        self.call_id = ""
         self.outgoing = outgoing
         self.caller = caller
         self.dialled = dialled
@@ -267,6 +269,7 @@ def call_to(
     invite.headers.add("Contact", str(core.contact))
     core.introduce(invite)
     invite.headers.set("Content-Type", CONTENT_TYPE)
+    call.call_id = invite.call_id
     invite.body = negotiation.offer(*streams)
     calling = Calling(call, invite, targets)
     call.begin(calling)
@@ -282,6 +285,7 @@ def call_from(core: Core, invite: Request, flow: Flow) -> Call:
     """
     dialog = Dialog.called(invite, opening(invite, 180, tag=core.token(), contact=core.contact))
     call = Call(core, outgoing=False, caller=_caller(invite), dialled=_dialled(invite, core.profile.contact))
+    call.call_id = invite.call_id
     call.meet(invite)
     call.begin(Called(call, core.serve(invite, flow), dialog))
     call.remember(dialog)
