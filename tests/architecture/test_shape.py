@@ -47,7 +47,7 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        *("t30", "t30/t4", "drivers", "drivers/class1", "drivers/sip", "drivers/t38", "simulators"),
+        *("t30", "t30/t4", "drivers", "drivers/class1", "drivers/g711", "drivers/sip", "drivers/t38", "simulators"),
         *("faxgw", "faxgw/rules", "faxgw/store"),
     ],
 )
