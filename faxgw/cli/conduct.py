@@ -92,6 +92,7 @@ async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "as
         recorder: Recorder | None = None
         if call.trace:
             recorder = Recorder(call.trace, direction=call.direction, line=call.line, station=station)
+            recorder.watch(line)
             observers.append(until_end.enter_context(recorder))
         outcome = await run_call(Session(call.procedure(station)), line, pages, observers)
         if recorder:

@@ -9,25 +9,49 @@ from rich.console import Console
 from faxgw.errors import RequestError
 from faxgw.trace.ladder import ladder
 from faxgw.trace.listing import listing
-from faxgw.trace.record import read
+from faxgw.trace.pcap import pcap, reading
+from faxgw.trace.record import Trace, read
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _CALL = typer.Argument(metavar="CALL.jsonl", help="What --trace of send or receive has written.")
 _LADDER = typer.Option(None, "--ladder", metavar="OUT.svg", help="Draw a ladder diagram into this file.")
-_TEXT = typer.Option(False, "--text", help="Print one line per signal; done anyway when no ladder is asked for.")
+_PCAP = typer.Option(
+    None,
+    "--pcap",
+    metavar="OUT.pcap",
+    help="Write SIP and T.38 as a capture file for Wireshark; what travelled by TCP or TLS as UDP, to be read without "
+    "keys. Page content and secrets are masked.",
+)
+_TEXT = typer.Option(False, "--text", help="Print one line per signal; done anyway when no file is asked for.")
 
 
 @app.command()
-def trace(call: Path = _CALL, ladder_file: Path | None = _LADDER, text: bool = _TEXT) -> None:
-    """Explain a recorded call, in words or as a ladder diagram."""
+def trace(
+    call: Path = _CALL, ladder_file: Path | None = _LADDER, pcap_file: Path | None = _PCAP, text: bool = _TEXT
+) -> None:
+    """Explain a recorded call, in words, as a ladder diagram, or as a capture file for Wireshark."""
     recorded = read(call)
     if ladder_file is not None:
-        try:
-            ladder_file.write_text(ladder(recorded), encoding="utf-8")
-        except OSError as error:
-            raise RequestError("usage", f"{ladder_file} cannot be written: {error.strerror}") from error
-    if text or ladder_file is None:
+        _write(ladder_file, ladder(recorded).encode())
+    if pcap_file is not None:
+        _capture(pcap_file, recorded)
+    if text or (ladder_file is None and pcap_file is None):
         console = Console(highlight=False, soft_wrap=True, file=sys.stdout)
         for line in listing(recorded):
             console.print(line)
+
+
+def _capture(file: Path, recorded: Trace) -> None:
+    if not recorded.seen:
+        raise RequestError("usage", "there is nothing of a network in this trace: its line has none to show")
+    _write(file, pcap(recorded))
+    if options := reading(recorded):
+        typer.echo(f"to be read with: wireshark -r {file} {' '.join(options)}", err=True)
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise RequestError("usage", f"{file} cannot be written: {error.strerror}") from error

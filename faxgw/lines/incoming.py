@@ -96,7 +96,7 @@ class IncomingCall:
     async def take(self, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
         """Answer, receive, and write down what the call came to; return whether the line did its part."""
         station = replace(settings.station().limited_to(line.receives), takes_subaddress=True)
-        watcher = self._watcher = Watcher(direction=CallDirection.IN, scheme=settings.scheme, station=station)
+        watcher = self._watcher = Watcher(line, direction=CallDirection.IN, scheme=settings.scheme, station=station)
         receiver = Receiver(self._store)
         calls = self._gateway.calls
         calls.add(self)

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import structlog
 
 from drivers.registry import Line, open_line
+from drivers.witness import Witnessed
 from faxgw.config import LineSettings
 from faxgw.leaving import leave_if_cancelled
 from faxgw.rules.routing import Health, LineState
+from faxgw.trace.wires import Prelude
 from t30.line import AwaitCall, LineError, Ringing
 
 log = structlog.get_logger(__name__)
@@ -137,6 +139,8 @@ class Keeper:
     async def _next(self, line: Line, job: "asyncio.Future[Job]") -> Ringing | None:
         """Wait until a job is given or the line rings, or both."""
         self._job = job
+        if isinstance(line, Witnessed):
+            line.witness = Prelude()
         ring = asyncio.ensure_future(self._ringing(line))
         either: list[asyncio.Future[Any]] = [job, ring]
         self._set("idle")

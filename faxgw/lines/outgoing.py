@@ -131,7 +131,7 @@ class OutgoingCall:
                 subaddress=fax["subaddress"],
                 password=await self._password(),
             )
-            watcher = Watcher(direction=Direction.OUT, scheme=settings.scheme, station=station)
+            watcher = Watcher(line, direction=Direction.OUT, scheme=settings.scheme, station=station)
             outcome = await self._talk.run(
                 run_call(
                     Session(calling(station, settings.dialled(fax["to_number"]))), line, source, watcher.observers

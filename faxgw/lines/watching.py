@@ -20,7 +20,7 @@ from t30.capabilities import Station
 from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identity import decoded
-from t30.line import Action, Connected, Event, FrameReceived, LineError
+from t30.line import Action, Connected, Event, FaxLine, FrameReceived, LineError
 from t30.outcome import CallEnded, Direction, Outcome
 
 log = structlog.get_logger(__name__)
@@ -35,12 +35,13 @@ class Watcher:
         station_id: what the sender calls itself (TSI), if it did.
     """
 
-    def __init__(self, *, direction: Direction, scheme: str, station: Station) -> None:
+    def __init__(self, line: FaxLine, *, direction: Direction, scheme: str, station: Station) -> None:
         self.connected_at: datetime | None = None
         self.subaddress = ""
         self.station_id = ""
         self._text = io.StringIO()
         self._recorder = Recorder(self._text, direction=direction, line=scheme, station=station)
+        self._recorder.watch(line)
 
     @property
     def observers(self) -> Sequence[Observer]:
@@ -64,6 +65,8 @@ class Watcher:
     def over(self, outcome: Outcome) -> None:
         """Write the outcome into the trace, and count the call."""
         self._recorder.outcome(outcome)
+        if self._recorder.error is not None:
+            log.warning("a trace is incomplete", error=repr(self._recorder.error))
         metrics.CALLS.labels(outcome.direction.value, outcome.verdict).inc()
         metrics.CALL_SECONDS.labels(outcome.direction.value).observe(outcome.seconds)
 

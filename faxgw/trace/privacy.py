@@ -32,7 +32,7 @@ def shown_action(action: Action) -> Action:
     """Return the action as a trace has it."""
     match action:
         case SendFrames(modulation, frames):
-            return replace(action, frames=tuple(_frame(each, modulation) for each in frames))
+            return replace(action, frames=tuple(shown_frame(each, modulation) for each in frames))
         case SendData(content=Content.PAGE, octets=octets) | KeepData(octets=octets):
             return replace(action, octets=hidden(octets))
     return action
@@ -43,7 +43,7 @@ def shown_event(event: Event, after: Action | None) -> Event:
     match event, after:
         case FrameReceived(octets, good), _:
             modulation = after.modulation if isinstance(after, ListenFrame) else Modulation.V21
-            return replace(event, octets=_frame(octets, modulation) if good else _damaged(octets, modulation))
+            return replace(event, octets=(shown_frame if good else shown_damaged)(octets, modulation))
         case DataReceived(), ListenData(content=Content.TCF):
             return event
         case ((DataReceived(octets=octets) | PageReady(octets=octets)), _):
@@ -63,11 +63,8 @@ def hidden(octets: bytes, *, head: int = 0) -> Payload:
     return Payload(octets[:head], len(octets), sha256(octets[head:]).hexdigest())
 
 
-def _masked(secret: str) -> str:
-    return "*" * LENGTH if secret else ""
-
-
-def _frame(octets: bytes, modulation: Modulation) -> bytes:
+def shown_frame(octets: bytes, modulation: Modulation) -> bytes:
+    """Return an undamaged frame as it is shown; it keeps its length."""
     fcf = Fcf.of(octets[FCF_END - 1]) if len(octets) >= FCF_END else None
     if fcf in SECRET:
         return octets[:FCF_END] + b"*" * (len(octets) - FCF_END)
@@ -76,7 +73,11 @@ def _frame(octets: bytes, modulation: Modulation) -> bytes:
     return hidden(octets, head=FRAME_NUMBER_END) if len(octets) > FRAME_NUMBER_END else octets
 
 
-def _damaged(octets: bytes, modulation: Modulation) -> bytes:
-    """Return a stand-in without hash: of a short password with a wrong bit, a hash would be as good as the text."""
+def shown_damaged(octets: bytes, modulation: Modulation) -> bytes:
+    """Return a damaged frame as it is shown: of a short password with a wrong bit, a hash would be as good as it."""
     head = FCF_END if modulation is Modulation.V21 else FRAME_NUMBER_END
     return Payload(octets[:head], len(octets), "") if len(octets) > head else octets
+
+
+def _masked(secret: str) -> str:
+    return "*" * LENGTH if secret else ""

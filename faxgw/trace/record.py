@@ -1,5 +1,7 @@
 """The trace file: JSON lines, one for the call, one for each action and event, one for the outcome.
 
+Between them stands what the line showed of its network, if it showed anything.
+
 Each line is handed to the system before the call goes on, so a killed process leaves a readable file.
 """
 
@@ -7,23 +9,27 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from drivers.witness import Seen, Witnessed
 from faxgw import __version__
 from faxgw.errors import RequestError
 from faxgw.trace import words
 from faxgw.trace.privacy import shown_action, shown_event, shown_station
 from faxgw.trace.values import ACTIONS, EVENTS, plain, valued
+from faxgw.trace.wires import BEFORE, Prelude, WireReader, WireWriter
 from t30.capabilities import Station
-from t30.line import Action, Event, LineError
+from t30.line import Action, AwaitCall, Event, FaxLine, LineClock, LineError
 from t30.outcome import CallEnded, Canceled, Direction, Outcome
 
 FAULTS = (LineError, Canceled, CallEnded)
-VERSION = 1
+VERSION = 2
 """Raised when a reader of today could not read the file of tomorrow."""
+READ = (1, 2)
+"""Those that are read; 1 has nothing of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Step:
     """An action and what came of it.
 
     Attributes:
-        line: of the file, where the action stands; what came of it stands on the next one.
+        line: of the file, where the action stands; what came of it stands on the next one, but for the network.
         at: when it was begun, in seconds since the call began.
         result: None if the recording was cut off before it was known.
     """
@@ -80,11 +86,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A recorded call. ``outcome`` is None if the recording was cut off before the call ended."""
+    """A recorded call.
+
+    Attributes:
+        outcome: None if the recording was cut off before the call ended.
+        seen: what the line showed of its network, as it is shown to everybody, in the order of time; times are seconds
+            since the call began, negative before that.
+        began: when that was; None where nothing was shown.
+    """
 
     header: Header
     steps: tuple[Step, ...]
     outcome: Outcome | None
+    seen: tuple[Seen, ...] = ()
+    began: datetime | None = None
 
 
 _ROLES: dict[str, Mapping[str, type]] = {"action": ACTIONS, "event": EVENTS, "thrown": {Thrown.__name__: Thrown}}
@@ -96,7 +111,7 @@ class Recorder:
     """Writes one call down. A full disk ends the recording, never the call: ``error`` says why then.
 
     Attributes:
-        error: why the recording stopped, or None.
+        error: why the recording stopped, or is incomplete; or None.
     """
 
     def __init__(
@@ -114,9 +129,13 @@ class Recorder:
         Raises:
             RequestError: if the file cannot be written.
         """
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self._after: Action | None = None
         self._now = 0.0
+        self._line: Witnessed | None = None
+        self._clock: LineClock | None = None
+        self._prelude = Prelude()
+        self._wires: WireWriter | None = None
         try:
             opened = into.open("w", encoding="utf-8", newline="\n") if isinstance(into, Path) else into
         except OSError as error:
@@ -127,28 +146,45 @@ class Recorder:
         header = Header(f"faxgw {__version__}", direction, scheme, moment, shown_station(station))
         self._write({"trace": VERSION, **plain(header)})
 
+    def watch(self, line: FaxLine) -> None:
+        """Write down what a line shows of its network, too, if it shows anything, until the call is over."""
+        if isinstance(line, Witnessed):
+            if isinstance(line.witness, Prelude):
+                self._prelude = line.witness
+            self._line, self._clock = line, line.clock
+            line.witness = self._prelude
+
     def action(self, action: Action) -> None:
         """Write down what is about to be done."""
         self._after = action
+        if not isinstance(action, AwaitCall):
+            self._begun(self._now)
+        self._flush()
         self._write(_line("action", shown_action(action), self._now))
 
     def event(self, event: Event) -> None:
         """Write down what came of it; ``event.at`` is its time."""
         self._now = event.at
+        self._begun(event.at)
+        self._flush()
         self._write(_line("event", shown_event(event, self._after), self._now))
 
     def thrown(self, error: LineError | CallEnded, at: float) -> None:
         """Write down that the call was ended from outside: by the line, the operator, or the keeper of the pages."""
         self._now = at
+        self._begun(at)
+        self._flush()
         kind = next(kind for kind in FAULTS if isinstance(error, kind))
         self._write(_line("thrown", Thrown(kind.__name__, error.code, str(error), at), at))
 
     def outcome(self, outcome: Outcome) -> None:
-        """Write down what the call came to."""
+        """Write down what the call came to; of the network, nothing that comes after it."""
+        self._leave()
         self._write({"outcome": {"verdict": outcome.verdict, **plain(outcome)}})
 
     def close(self) -> None:
         """End the file."""
+        self._leave()
         if self._file:
             with suppress(OSError):
                 self._file.close()
@@ -162,6 +198,51 @@ class Recorder:
     ) -> None:
         self.close()
 
+    # ------------------------------------------------------------------------------------------------- the network
+
+    def _begun(self, now: float) -> None:
+        """Take note of when the call began, and write down what was shown before; ``now`` is counted from there."""
+        if self._wires is not None or self._line is None or self._clock is None:
+            return
+        began = self._clock.now() - now
+        moment = datetime.now(UTC) - timedelta(seconds=now)
+        self._wires = WireWriter(self._write, began=began, moment=moment)
+        self._line.witness = self._seen
+        for seen in self._prelude.seen:
+            if seen.at >= began - BEFORE:
+                self._seen(seen)
+
+    def _seen(self, seen: Seen) -> None:
+        if self._wires is not None:
+            with self._whatever_happens():
+                self._wires.take(seen)
+
+    def _flush(self) -> None:
+        if self._wires is not None:
+            with self._whatever_happens():
+                self._wires.flush()
+
+    def _leave(self) -> None:
+        """Look at the line no more."""
+        if self._line is not None:
+            self._line.witness = None
+            self._line = None
+        if self._wires is not None:
+            with self._whatever_happens():
+                self._wires.end()
+            self._wires = None
+
+    @contextmanager
+    def _whatever_happens(self) -> Iterator[None]:
+        """Have a fault of ours cost the recording of the network, not the call that shows it."""
+        try:
+            yield
+        except Exception as fault:
+            self.error = fault
+            self._wires = None
+            if self._line is not None:
+                self._line.witness = None
+
     def _write(self, line: dict[str, Any]) -> None:
         if self._file:
             try:
@@ -169,7 +250,9 @@ class Recorder:
                 self._file.flush()
             except OSError as error:
                 self.error = error
-                self.close()
+                file, self._file = self._file, None
+                with suppress(OSError):
+                    file.close()
 
 
 def _line(role: str, what: Action | Event | Thrown, at: float) -> dict[str, Any]:
@@ -189,13 +272,18 @@ def read(path: Path) -> Trace:
     first, *lines = _lines(path)
     header = _header(path, first)
     steps: list[Step] = []
+    network = _Network()
     outcome: Outcome | None = None
     waiting = False
     for number, text in enumerate(lines, 2):
-        at, what = _read_line(path, number, text)
-        fits = outcome is None and isinstance(what, _RESULTS if waiting else (*ACTIONS.values(), Outcome))
+        at, what = _read_line(path, number, text, network)
+        fits = outcome is None and isinstance(
+            what, (*(_RESULTS if waiting else (*ACTIONS.values(), Outcome)), _Network)
+        )
         if not fits:
             raise RequestError("usage", f"{path}, line {number}: {type(what).__name__} has no place here")
+        if what is network:
+            continue
         if isinstance(what, Outcome):
             outcome = what
         elif waiting:
@@ -203,7 +291,24 @@ def read(path: Path) -> Trace:
         else:
             steps.append(Step(number, at, what, None))
         waiting = not waiting
-    return Trace(header, tuple(steps), outcome)
+    return Trace(header, tuple(steps), outcome, network.in_order(), network.began)
+
+
+class _Network:
+    """What is read of the network so far."""
+
+    def __init__(self) -> None:
+        self.began: datetime | None = None
+        self._seen: list[Seen] = []
+        self._reader = WireReader()
+
+    def read(self, given: dict[str, Any]) -> None:
+        self._seen += self._reader.read(given)
+        if "began" in given:
+            self.began = datetime.fromisoformat(given["began"])
+
+    def in_order(self) -> tuple[Seen, ...]:
+        return tuple(sorted(self._seen, key=lambda each: each.at))
 
 
 def _lines(path: Path) -> list[str]:
@@ -223,16 +328,19 @@ def _header(path: Path, text: str) -> Header:
         version = given["trace"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RequestError("usage", f"{path} is no trace of a call: its first line is no header") from error
-    if version != VERSION:
-        raise RequestError("usage", f"{path} is a trace of version {version!r}; this faxgw reads version {VERSION}")
+    if version not in READ:
+        raise RequestError("usage", f"{path} is a trace of version {version!r}; this faxgw reads up to {VERSION}")
     with _told(path, 1):
         header: Header = valued(Header, given)
     return header
 
 
-def _read_line(path: Path, number: int, text: str) -> tuple[float, Any]:
+def _read_line(path: Path, number: int, text: str, network: _Network) -> tuple[float, Any]:
     with _told(path, number):
         given = json.loads(text)
+        if "wire" in given:
+            network.read(given)
+            return 0.0, network
         if "outcome" in given:
             return 0.0, valued(Outcome, given["outcome"])
         role, kinds = next((role, kinds) for role, kinds in _ROLES.items() if role in given)
@@ -244,5 +352,5 @@ def _told(path: Path, number: int) -> Iterator[None]:
     """Say where in the file something is that cannot be read."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, StopIteration, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, StopIteration, RecursionError) as error:
         raise RequestError("usage", f"{path}, line {number}: this is no line of a trace ({error!r:.80})") from error

@@ -1,18 +1,22 @@
 """A line that is unplugged and plugged in again, and one that rings as it is given a call to make."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Self, cast
 
 import pytest
 
-from drivers.registry import DRIVERS, Line, LineUrl
+from drivers.registry import DRIVERS, Line, LineUrl, open_line
 from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.lines.keeper import Keeper
 from faxgw.sandbox import start_call
+from faxgw.trace.record import Recorder, read
 from simulators.exchange import Exchange
-from t30.line import LineAction, LineClock, LineEvent, Ringing
+from t30.capabilities import Station
+from t30.line import AwaitCall, Connected, Dial, LineAction, LineClock, LineEvent, Ringing
+from t30.outcome import Direction
 from t30.rates import Modulation
 from tests.faxgw.lines.conftest import Office, seen, sim_line
 from tests.faxgw.lines.pages import fax_pages
@@ -142,3 +146,42 @@ async def test_calls_that_come_and_go_at_once_all_go_through(office: Office) -> 
         outcome = await each
         assert outcome is not None and outcome.complete
     assert len(await office.received(3)) >= 3
+
+
+async def test_what_a_line_shows_before_it_rings_is_in_the_trace_of_the_call(tmp_path: Path) -> None:
+    path, ringing = tmp_path / "call.jsonl", asyncio.Event()
+    near, far = (f"udptl:127.0.0.1:{one}@127.0.0.1:{other}?speed=20" for one, other in _two_ports())
+
+    async def record(line: Line, _settings: LineSettings, rung: Ringing) -> bool:
+        recorder = Recorder(path, direction=Direction.IN, line="udptl:", station=Station())
+        recorder.watch(line)
+        recorder.action(AwaitCall())
+        recorder.event(rung)
+        recorder.close()
+        ringing.set()
+        return True
+
+    settings = LineSettings(name="one", url=near, ident="+1 555 0199")
+    keeper = Keeper(settings, settings.url, node="node", changed=lambda: None)
+    keeping = asyncio.create_task(keeper.run(record))
+    await seen(lambda: _is_idle(keeper))
+    calling = await open_line(far)
+    assert await calling.perform(Dial("1")) == Connected()
+    await ringing.wait()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    await calling.close()
+    before = [each for each in read(path).seen if each.at <= 0]
+    assert {each.sent for each in before} == {True, False}
+
+
+def _two_ports() -> list[tuple[int, int]]:
+    with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = one.getsockname()[1], other.getsockname()[1]
+    return [ports, ports[::-1]]
+
+
+async def _is_idle(keeper: Keeper) -> bool:
+    return keeper.state == "idle"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from faxgw.calls import run_call
 from faxgw.trace.record import Recorder
 from simulators.clock import run
 from simulators.faults import Faults
@@ -38,53 +37,22 @@ from t30.outcome import Direction, Outcome, PageResult, Reason
 from t30.pages import (
     Coding,
     FetchPage,
-    JudgePage,
-    KeepData,
-    Kept,
     Length,
     NoMorePages,
-    NoteConfirmed,
-    Noted,
-    PageAction,
-    PageEvent,
     PageFormat,
     PageLimits,
     PageReady,
     Resolution,
-    Verdict,
     Width,
 )
 from t30.rates import Modulation
 from t30.session import Session
+from tests.faxgw.trace.calls import Pages, recorded
 
 CALLER = Station(ident="+49 30 1234567")
 ANSWERER = Station(ident="+1 555 0100")
 NUMBER = "+15550100"
-ROWS = 1143
-
 RecordCalls = Callable[..., tuple[Path, Path]]
-
-
-class Pages:
-    """A page port over octets that nobody looks into: sends ``pages``, judges what it gets as told."""
-
-    def __init__(self, pages: Sequence[bytes] = (), bad_rows: int = 0) -> None:
-        self.pages = pages
-        self.bad_rows = bad_rows
-
-    async def perform(self, action: PageAction) -> PageEvent:
-        match action:
-            case FetchPage(index) if index >= len(self.pages):
-                return NoMorePages()
-            case FetchPage(index, limits):
-                format = PageFormat(Width.A4, Length.A4, Resolution.STANDARD, limits.coding, limits.ecm)
-                return PageReady(format, self.pages[index], ROWS)
-            case NoteConfirmed():
-                return Noted()
-            case KeepData():
-                return Kept(False)
-            case JudgePage():
-                return Verdict(ROWS, self.bad_rows, min(self.bad_rows, 2), True)
 
 
 @pytest.fixture
@@ -108,10 +76,10 @@ def record_calls(tmp_path: Path) -> RecordCalls:
             ends = CircuitLine(switch.attach("+49301234567"), clock), CircuitLine(switch.attach(NUMBER), clock)
             answer = Recorder(in_, direction=Direction.IN, line="sim:+15550100", station=answerer)
             waiting = asyncio.create_task(
-                _run(Session(answering(answerer)), ends[1], Pages(bad_rows=bad_rows), answer),
+                recorded(Session(answering(answerer)), ends[1], Pages(bad_rows=bad_rows), answer),
             )
             recorder = Recorder(out, direction=Direction.OUT, line="sim:+49301234567", station=caller)
-            await _run(Session(calling(caller, number)), ends[0], Pages(pages), recorder)
+            await recorded(Session(calling(caller, number)), ends[0], Pages(pages), recorder)
             await asyncio.sleep(120)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -120,11 +88,6 @@ def record_calls(tmp_path: Path) -> RecordCalls:
         return out, in_
 
     return record
-
-
-async def _run(session: Session, line: CircuitLine, pages: Pages, recorder: Recorder) -> None:
-    with recorder:
-        recorder.outcome(await run_call(session, line, pages, [recorder]))
 
 
 _FORMAT = PageFormat(Width.A4, Length.A4, Resolution.FINE, Coding.MH, False)

@@ -265,7 +265,7 @@ def edited(path: Path, number: int, line: str) -> Path:
         (1, '{"at": 0, "action": "HangUp"}', "its first line is no header"),
         (1, "hello", "its first line is no header"),
         (1, "[" * 100_000, "its first line is no header"),
-        (1, '{"trace": 2}', "version 2"),
+        (1, '{"trace": 3}', "version 3"),
         (1, '{"trace": 1}', "line 1"),
         (3, "", "line 3"),
         (3, "[]", "line 3"),
