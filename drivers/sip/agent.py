@@ -16,12 +16,9 @@ from drivers.sip.profile import Profile
 from drivers.sip.refusals import overloaded, refusal, refused
 from drivers.sip.registration import Registration
 from drivers.sip.sdp import CONTENT_TYPE
-from drivers.sip.transactions import ServerInvite, State
+from drivers.sip.transactions import ServerInvite
 from drivers.sip.uri import Uri
 from drivers.sip.ways import Flow, Target, Transport
-
-UNANSWERED = frozenset({State.TRYING, State.PROCEEDING})
-"""Where a request of ours is that has no final response."""
 
 
 class Agent:
@@ -51,15 +48,22 @@ class Agent:
 
     @property
     def busy(self) -> bool:
-        """Whether a call is not over, or a request of ours waits for its final response."""
-        core = self._core
-        return bool(core.calls) or any(each.machine.state in UNANSWERED for each in core.asked.values())
+        """Whether there are calls, or requests of ours without a final response, such as the BYE of the last call."""
+        return bool(self._core.calls or self._core.waiting)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left of anything that was, and nothing is still to be done."""
         core = self._core
-        return not (core.calls or core.dialogs or core.asked or core.served or len(core.alarms) or core.leftovers)
+        return not (
+            core.calls
+            or core.dialogs
+            or core.asked
+            or core.served
+            or core.waiting
+            or len(core.alarms)
+            or core.leftovers
+        )
 
     def timer(self, now: float) -> list[Effect]:
         """Do what is due."""

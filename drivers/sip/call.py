@@ -9,6 +9,7 @@ from drivers.sip.dialogs import Dialog, opening
 from drivers.sip.effects import Accepted, Effect, Over, Refused
 from drivers.sip.grammar import SipMalformed, unquoted
 from drivers.sip.headers import Headers, NameAddr
+from drivers.sip.matching import Key
 from drivers.sip.messages import REASONS, Request, Response
 from drivers.sip.negotiation import Negotiation, Stream
 from drivers.sip.opening import Called, Calling
@@ -38,19 +39,19 @@ class Call:
     Attributes:
         outgoing: whether it is ours.
         caller, dialled: numbers, or users, as text.
-        call_id: of all its messages.
+        call_id: what all its messages have in common.
         takes: the streams that an offer of theirs is granted now, or a function that returns them; its owner's to set.
         negotiation: what is offered and agreed; None for a call of theirs before it is answered.
         dialog: the dialog of the call, once it is up.
         allows: the methods that they take, in small letters.
     """
 
-    def __init__(self, core: Core, *, outgoing: bool, caller: str, dialled: str) -> None:
+    def __init__(self, core: Core, *, outgoing: bool, caller: str, dialled: str, call_id: str) -> None:
         self.core = core
-        self.call_id = ""
         self.outgoing = outgoing
         self.caller = caller
         self.dialled = dialled
+        self.call_id = call_id
         self.takes: tuple[Stream, ...] | Callable[[], tuple[Stream, ...]] = ()
         self.negotiation: Negotiation | None = None
         self.dialog: Dialog | None = None
@@ -60,6 +61,7 @@ class Call:
         self._state = CallState.INVITING
         self._opening: Calling | Called | None = None
         self._dialogs: list[Dialog] = []
+        self._leaving: set[Key] = set()
         core.calls.add(self)
 
     @property
@@ -171,7 +173,6 @@ class Call:
         if not self.over:
             self._close()
             self.core.emit(Refused(self, status, reason or REASONS.get(status, "")))
-        self.forget_dialogs()
 
     def end(self, cause: str, status: int) -> None:
         """Tell that it has ended, once."""
@@ -187,7 +188,7 @@ class Call:
 
     def bye(self, dialog: Dialog) -> None:
         """Send a BYE; the dialog is known until that is answered, so that a BYE of theirs that crosses it is, too."""
-        self.remember(dialog)
+        self.keep(dialog)
         request = dialog.request("BYE", via=self.core.via())
 
         def answered(response: Response) -> None:
@@ -204,10 +205,16 @@ class Call:
         self._dialogs.append(dialog)
         self.core.remember(dialog, self)
 
+    def keep(self, dialog: Dialog) -> None:
+        """Have its requests come here though the call is over, until its BYE has been answered."""
+        self._leaving.add(dialog.key)
+        self.core.remember(dialog, self)
+
     def forget_dialogs(self) -> None:
-        """Have none of those come here any more that came about so far."""
+        """Have none of those come here any more that came about so far, but for those that are kept."""
         for dialog in self._dialogs:
-            self.core.forget(dialog)
+            if dialog.key not in self._leaving:
+                self.core.forget(dialog)
         self._dialogs.clear()
 
     def begin(self, part: Calling | Called) -> None:
@@ -245,6 +252,7 @@ class Call:
         self.core.calls.discard(self)
         self.session.stop()
         self.changes.stop()
+        self.forget_dialogs()
 
     def _refresh(self) -> None:
         self.changes.refresh()
@@ -263,14 +271,13 @@ def call_to(
     targets: Sequence[Target],
 ) -> Call:
     """Begin a call of ours."""
-    call = Call(core, outgoing=True, caller=caller.uri.number, dialled=to.number)
-    call.negotiation = negotiation
     invite = core.request("INVITE", to, from_=caller, to=NameAddr(to))
     invite.headers.add("Contact", str(core.contact))
     core.introduce(invite)
     invite.headers.set("Content-Type", CONTENT_TYPE)
-    call.call_id = invite.call_id
     invite.body = negotiation.offer(*streams)
+    call = Call(core, outgoing=True, caller=caller.uri.number, dialled=to.number, call_id=invite.call_id)
+    call.negotiation = negotiation
     calling = Calling(call, invite, targets)
     call.begin(calling)
     calling.start()
@@ -284,8 +291,8 @@ def call_from(core: Core, invite: Request, flow: Flow) -> Call:
         SipMalformed: if its Record-Route cannot be read; nothing is kept then.
     """
     dialog = Dialog.called(invite, opening(invite, 180, tag=core.token(), contact=core.contact))
-    call = Call(core, outgoing=False, caller=_caller(invite), dialled=_dialled(invite, core.profile.contact))
-    call.call_id = invite.call_id
+    dialled = _dialled(invite, core.profile.contact)
+    call = Call(core, outgoing=False, caller=_caller(invite), dialled=dialled, call_id=invite.call_id)
     call.meet(invite)
     call.begin(Called(call, core.serve(invite, flow), dialog))
     call.remember(dialog)

@@ -26,6 +26,7 @@ from drivers.sip.transactions import (
     Send,
     ServerInvite,
     ServerOther,
+    State,
     Why,
     cancellation,
 )
@@ -100,6 +101,7 @@ class Core:
         now: the time, in seconds.
         calls: those that are not over.
         dialogs: those in which requests may come, early ones too, each with its call.
+        waiting: requests of ours that have no final response.
     """
 
     def __init__(self, profile: Profile, *, random: RandomLike) -> None:
@@ -113,6 +115,7 @@ class Core:
         self.served: dict[Key, Served] = {}
         self.digest = Digest(profile.account, cnonce=self.token) if profile.account else None
         self.contact = NameAddr(profile.contact)
+        self.waiting: set[Asked] = set()
         self._merged: dict[Key, Key] = {}
         self._accepted: dict[Key, Served] = {}
         self._secret = self.token().encode()
@@ -267,6 +270,10 @@ class Core:
                     self.asked.pop(client_key(asked.machine.request), None)
                 case _:
                     pass
+        if asked.machine.state in {State.TRYING, State.PROCEEDING}:
+            self.waiting.add(asked)
+        else:
+            self.waiting.discard(asked)
         self.alarms.set(asked, asked.machine.wakes, lambda: self._ask(asked, asked.machine.timer(self.now)))
 
     def _serve(self, served: Served, outputs: list[Output]) -> None:

@@ -80,7 +80,8 @@ class Calling:
             tag = dialog.remote_tag
             if tag not in self._acknowledging:
                 self._acknowledging[tag] = Acknowledging(self._core, dialog)
-                self._call.remember(dialog)
+                if not self._call.over:
+                    self._call.remember(dialog)
             if not self._acknowledging[tag].take(response):
                 return
             answer = response.content(CONTENT_TYPE)
@@ -174,7 +175,9 @@ class Called:
 
     def hang_up(self) -> None:
         """End it: at once if it only rings, else as soon as its ACK was here (RFC 3261 15)."""
-        if not self._dialog.confirmed:
+        if self._dialog.confirmed:
+            self._call.keep(self._dialog)
+        else:
             self.refuse(480, "hung up here")
 
     def acknowledged_by_deed(self) -> None:
