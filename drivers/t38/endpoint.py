@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from drivers.t38 import sending
 from drivers.t38.ifp import DataType, IndicatorPacket, Packet
 from drivers.t38.media import Media
+from drivers.t38.pages import Pages
 from drivers.t38.reception import Reception, Signal
 from drivers.t38.sending import NO_SIGNAL, Step
 from drivers.t38.signals import DATA_TYPE, TRAINING
@@ -44,6 +45,8 @@ HELD = 0.3
 """Seconds that a missing packet is waited for."""
 KEEP_ALIVE = 2.0
 """Seconds without a packet of ours after which we send one: what stands between us forgets a way that nobody uses."""
+TURNED_AT_ONCE = 512
+"""Octets of a page that are turned into something else before others are let in: of white rows they are thousands."""
 FINISHES = 0.1
 """Seconds before a chunk is due anyway, by which the listening ends."""
 
@@ -85,6 +88,7 @@ class Endpoint:
         self._send = send
         self._clock = clock
         self._reception = Reception()
+        self._pages = Pages(media.agreed)
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[bool] | None = None
         self._fault: LineError | None = None
@@ -138,9 +142,11 @@ class Endpoint:
             case SendTone(kind):
                 return await self._sent(sending.tone(kind), 0.0, None)
             case SendFrames(modulation, frames, after):
+                for frame in frames if modulation is Modulation.V21 else ():
+                    self._pages.learn(frame)
                 return await self._sent(sending.frames(modulation, frames), after, DATA_TYPE[modulation])
             case SendData(modulation, octets, content, after):
-                signal = sending.data(modulation, octets, content, local_tcf=self.media.agreed.local_tcf)
+                signal = await self._data(modulation, octets, content)
                 return await self._sent(signal, after, DATA_TYPE[modulation])
         try:
             return await self._listened(action)
@@ -157,6 +163,13 @@ class Endpoint:
         raise TypeError(f"{action!r} is not for a line in a call")
 
     # ------------------------------------------------------------------------------------------------------- sending
+
+    async def _data(self, modulation: Modulation, octets: bytes, content: Content) -> Iterator[Step]:
+        if content is Content.PAGE:
+            return sending.data(modulation, octets, await self._pages.outgoing(octets, sending.step(modulation)))
+        if self.media.agreed.local_tcf:
+            return sending.training_check(modulation, octets)
+        return sending.data(modulation, octets)
 
     async def _sent(self, signal: Iterator[Step], after: float, carried: DataType | None) -> Sent:
         await self._silence()
@@ -257,7 +270,10 @@ class Endpoint:
         while not signal.frames:
             if signal.ended or not await self._more(deadline - self._clock.now()):
                 return self._lost(signal)
-        return signal.frames.popleft()
+        frame = signal.frames.popleft()
+        if frame.good and signal.modulation is Modulation.V21:
+            self._pages.learn(frame.octets)
+        return frame
 
     async def _listen_data(self, modulation: Modulation, content: Content, within: float) -> LineEvent:
         signal = await self._begun(modulation, within)
@@ -265,14 +281,23 @@ class Endpoint:
             return signal
         if content is Content.TCF and self.media.agreed.local_tcf and not signal.begun:
             return await self._local_tcf(signal)
-        deadline = self._clock.now() + NEXT_FRAME + TRAINING[modulation]
-        full_at = math.inf
-        while not signal.ended and len(signal.octets) < CHUNK_OCTETS and self._clock.now() < full_at:
-            if signal.octets and full_at is math.inf:
+        if content is Content.PAGE and not signal.taken:
+            signal.page = self._pages.incoming(modulation)
+        signal.taken = True
+        began, full_at = self._clock.now(), math.inf
+        while await self._turned(signal) < CHUNK_OCTETS and not signal.ended and self._clock.now() < full_at:
+            if signal.in_hand and full_at is math.inf:
                 full_at = self._clock.now() + CHUNK_SECONDS - FINISHES
-            if not await self._more(min(deadline, full_at) - self._clock.now()) and not signal.octets:
+            limit = min(max(began, signal.last) + NEXT_FRAME + TRAINING[modulation], full_at)
+            if not await self._more(limit - self._clock.now()) and not signal.in_hand:
                 break
-        return DataReceived(signal.chunk()) if signal.octets else self._lost(signal)
+        return DataReceived(signal.chunk()) if await self._turned(signal) else self._lost(signal)
+
+    async def _turned(self, signal: Signal) -> int:
+        """Make of a page's octets what the engine is to have, and let others in between; return how many there are."""
+        while signal.turn(TURNED_AT_ONCE) and len(signal.in_hand) < CHUNK_OCTETS:  # noqa: ASYNC110 (no waiting)
+            await asyncio.sleep(0)
+        return len(signal.in_hand)
 
     async def _local_tcf(self, signal: Signal) -> LineEvent:
         """Make the training check that does not come over the network."""

@@ -11,6 +11,7 @@ from typing import Self
 from drivers.registry import LineUrl
 from drivers.t38.endpoint import Endpoint, Timing
 from drivers.t38.media import Agreed, Media
+from drivers.t38.pages import prepare
 from drivers.t38.route import Address, Route, UdpRoute
 from drivers.t38.udptl import Protection
 from drivers.witness import Seen, Wire, Witness
@@ -73,10 +74,12 @@ class Options:
             protection=protection,
             max_datagram=_number(url, given, "max_datagram", 400, 65507),
             local_tcf=tcf == "local",
+            fill_bit_removal=_switch(url, given, "fill"),
+            transcoding_mmr=_switch(url, given, "mmr"),
         )
         speed = _number(url, given, "speed", 1, 1000)
         if given:
-            names = "role, version, redundancy, fec, max_datagram, tcf and speed"
+            names = "role, version, redundancy, fec, max_datagram, tcf, fill, mmr and speed"
             raise _usage(url, f"there is no option {', '.join(sorted(given))}; there are {names}")
         calls = None if role is None else role == "caller"
         return cls(_address(url, local), _address(url, peer), calls, agreed, float(speed))
@@ -89,6 +92,13 @@ def _number(url: LineUrl, given: dict[str, str], name: str, default: int, most: 
     if not text.isdecimal() or (most is not None and int(text) > most):
         raise _usage(url, f"{name}={text} is not a number up to {most}")
     return int(text)
+
+
+def _switch(url: LineUrl, given: dict[str, str], name: str) -> bool:
+    text = given.pop(name, "off")
+    if text not in {"on", "off"}:
+        raise _usage(url, f"{name}={text} is neither on nor off")
+    return text == "on"
 
 
 def _address(url: LineUrl, text: str) -> Address:
@@ -133,6 +143,7 @@ class UdptlLine:
             LineError: ``usage`` if the URL makes no sense, ``line.unavailable`` if the port is not to be had.
         """
         options = Options.of(url)
+        await prepare(options.agreed)
         return cls(await UdpRoute.open(options.local, options.peer), options)
 
     @property

@@ -42,12 +42,16 @@ class Agreed:
         protection: what we send against loss.
         max_datagram: octets that the peer takes in one datagram.
         local_tcf: the training check is made by the gateways themselves.
+        fill_bit_removal: pages without error correction go without their fill, which who sends them on a line puts in.
+        transcoding_mmr: pages without error correction go as MMR, whatever their coding on the line is.
     """
 
     version: int = 0
     protection: Protection = field(default_factory=Protection)
     max_datagram: int = ASSUMED
     local_tcf: bool = False
+    fill_bit_removal: bool = False
+    transcoding_mmr: bool = False
 
 
 class Media:

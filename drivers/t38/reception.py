@@ -22,6 +22,7 @@ from drivers.t38.ifp import (
 from drivers.t38.signals import CARRIED_BY, DATA_TYPE, MODULATION
 from t30.line import CHUNK_OCTETS, FrameReceived
 from t30.rates import Modulation
+from t30.t4.transcode import FromMmr
 
 MOST_OCTETS = 1024
 """A frame longer than that is none; those of a page have 260."""
@@ -51,6 +52,14 @@ class Signal:
     """Whether any of its data came."""
     ignored: bool = False
     """Nobody wants what is left of it."""
+    lacking: int | None = None
+    """After so many of the octets in hand some are missing."""
+    taken: bool = False
+    """Whether somebody asked for its octets."""
+    page: FromMmr | None = None
+    """What makes something else of its octets."""
+    made: bytearray = field(default_factory=bytearray)
+    """What was made of them."""
 
     def is_of(self, modulation: Modulation) -> bool:
         """Tell whether it is what somebody waits for; long and short training sound alike in packets."""
@@ -70,10 +79,30 @@ class Signal:
             return False
         return self.modulation is not Modulation.V21 or not self.is_news_for(modulation)
 
+    @property
+    def in_hand(self) -> bytearray:
+        """The octets that somebody may have now."""
+        return self.octets if self.page is None else self.made
+
+    def turn(self, most: int) -> bool:
+        """Make of the next octets what is wanted of them; return whether there are more."""
+        if self.page is None:
+            return False
+        lacking = None if self.page.as_it_is else self.lacking
+        size = min(most, len(self.octets) if lacking is None else lacking)
+        self.made += self.page.feed(bytes(self.octets[:size]))
+        del self.octets[:size]
+        if lacking is not None and lacking == size:
+            self.made += self.page.broken_off()
+        elif lacking is None and self.ended and not self.octets:
+            self.made += self.page.finish()
+        self.lacking = None if lacking is None or lacking == size else lacking - size
+        return bool(self.octets)
+
     def chunk(self) -> bytes:
         """Return the octets in hand, at most one chunk of them."""
-        chunk = bytes(self.octets[:CHUNK_OCTETS])
-        del self.octets[:CHUNK_OCTETS]
+        chunk = bytes(self.in_hand[:CHUNK_OCTETS])
+        del self.in_hand[:CHUNK_OCTETS]
         return chunk
 
 
@@ -101,6 +130,8 @@ class Reception:
     def missed(self) -> None:
         """Take note that packets are lost here."""
         self._damaged = True
+        if (present := self.present) is not None and present.lacking is None:
+            present.lacking = len(present.octets)
 
     def off(self) -> None:
         """End the signal that is on."""

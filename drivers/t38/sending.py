@@ -10,7 +10,7 @@ from typing import NamedTuple
 from drivers.t38.ifp import DataPacket, DataType, Field, FieldType, Indicator, IndicatorPacket, Packet
 from drivers.t38.signals import DATA_TYPE, INDICATOR, TONES, TRAINING
 from t30.hdlc import AROUND_FRAME, stuffed
-from t30.line import Content, Tone
+from t30.line import Tone
 from t30.rates import Modulation
 from t30.timers import FAST_FLAGS
 
@@ -42,7 +42,7 @@ def frames(modulation: Modulation, each: Sequence[bytes]) -> Iterator[Step]:
     carried = DATA_TYPE[modulation]
     yield Step(0.0, IndicatorPacket(INDICATOR[modulation]))
     wait = TRAINING[modulation] + (0.0 if modulation is Modulation.V21 else FAST_FLAGS)
-    size = max(1, round(modulation.bps * TICK / 8))
+    size = step(modulation)
     for frame in each:
         # As long as it is on a line, with what is stuffed into it.
         slower = _octets_on_line(modulation, frame) / len(frame)
@@ -56,19 +56,29 @@ def frames(modulation: Modulation, each: Sequence[bytes]) -> Iterator[Step]:
     yield Step(AFTER_LAST, NO_SIGNAL)
 
 
-def data(modulation: Modulation, octets: bytes, content: Content, *, local_tcf: bool) -> Iterator[Step]:
-    """Send raw octets; a training check that the far gateway makes itself takes its time only."""
-    carried = DATA_TYPE[modulation]
+def step(modulation: Modulation) -> int:
+    """Return how many octets go out in ``TICK`` seconds."""
+    return max(1, round(modulation.bps * TICK / 8))
+
+
+def training_check(modulation: Modulation, octets: bytes) -> Iterator[Step]:
+    """Send no octets, since the far gateway makes them itself, but take their time."""
+    yield Step(0.0, IndicatorPacket(INDICATOR[modulation]))
+    yield Step(TRAINING[modulation] + len(octets) * 8 / modulation.bps, NO_SIGNAL)
+
+
+def data(modulation: Modulation, octets: bytes, pieces: Sequence[bytes] = ()) -> Iterator[Step]:
+    """Send raw octets, or in the time that they take something else: a piece for each ``step`` of them."""
+    carried, size = DATA_TYPE[modulation], step(modulation)
     yield Step(0.0, IndicatorPacket(INDICATOR[modulation]))
     wait = TRAINING[modulation]
-    if content is Content.TCF and local_tcf:
-        yield Step(wait + len(octets) * 8 / modulation.bps, NO_SIGNAL)
-        return
-    size = max(1, round(modulation.bps * TICK / 8))
-    for start in range(0, len(octets), size):
-        piece = octets[start : start + size]
-        yield Step(wait, DataPacket(carried, (Field(FieldType.T4_NON_ECM_DATA, piece),)))
-        wait = len(piece) * 8 / modulation.bps
+    for place, start in enumerate(range(0, len(octets), size)):
+        plain = octets[start : start + size]
+        piece = pieces[place] if pieces else plain
+        for at in range(0, len(piece), size):
+            yield Step(wait, DataPacket(carried, (Field(FieldType.T4_NON_ECM_DATA, piece[at : at + size]),)))
+            wait = 0.0
+        wait += len(plain) * 8 / modulation.bps
     yield Step(wait, DataPacket(carried, (Field(FieldType.T4_NON_ECM_SIG_END),)))
     yield Step(AFTER_LAST, NO_SIGNAL)
 

@@ -104,6 +104,10 @@ class Decoder:
         """Most damaged scan lines in a row so far."""
         return int(self._state[kernels.LONGEST_BAD_RUN])
 
+    def after(self, row: int) -> Bitmap:
+        """Return the scan lines so far from number ``row`` on, the first being 0."""
+        return Bitmap(self._width, self._page[row : self.rows].copy())
+
     def feed(self, octets: bytes) -> None:
         """Take the next octets, first bit on the wire least significant; after the end of the page ignore them."""
         if self._lead is not None:
@@ -113,8 +117,7 @@ class Decoder:
     def finish(self) -> Decoded:
         """Give the page as it is, with a row that was cut off marked as damaged; nothing may be fed afterwards."""
         self._decode(b"", final=True)
-        bitmap = Bitmap(self._width, self._page[: self.rows].copy())
-        return Decoded(bitmap, self._damaged[: self.rows].copy())
+        return Decoded(self.after(0), self._damaged[: self.rows].copy())
 
     def _begun(self, octets: bytes) -> bytes:
         """Return what there is from the first EOL on, the bits before it zeroed; nothing while it has not come."""

@@ -10,7 +10,15 @@ from t30.t4.raster import Bitmap
 from t30.t4.tables import CODES, MAX_WIDTH, MODE_CODES
 
 
-def encode(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0, end_of_page: bool = True) -> bytes:
+def encode(
+    bitmap: Bitmap,
+    coding: Coding,
+    *,
+    k: int = 4,
+    min_row_bits: int = 0,
+    end_of_page: bool = True,
+    goes_on: bool = False,
+) -> bytes:
     """Code a page; the first bit on the wire is the least significant bit of the first octet.
 
     MH and MR have an EOL before every row, MMR has none. The last octet is filled up with zeros.
@@ -21,9 +29,24 @@ def encode(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0,
         k: MR codes every ``k``-th row by itself; see ``usual_k``.
         min_row_bits: least bits of a row's data, fill and the EOL after it, in MH and MR; MMR has no fill.
         end_of_page: end with RTC (MH, MR) or EOFB (MMR).
+        goes_on: in MH and MR, more of the page follows in another call, so the last row is as long as any; in MR that
+            call must begin with a row that is coded by itself. The zeros that fill up the last octet are fill then.
 
     Raises:
         ValueError: if the width is not 1 to 4864 pels, ``k`` is below 1 or ``min_row_bits`` below 0.
+    """
+    eols = (EOFB_EOLS if coding is Coding.MMR else RTC_EOLS) if end_of_page else 0
+    out, bits, _ = encoded(bitmap, coding, k=k, min_row_bits=min_row_bits, eols=eols, goes_on=goes_on)
+    return out[: -(-bits // 8)].tobytes()
+
+
+def encoded(
+    bitmap: Bitmap, coding: Coding, *, k: int, min_row_bits: int, eols: int, goes_on: bool
+) -> tuple[NDArray[np.uint8], int, NDArray[np.int64]]:
+    """Code rows as ``encode`` does; return octets, how many bits of them are used, and after which bit each row ends.
+
+    Raises:
+        ValueError: as ``encode``.
     """
     if not 1 <= bitmap.width <= MAX_WIDTH:
         raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {bitmap.width}")
@@ -32,11 +55,12 @@ def encode(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0,
     ends, offsets = run_ends(bitmap)
     period = {Coding.MH: 1, Coding.MR: k, Coding.MMR: 0}[coding]
     tag_bits = int(coding is Coding.MR)
-    eols = (EOFB_EOLS if coding is Coding.MMR else RTC_EOLS) if end_of_page else 0
     most = _most_bits(bitmap, len(ends), min_row_bits)
     out = np.zeros(most // 64 + 2, np.uint64)
-    bits = encode_rows(ends, offsets, bitmap.width, period, tag_bits, eols, min_row_bits, out, CODES, MODE_CODES)
-    return out.view(np.uint8)[: -(-bits // 8)].tobytes()
+    after = np.empty(bitmap.rows, np.int64)
+    shape = (bitmap.width, period, tag_bits, eols, min_row_bits, goes_on)
+    bits = encode_rows(ends, offsets, *shape, out, after, CODES, MODE_CODES)
+    return out.view(np.uint8), bits, after
 
 
 def usual_k(resolution: Resolution) -> int:

@@ -117,7 +117,9 @@ def encode(
     tag_bits: int,
     eols: int,
     min_row_bits: int,
+    goes_on: bool,
     out: Words,
+    after: NDArray[np.int64],
     codes: NDArray[np.uint32],
     modes: NDArray[np.uint32],
 ) -> int:
@@ -131,7 +133,9 @@ def encode(
         tag_bits: 1 if EOLs carry the tag bit of MR, else 0.
         eols: how many EOLs end the page.
         min_row_bits: of the data of a row, fill, and the EOL that ends it.
+        goes_on: another row follows the last one, in another call.
         out: shape (enough words,).
+        after: shape (rows,); is told where each row ends.
         codes: ``tables.CODES``.
         modes: ``tables.MODE_CODES``.
     """
@@ -147,8 +151,9 @@ def encode(
         else:
             above = offsets[row - 1] if row > 0 else 0
             position = _put_modes(out, position, ends, above, offsets[row], width, codes, modes)
-        if k > 0 and (eols > 0 or row + 1 < rows):
+        if k > 0 and (goes_on or eols > 0 or row + 1 < rows):
             position = max(position, least)
+        after[row] = position
     for _ in range(eols):
         position = _put_eol(out, position, tag_bits, True)
     return position
@@ -230,6 +235,41 @@ def _put_modes(
             a0 = a2
             count += 2
     return position
+
+
+# ------------------------------------------------------------------------------------------------------------- fill
+
+
+@kernel
+def drop_fill(stream: Words, end: int, kept: int, step: int, out: Words, after: NDArray[np.int64]) -> int:
+    """Copy ``end`` bits into ``out``, which is zero before, no more than ``kept`` zeros in a row; return their number.
+
+    Args:
+        stream: zeros and one spare word follow its bits.
+        end: number of bits.
+        kept: so many zeros hold an EOL and the end of any row before it.
+        step: in bits.
+        out: shape (as many words as ``stream``,).
+        after: shape (steps,); is told how many bits are certain after each ``step`` bits of ``stream``.
+    """
+    position = 0
+    written = 0
+    zeros = 0
+    told = 0
+    while position < end:
+        run = min(trailing_zeros(_peek(stream, position)), end - position)
+        while told < after.shape[0] and (told + 1) * step <= position + run:
+            after[told] = written + min(zeros + (told + 1) * step - position, kept)
+            told += 1
+        position += run
+        zeros += run
+        if run < 64 and position < end:
+            written = _put(out, written + min(zeros, kept), 1, 1)
+            zeros = 0
+            position += 1
+    written += min(zeros, kept)
+    after[told:] = written
+    return written
 
 
 # --------------------------------------------------------------------------------------------------------- decoding

@@ -79,6 +79,7 @@ PROTOTYPES: dict[str, tuple[object, list[object]]] = {
     "t30_non_ecm_put_chunk": (None, [c.c_void_p, c.c_char_p, c.c_int]),
     "t30_restart": (c.c_int, [c.c_void_p]),
     "t30_set_ecm_capability": (c.c_int, [c.c_void_p, c.c_int]),
+    "t30_set_minimum_scan_line_time": (None, [c.c_void_p, c.c_int]),
     "t30_set_phase_d_handler": (None, [c.c_void_p, PhaseD, c.c_void_p]),
     "t30_set_phase_e_handler": (None, [c.c_void_p, PhaseE, c.c_void_p]),
     "t30_set_rx_encoding": (c.c_int, [c.c_void_p, c.c_int]),
@@ -128,6 +129,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ecm", choices=("on", "off"), default="on")
     parser.add_argument("--compression", default="mh,mr,mmr", help="codings of the machine, of mh, mr, mmr")
     parser.add_argument("--modems", default="v27ter,v29,v17", help="modems of the machine, of v27ter, v29, v17")
+    parser.add_argument("--scan-time", type=int, default=0, help="ms that the machine needs for a scan line")
     parser.add_argument("--ident", default="+1 555 0100", help="the machine's CSI or TSI")
     parser.add_argument("--verbose", action="store_true", help="let libspandsp tell its story on standard error")
 
@@ -156,6 +158,7 @@ class Machine:
         library.t30_set_ecm_capability(t30, options.ecm == "on")
         library.t30_set_supported_compressions(t30, sum(CODINGS[name] for name in options.compression.split(",")))
         library.t30_set_supported_modems(t30, sum(MODEMS[name] for name in options.modems.split(",")))
+        library.t30_set_minimum_scan_line_time(t30, options.scan_time)
         library.t30_set_supported_resolutions(t30, EVERY_RESOLUTION)
         library.t30_set_supported_image_sizes(t30, EVERY_SIZE)
         library.t30_set_phase_d_handler(t30, self._handlers[0], None)

@@ -3,10 +3,11 @@
 Run as a program, because a crash in C must not end pytest. Each line of standard input is one call, as JSON::
 
     {"way": "send" or "receive", "file": TIFF, "ecm": "on", "compression": "mh,mr", "modems": "v29", "version": 0,
-     "tcf": "transferred", "station": {"max_bps": 9600}, "weather": {"loss": 0.05}}
+     "tcf": "transferred", "scan-time": 20, "fill": true, "station": {"max_bps": 9600}, "weather": {"loss": 0.05}}
 
-(all but the first two may be missing), answered by one JSON object as ``spandsp_t30.py`` describes it. libspandsp has
-no UDPTL of its own: on its side, too, numbering and repair are ours, and what it sends and hears are IFP packets.
+(all but the first two may be missing), answered by one JSON object as ``spandsp_t30.py`` describes it, with ``octets``:
+how many we sent. libspandsp has no UDPTL of its own: on its side, too, numbering and repair are ours, and what it
+sends and hears are IFP packets.
 
 A line ``{"packets": 1000, "version": 0, "seed": 1}`` has so many random packets written and read by both instead; it is
 answered by ``{"differences": [...]}``.
@@ -36,6 +37,7 @@ from drivers.t38.ifp import (
 from drivers.t38.line import Options, UdptlLine
 from drivers.t38.media import Agreed
 from drivers.t38.udptl import Arrived, Numbering, Ordering, Protection
+from drivers.witness import Seen
 from faxgw.calls import result, run_call
 from simulators import clock as virtual
 from simulators.network import Plug, Weather, pair
@@ -76,7 +78,7 @@ def main() -> None:
         if "packets" in wanted:
             print(json.dumps({"differences": compare(library, **wanted)}), flush=True)
             continue
-        words = [f"--{name}={wanted[name]}" for name in ("ecm", "compression", "modems") if name in wanted]
+        words = [f"--{name}={wanted[name]}" for name in ("ecm", "compression", "modems", "scan-time") if name in wanted]
         options = parser.parse_args([*words, *sys.argv[1:]])
         print(json.dumps(virtual.run(call(library, options, wanted))), flush=True)
 
@@ -91,8 +93,21 @@ async def call(library: c.CDLL, options: argparse.Namespace, wanted: dict[str, A
     stored.unlink(missing_ok=True)
     sheets = [Sheet(Bitmap.from_pels(page.astype("uint8")), resolution=Resolution.FINE) for page in read_pages(file)]
     pages = Tray(sheets if we_send else [])
-    agreed = Agreed(wanted.get("version", 0), Protection(3), MOST, local_tcf=wanted.get("tcf") == "local")
+    agreed = Agreed(
+        wanted.get("version", 0),
+        Protection(3),
+        MOST,
+        local_tcf=wanted.get("tcf") == "local",
+        fill_bit_removal=wanted.get("fill", False),
+    )
     line = UdptlLine(ours, Options(NOWHERE, NOWHERE, calls=we_send, agreed=agreed))
+    octets = 0
+
+    def witness(seen: Seen) -> None:
+        nonlocal octets
+        octets += len(seen.octets) if seen.sent else 0
+
+    line.witness = witness
     session = Session(calling(station(wanted), "1") if we_send else answering(station(wanted)))
     terminal = Terminal(
         library, theirs, options, agreed, sends=None if we_send else file, stores=stored if we_send else None
@@ -110,6 +125,7 @@ async def call(library: c.CDLL, options: argparse.Namespace, wanted: dict[str, A
     return {
         "ours": result(outcome),
         "theirs": terminal.machine.report(),
+        "octets": octets,
         "differences": differences(sent[: len(confirmed)], received[: len(confirmed)]),
     }
 

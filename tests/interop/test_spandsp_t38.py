@@ -86,6 +86,14 @@ def test_every_coding(t38_calls: Make, document: str, way: str) -> None:
         assert call["theirs"]["coding"] == wanted["compression"].split(",")[-1].upper()
 
 
+def test_a_page_without_its_fill_is_the_same_to_it(t38_calls: Make, document: str) -> None:
+    call = {"way": "send", "file": document, "ecm": "off", "scan-time": 20}
+    for coding in ("mh", "mh,mr"):
+        filled, bare = t38_calls([call | {"compression": coding, "fill": fill} for fill in (False, True)])
+        assert went_well(filled) and went_well(bare), (filled, bare)
+        assert bare["octets"] < filled["octets"] * 0.9
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_bad_network_costs_nothing(t38_calls: Make, document: str, way: str) -> None:
     weathers = [{"loss": 0.05}, {"loss": 0.02, "burst": 3}, {"jitter": 0.2}, {"doubled": 0.3}]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from drivers.t38.line import Options, UdptlLine
 from drivers.t38.media import Agreed, Media
+from drivers.witness import Seen
 from simulators.clock import run
-from simulators.machine import Machine
+from simulators.machine import Habit, Machine
 from simulators.network import Fates, Weather, pair
 from simulators.tray import Sheet, Tray
 from t30.capabilities import Station
@@ -30,6 +31,8 @@ class Call:
     tray: Tray
     media: tuple[Media, Media]
     fates: tuple[Fates, Fates]
+    seen: list[Seen]
+    """What the caller's line sent and received."""
 
     def told(self) -> str:
         """Return both transcripts."""
@@ -59,9 +62,21 @@ def call(
     agreed: tuple[Agreed, Agreed] | Agreed = Agreed(),  # noqa: B008
     there: Weather = Weather(),  # noqa: B008
     back: Weather | None = None,
+    habit: Habit | None = None,
     then: tuple[float, Callable[[UdptlLine], None]] | None = None,
 ) -> Call:
-    """Send pages from one line to the other; ``then``: at this time do that to the caller's line."""
+    """Send pages from one line to the other.
+
+    Args:
+        sheets: the pages.
+        sender: the caller.
+        receiver: the answerer.
+        agreed: what both lines take to be agreed on, or each of them.
+        there: the network from the caller to the answerer.
+        back: the other way; the same if not told.
+        habit: the answerer's.
+        then: at this time do that to the caller's line.
+    """
     ours, theirs = agreed if isinstance(agreed, tuple) else (agreed, agreed)
 
     async def fax() -> Call:
@@ -70,7 +85,10 @@ def call(
         caller = _Line(one, Options(NOWHERE, NOWHERE, calls=True, agreed=ours))
         answerer = _Line(other, Options(NOWHERE, NOWHERE, calls=False, agreed=theirs))
         tray = Tray()
-        sending, receiving = Machine(sender, caller, Tray(list(sheets))), Machine(receiver, answerer, tray)
+        seen: list[Seen] = []
+        caller.witness = seen.append
+        sending = Machine(sender, caller, Tray(list(sheets)))
+        receiving = Machine(receiver, answerer, tray, habit=habit)
         if then is not None:
             asyncio.get_running_loop().call_at(then[0], then[1], caller)
         async with asyncio.timeout(LIMIT):
@@ -79,6 +97,6 @@ def call(
             await got
         fates = (one.path.fates, other.path.fates)
         media = (caller.last, answerer.last)
-        return Call(sent, got.result(), sending, receiving, tray, media, fates)
+        return Call(sent, got.result(), sending, receiving, tray, media, fates, seen)
 
     return run(fax())

@@ -48,9 +48,9 @@ def options(url: str) -> Options:
 
 def test_a_url_says_all_there_is_to_say() -> None:
     said = options(
-        "udptl:10.0.0.1:4000@[::1]:4002?role=answerer&version=3&redundancy=0&max_datagram=176&tcf=local&speed=8"
+        "udptl:10.0.0.1:4000@[::1]:4002?role=answerer&version=3&redundancy=0&max_datagram=176&tcf=local&speed=8&fill=on&mmr=on"
     )
-    agreed = Agreed(3, Protection(0), 176, local_tcf=True)
+    agreed = Agreed(3, Protection(0), 176, local_tcf=True, fill_bit_removal=True, transcoding_mmr=True)
     assert said == Options(("10.0.0.1", 4000), ("::1", 4002), False, agreed, 8.0)
     assert options("udptl:a:1@b:2?fec=4").agreed.protection == Protection(0, 4)
     assert options("udptl:a:1@b:2").calls is None
@@ -67,6 +67,8 @@ def test_a_url_says_all_there_is_to_say() -> None:
         ("udptl:a:1@b:2?redundancy=8", "redundancy=8"),
         ("udptl:a:1@b:2?fec=-1", "fec=-1"),
         ("udptl:a:1@b:2?tcf=none", "tcf=none"),
+        ("udptl:a:1@b:2?mmr=1", "mmr=1"),
+        ("udptl:a:1@b:2?fill=", "fill="),
         ("udptl:a:1@b:2?colour=red", "no option colour"),
     ],
 )
