@@ -7,6 +7,7 @@ What it does not model: bandwidth and queues (a datagram's fate does not depend 
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -64,6 +65,7 @@ class Path:
         self._random = Random(f"{weather.seed} {name}")
         self._began = clock.now()
         self._losing = 0
+        self._last = 0.0
 
     def send(self, datagram: bytes, deliver: Deliver | None = None) -> None:
         """Send a datagram; it comes later, or never. ``deliver``: to somebody else than usual."""
@@ -88,8 +90,12 @@ class Path:
         return True
 
     def _later(self, datagram: bytes, deliver: Deliver | None) -> None:
+        loop = asyncio.get_running_loop()
         seconds = self._weather.delay + self._random.uniform(0.0, self._weather.jitter)
-        asyncio.get_running_loop().call_later(self._clock.real(seconds), deliver or self._arrive, datagram)
+        due = loop.time() + self._clock.real(seconds)
+        if not self._weather.jitter:  # then they come in their order, also those of the same moment
+            due = self._last = max(due, math.nextafter(self._last, math.inf))
+        loop.call_at(due, deliver or self._arrive, datagram)
 
     def _arrive(self, datagram: bytes) -> None:
         if self.deliver is not None:
