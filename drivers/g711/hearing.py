@@ -75,9 +75,11 @@ _SIZE, _HOP = 160, 80
 """Samples of a window, and from one to the next: both tones make whole turns in it, so their phase stays."""
 _PURE = 0.8
 """Share of all energy that the tone must have."""
-_GOOD, _GAP, _OVER, _STEADY = 30, 10, 50, 12.0
-"""Windows that make a tone; bad ones in a row after which they count anew, and after which the next tone is another
-signal; Hertz by which it may change."""
+_GOOD, _HOLES, _GAP, _OVER = 30, 16, 10, 50
+"""Windows that make a tone; bad ones among them, and in a row, after which they count anew; bad ones in a row after
+which the next tone is another signal. A lost packet makes four bad ones, a reversal three."""
+_STEADY = 12.0
+"""Hertz by which it may change."""
 
 _HANN = np.hanning(_SIZE + 1)[:_SIZE]
 _TONE_SUMS = _as_pairs(_oscillators(_HERTZ, _SIZE) * _HANN[:, None])
@@ -95,6 +97,7 @@ class _Run:
     """How long a tone has been there, in windows."""
 
     good: int = 0
+    holes: int = 0
     bad: int = 0
     hertz: float = 0.0
     told: bool = False
@@ -102,18 +105,21 @@ class _Run:
     def miss(self, windows: int) -> None:
         """Count windows without it."""
         self.bad += windows
-        self.good = max(0, self.good - windows)
-        if self.bad >= _GAP:
+        self.holes += windows
+        if self.bad >= _GAP or self.holes > _HOLES:
             self.good = 0
         if self.bad >= _OVER:
             self.told = False
 
     def hit(self, hertz: float) -> bool:
         """Count a window with it, so far beside its frequency; return whether it is known by that."""
-        if self.good and abs(hertz - self.hertz) > _STEADY:
-            self.miss(1)
-            if self.good:
+        if abs(hertz - self.hertz) > _STEADY:
+            if self.good > 3:
+                self.miss(1)
                 return False
+            self.good = 0
+        if not self.good:
+            self.holes = 0
         self.bad = 0
         self.good = min(self.good + 1, _GOOD)
         self.hertz += (hertz - self.hertz) / self.good

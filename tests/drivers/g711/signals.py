@@ -94,11 +94,16 @@ def speech(random: Random, seconds: float = 4.0) -> Sound:
     while total < seconds:
         length = random.uniform(0.08, 0.6)
         kind = random.random()
-        part = _vowel(random, length) if kind < 0.65 else noise(random, length, *sorted(random.uniform(300, 3900, 2)))
+        part = _vowel(random, length) if kind < 0.65 else _hiss(random, length)
         part = part / (np.abs(part).max() + 1e-9) * random.uniform(0.2, 1.0) if kind < 0.85 else silence(length)
         parts.append(part * np.hanning(len(part)) ** 0.3)
         total += length
     return np.concatenate(parts)[: round(seconds * RATE)]
+
+
+def _hiss(random: Random, seconds: float) -> Sound:
+    low = random.uniform(300, 3000)
+    return noise(random, seconds, low, low + random.uniform(300, 1500))
 
 
 def _vowel(random: Random, seconds: float) -> Sound:
