@@ -35,12 +35,17 @@ class Lan:
         self._weather = weather
         self._bound: dict[Address, LanSocket] = {}
         self._paths: dict[tuple[str, str], Path] = {}
+        self._cut: set[str] = set()
         self._free = FIRST_FREE
 
     @property
     def fates(self) -> dict[tuple[str, str], Fates]:
         """What became of the datagrams from one host to another."""
         return {ends: path.fates for ends, path in self._paths.items()}
+
+    def silence(self, host: str) -> None:
+        """Cut a host off: what it sends from now on, and what is sent to it, is lost."""
+        self._cut.add(host)
 
     def bind(self, protocol: asyncio.DatagramProtocol, local: Address) -> "LanSocket":
         """Open a socket.
@@ -64,6 +69,8 @@ class Lan:
         if self.seen is not None:
             self.seen(sender, to, datagram)
         ends = (sender[0], to[0])
+        if not self._cut.isdisjoint(ends):
+            return
         if ends not in self._paths:
             clock = LineClock(asyncio.get_running_loop().time)
             self._paths[ends] = Path(self._weather, clock, name=f"{ends[0]} to {ends[1]}")

@@ -100,7 +100,7 @@ class Guard:
         self._bucket: Callable[[str], _Bucket] = lru_cache(MOST_SOURCES)(lambda _: _Bucket(self.limits.burst))
 
     def trust(self, hosts: Iterable[str]) -> None:
-        """Listen to these numeric hosts too, without a limit: what a trunk's name leads to now, and no more to before."""
+        """Listen to these numeric hosts too, without a limit, and no more to those named before."""
         known = frozenset(ip_network(host.partition("%")[0]) for host in hosts)
         if known != self._known:
             self._known = known

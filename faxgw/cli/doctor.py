@@ -21,7 +21,11 @@ def doctor(
     config_file: ConfigOption = None,
     data: DataOption = None,
     lines: Annotated[
-        bool, typer.Option("--lines", help="Ask each modem what it is; takes its port for some seconds.")
+        bool,
+        typer.Option(
+            "--lines",
+            help="Ask modems what they are, which takes their ports for some seconds, and trunks whether they answer.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,
 ) -> None:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_seriali
 
 from drivers.registry import DRIVERS, LineUrl
 from faxgw.documented import Documented
+from faxgw.rules.routing import channel_of
 from t30.capabilities import Station
 from t30.identity import encoded
 from t30.line import LineError
@@ -41,6 +42,8 @@ class LineSettings(Documented, BaseModel):
     """What the line is called in routes, faxes and metrics: small letters, digits and any of "-_."."""
     url: Annotated[str, AfterValidator(_line_url), Field(examples=["class1:/dev/ttyACM0"])]
     """How the line is reached, such as class1:/dev/ttyACM0 or sim:15550199."""
+    channels: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many calls at once a SIP trunk carries, those that come in and those that go out together."""
     use: Literal["send", "receive", "both"] = "both"
     """What the line is for."""
     ident: Annotated[str, AfterValidator(_identity), Field(examples=["+1 555 0199"])] = ""
@@ -74,6 +77,23 @@ class LineSettings(Documented, BaseModel):
         if "mh" not in self.coding:
             raise ValueError("coding must have mh: every fax machine must be able to use it (T.30)")
         return self
+
+    @model_validator(mode="after")
+    def _has_channels(self) -> Self:
+        if self.channels > 1 and self.scheme != "sip":
+            raise ValueError(f"channels is for sip: lines; a {self.scheme}: line carries one call at once")
+        return self
+
+    def each_channel(self) -> tuple[Self, ...]:
+        """Return the settings of each channel; those of one trunk are called NAME:1, NAME:2 and so on.
+
+        >>> [each.name for each in LineSettings(name="a", url="sip:192.0.2.1", channels=2).each_channel()]
+        ['a:1', 'a:2']
+        """
+        if self.channels == 1:
+            return (self,)
+        numbers = range(1, self.channels + 1)
+        return tuple(self.model_copy(update={"name": channel_of(self.name, number)}) for number in numbers)
 
     def dialled(self, number: str) -> str:
         """Return what is dialled on this line for a number in E.164 form; a short number stays as it is.

@@ -322,7 +322,8 @@ class Config(_Settings):
     def _lines_differ(self) -> Self:
         for what, given in (
             ("name", [line.name for line in self.lines]),
-            ("port", [f"{line.scheme}:{line.address}" for line in self.lines]),
+            ("port", [f"{line.scheme}:{line.address}" for line in self.lines if line.scheme != "sip"]),
+            ("url", [line.url for line in self.lines if line.scheme == "sip"]),
         ):
             twice = sorted({each for each in given if given.count(each) > 1})
             if twice:

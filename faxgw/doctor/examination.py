@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from faxgw.config import Config
 from faxgw.config.reading import strange_variables
-from faxgw.doctor import advisories, folders, lines, machine, programs, storage
+from faxgw.doctor import advisories, folders, lines, machine, programs, storage, trunks
 from faxgw.doctor.finding import Finding, Machine, advice
 
 Check = Callable[[Config, Machine], Iterable[Finding]]
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     programs.kernels,
     advisories.version,
     lines.ports,
+    trunks.urls,
 )
 
 
@@ -35,12 +36,13 @@ def examined(config: Config, machine: Machine | None = None, *, open_lines: bool
     Args:
         config: what the gateway would run with.
         machine: the machine to look at; this one if None.
-        open_lines: whether modems may be talked to, which takes their ports for some seconds.
+        open_lines: whether modems and trunks may be talked to; that takes the modems' ports for some seconds.
     """
     here = machine or Machine()
     found = [finding for check in CHECKS for finding in check(config, here)]
     if open_lines:
         found += lines.modems(config, here)
+        found += trunks.answers(config, here)
     return found
 
 

@@ -20,10 +20,13 @@ def ports(config: Config, machine: Machine) -> Iterator[Finding]:
     if not config.lines:
         yield bad("lines", "There is no line.", "Name one in the configuration, such as class1:/dev/ttyACM0.")
     for line in config.lines:
-        if line.scheme == "class1":
-            yield _port(line, machine)
-        else:
-            yield ok("lines", f"Line {line.name} is simulated.")
+        match line.scheme:
+            case "class1":
+                yield _port(line, machine)
+            case "sim":
+                yield ok("lines", f"Line {line.name} is simulated.")
+            case "udptl":
+                yield ok("lines", f"Line {line.name} is T.38 straight over UDP, {line.address}.")
 
 
 def modems(config: Config, machine: Machine) -> Iterator[Finding]:

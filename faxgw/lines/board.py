@@ -28,7 +28,8 @@ class Board:
         self._dirty = asyncio.Event()
         self.keepers = {
             each.name: Keeper(each, _url(each, config.sandbox.speed), node=node, changed=self._changed)
-            for each in config.lines
+            for line in config.lines
+            for each in line.each_channel()
         }
 
     def states(self) -> list[LineState]:

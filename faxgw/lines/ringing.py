@@ -20,6 +20,7 @@ from faxgw.lines.leases import end_interrupted, lease_end
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import Numbering, caller_id
 from faxgw.rules.incoming import Arrival, Assignment, Screening, before_answering, choose_box
+from faxgw.rules.routing import trunk_of
 from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import attempts, boxes, faxes, numbers, tenants
 from t30.line import AwaitCall, Ringing
@@ -76,7 +77,7 @@ _NUMBERING = Numbering()
 
 async def _looked_up(gateway: Gateway, settings: LineSettings, ringing: Ringing) -> Arriving | None:
     """Find out whose a call is and write its fax down; None if it is not to be answered."""
-    arrival = Arrival(settings.name, caller_id(ringing.dialled, _NUMBERING))
+    arrival = Arrival(trunk_of(settings.name), caller_id(ringing.dialled, _NUMBERING))
     while True:
         async with gateway.database.dispatcher() as connection:
             homes = await _homes(connection, arrival, settings.tenants)

@@ -11,6 +11,7 @@ from faxgw.rules.model import Rules
 
 HALF_LIFE = timedelta(minutes=10)
 """After so long a failure of a line counts half."""
+_CHANNEL = ":"
 
 
 class Route(Rules):
@@ -76,6 +77,21 @@ class LineState:
     tenants: frozenset[str] = frozenset()
     node: str = ""
 
+    @property
+    def trunk(self) -> str:
+        """The line's name in routes: that of the trunk of which it is a channel, or its own."""
+        return trunk_of(self.name)
+
+
+def trunk_of(line: str) -> str:
+    """Return the name by which routes and boxes know a line: channel ``carrier:7`` is of line ``carrier``."""
+    return line.partition(_CHANNEL)[0]
+
+
+def channel_of(trunk: str, number: int) -> str:
+    """Return the name of a channel; no name in a configuration has such a colon."""
+    return f"{trunk}{_CHANNEL}{number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -137,7 +153,7 @@ def choose(
     ordered = sorted(lines, key=lambda each: (each.name, each.node))
     obstacles = [(line, _obstacle(line, tenant, routed)) for line in ordered]
     candidates = [_candidate(line, routed, now) for line, obstacle in obstacles if obstacle is None]
-    candidates.sort(key=lambda each: (each.line == avoid, each.cost, each.failures))
+    candidates.sort(key=lambda each: (trunk_of(each.line) == trunk_of(avoid), each.cost, each.failures))
     passed_over = [obstacle for _, obstacle in obstacles if obstacle is not None]
     ranked = [_ranked(place, each) for place, each in enumerate(candidates, 1)]
     return Choice(tuple(candidates), (reason, *passed_over, *ranked, _conclusion(candidates)))
@@ -173,7 +189,7 @@ def _obstacle(line: LineState, tenant: str, routed: Sequence[Route] | None) -> S
 
 def _route_of(line: LineState, routed: Iterable[Route]) -> Route | None:
     """Return the cheapest route that names the line."""
-    return min((route for route in routed if line.name in route.lines), key=lambda each: each.cost, default=None)
+    return min((route for route in routed if line.trunk in route.lines), key=lambda each: each.cost, default=None)
 
 
 def _candidate(line: LineState, routed: Sequence[Route] | None, now: datetime) -> Candidate:

@@ -125,6 +125,7 @@ useful = true
         ("[dispatch]\nlease = 30\nrenew = 20", "dispatch", "at most a third"),
         ('data_dir = "/a"\nspool_keys = "/a/keys"', "", "outside data_dir"),
         ('[[lines]]\nname="a"\nurl="sim:1"\ncoding=["mmr"]', "lines.0", "must have mh"),
+        ('[[lines]]\nname="a"\nurl="sim:1"\nchannels=2', "lines.0", "channels is for sip: lines"),
         ('[[lines]]\nname="a"\nurl="sim:1"\n[[lines]]\nname="a"\nurl="sim:2"', "", "two lines have the same name: a"),
         ('[[lines]]\nname="a"\nurl="sim:1"\n[[lines]]\nname="b"\nurl="SIM:1"', "", "two lines have the same port"),
         (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis.strategies import booleans, builds, floats, integers, lists, permutations, sampled_from, text
 
-from faxgw.rules.routing import HEALTHY, Choice, Health, LineState, Route, choose
+from faxgw.rules.routing import HEALTHY, Choice, Health, LineState, Route, channel_of, choose
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NUMBER = "+4930123456"
@@ -158,3 +158,13 @@ def test_the_order_of_routes_and_lines_does_not_matter(routes: list[Route], line
 
 def chosen_among(routes: list[Route], lines: list[LineState]) -> Choice:
     return choose(NUMBER, routes=routes, lines=lines, tenant="acme", now=NOW)
+
+
+def test_a_route_names_a_trunk_and_means_all_its_channels() -> None:
+    channels = [LineState(channel_of("carrier", number)) for number in (1, 2)]
+    assert names(chosen(Route(lines=("carrier",)), lines=[*channels, ONE])) == ["carrier:1", "carrier:2"]
+
+
+def test_after_a_failure_on_one_channel_the_whole_trunk_comes_last() -> None:
+    channels = [LineState(channel_of("carrier", number)) for number in (1, 2)]
+    assert names(chosen(lines=[*channels, THREE], avoid="carrier:1")) == ["three", "carrier:1", "carrier:2"]

@@ -1,0 +1,421 @@
+"""A SIP trunk at work: one agent, its transports and its timers on the loop, and the calls of all channels."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from random import Random, SystemRandom
+from typing import Any, ClassVar, Self
+
+import structlog
+
+from drivers.sip.agent import Agent
+from drivers.sip.call import Call
+from drivers.sip.effects import Alive, Effect, Invited, NotRegistered, Over, Refused, Registered, Transmit
+from drivers.sip.grammar import SipMalformed
+from drivers.sip.leg import Leg
+from drivers.sip.messages import Request, Response, SipRefused, parse
+from drivers.sip.negotiation import Negotiation, Stream
+from drivers.sip.options import TrunkOptions
+from drivers.sip.place import Place
+from drivers.sip.ports import Pair
+from drivers.sip.ways import Flow, Target
+from drivers.witness import Seen, Wire
+from t30.line import LineClock, LineError
+
+log = structlog.get_logger(__name__)
+
+HELD = 5.0
+"""Seconds that a call rings while every line that could take it is busy with the end of the last one."""
+FAREWELL = 4.0
+"""Seconds that a trunk waits for answers to its last requests before it closes its sockets."""
+REGISTERED_WITHIN = 35.0
+"""Seconds after which a trunk that does not answer a registration is not to be had."""
+
+
+class Trunk:
+    """One trunk, shared by the lines of one URL.
+
+    Attributes:
+        options: what the URL says.
+        clock: of its lines.
+        random: for all that must not be guessed, and for what must not coincide.
+        lines: how many share it now: so many calls at once it has.
+    """
+
+    _open: ClassVar[dict[tuple[int, str], "asyncio.Task[Trunk]"]] = {}
+
+    def __init__(self, options: TrunkOptions, place: Place, *, name: str, random: Random) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.options = options
+        self.clock = LineClock(self._loop.time)
+        self.random = random
+        self.lines = 0
+        self._name = name
+        self._place = place
+        self._agent = Agent(place.profile(options), random=random)
+        self._legs: dict[Call, Leg] = {}
+        self._by_id: dict[str, Leg] = {}
+        self._coming: dict[Call, list[Seen]] = {}
+        self._ringing: deque[Leg] = deque()
+        self._waiting: deque[asyncio.Future[Leg]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._probe: asyncio.TimerHandle | None = None
+        self._registration: asyncio.Future[None] | None = None
+        self._alive_told: asyncio.Future[None] | None = None
+        self._fault: LineError | None = None
+        self._quiet = asyncio.Event()
+        place.transports.receiver = self._received
+
+    # ------------------------------------------------------------------------------------------------------- sharing
+
+    @classmethod
+    async def shared(cls, name: str, options: TrunkOptions) -> Self:
+        """Return the trunk of a URL, opened for its first line; each is to be released.
+
+        Args:
+            name: the whole URL, by which lines that share a trunk know it.
+            options: what it says.
+
+        Raises:
+            LineError: ``line.unavailable`` if it is not to be had.
+        """
+        key = (id(asyncio.get_running_loop()), name)
+        while True:
+            task = cls._open.get(key)
+            if task is None:
+                task = cls._open[key] = asyncio.ensure_future(cls._made(name, options))
+            try:
+                trunk = await asyncio.shield(task)
+            except BaseException:
+                if task.done() and cls._open.get(key) is task:
+                    del cls._open[key]
+                raise
+            if cls._open.get(key) is task:  # else it was closed by its last line in this very moment
+                trunk.lines += 1
+                return trunk  # type: ignore[return-value]
+
+    @classmethod
+    async def _made(cls, name: str, options: TrunkOptions) -> "Trunk":
+        random = SystemRandom()
+        return cls(options, await Place.open(options, random=random), name=name, random=random)
+
+    async def release(self) -> None:
+        """Say that a line needs it no more; the last one closes it."""
+        self.lines -= 1
+        if self.lines > 0:
+            return
+        self._open.pop((id(self._loop), self._name), None)
+        await self._close()
+
+    async def _close(self) -> None:
+        for leg in list(self._legs.values()):
+            leg.hang_up()
+        if self._registration is not None and not self._fault:
+            self.do(self._agent.unregister(self.now()))
+        try:
+            async with asyncio.timeout(FAREWELL):
+                while self._agent.busy:
+                    self._quiet.clear()
+                    await self._quiet.wait()
+        except TimeoutError:
+            log.info("a trunk did not answer our last requests", trunk=self.options.host)
+        for handle in (self._timer, self._probe):
+            if handle is not None:
+                handle.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await self._place.close()
+
+    # --------------------------------------------------------------------------------------------------- for the lines
+
+    def now(self) -> float:
+        """Return the time, in seconds of the trunk's clock."""
+        return self._loop.time()
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The numeric addresses from which the trunk signals."""
+        return self._place.hosts
+
+    @property
+    def media_host(self) -> str:
+        """The address for media that the trunk is told."""
+        return self._place.media_host
+
+    async def targets(self) -> tuple[Target, ...]:
+        """Return where the trunk is, the best first.
+
+        Raises:
+            LineError: ``line.unavailable`` if its name leads nowhere.
+        """
+        return await self._place.targets()
+
+    async def outgoing(self) -> Leg:
+        """Return a call to make.
+
+        Raises:
+            LineError: ``line.unavailable`` if there are no ports for it, or the trunk is down.
+        """
+        if self._fault is not None:
+            raise self._fault
+        return Leg(self, await self._place.ports.pair(), called=False)
+
+    def invite(self, leg: Leg, number: str, what: tuple[Negotiation, tuple[Stream, ...], tuple[Target, ...]]) -> Call:
+        """Send the INVITE of a call: to a number, with these streams, to the first of these targets that takes it."""
+        negotiation, streams, targets = what
+        call, effects = self._agent.invite(self.options.to(number), negotiation, streams, targets, self.now())
+        self._adopt(leg, call)
+        self.do(effects)
+        return call
+
+    async def incoming(self) -> Leg:
+        """Return the next call that rings. What was handed to somebody who no longer waits is handed to the next.
+
+        Raises:
+            LineError: ``line.unavailable`` if the trunk does not register us, or is down.
+        """
+        if self._fault is not None:
+            raise self._fault
+        await self._registered()
+        self._ask()
+        while self._ringing:
+            leg = self._ringing.popleft()
+            if not leg.over:
+                return leg
+        waiting: asyncio.Future[Leg] = self._loop.create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._hand(waiting.result())
+            raise
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+
+    async def answered_within(self) -> float:
+        """Ask the trunk whether it lives; return the seconds until it answered.
+
+        Raises:
+            LineError: ``line.unavailable`` if it does not.
+        """
+        began = self.now()
+        self._alive_told = self._loop.create_future()
+        self.do(self._agent.probe(await self.targets(), began))
+        await self._alive_told
+        if self._fault is not None:
+            raise self._fault
+        return self.now() - began
+
+    def forget(self, leg: Leg) -> None:
+        """Take no more note of a call; its last messages still go their way."""
+        if leg.call is not None:
+            self._legs.pop(leg.call, None)
+        if leg in self._ringing:
+            self._ringing.remove(leg)
+
+    def do(self, effects: list[Effect]) -> None:
+        """Do what the agent says."""
+        for effect in effects:
+            self._one(effect)
+        self._rearm()
+
+    # --------------------------------------------------------------------------------------------------------- effects
+
+    def _one(self, effect: Effect) -> None:
+        match effect:
+            case Transmit():
+                self._transmit(effect)
+            case Invited(call):
+                self._invited(call)
+            case Registered():
+                self._settle_registration(None)
+            case NotRegistered(status, reason):
+                said = f"{status} {reason}".strip()
+                self._settle_registration(LineError(f"{self.options.uri}: the trunk does not register us: {said}"))
+            case Alive(status):
+                self._alive(status)
+            case _:
+                leg = self._legs.get(effect.call)
+                if leg is not None:
+                    leg.take(effect)
+                if isinstance(effect, Over | Refused):
+                    self._coming.pop(effect.call, None)
+                    self._by_id.pop(effect.call.call_id, None)
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wakes = self._agent.wakes
+        if wakes is not None:
+            self._timer = self._loop.call_at(wakes, self._woken)
+        if not self._agent.busy:
+            self._quiet.set()
+
+    def _woken(self) -> None:
+        self._timer = None
+        self.do(self._agent.timer(self.now()))
+
+    # ------------------------------------------------------------------------------------------------------- messages
+
+    def _received(self, octets: bytes, flow: Flow) -> None:
+        """Take a message from the network."""
+        try:
+            message = parse(octets)
+        except SipRefused as refused:
+            self.do(self._agent.malformed(refused, flow, self.now()))
+            return
+        except SipMalformed:
+            return
+        seen = Seen(self.now(), Wire.SIP, False, flow.local, flow.peer, octets, flow.transport.value)
+        self._show(message, seen)
+        effects = self._agent.received(message, flow, self.now())
+        for effect in effects:
+            if isinstance(effect, Invited):
+                self._coming[effect.call] = [seen]
+        self.do(effects)
+
+    def _transmit(self, effect: Transmit) -> None:
+        if isinstance(effect.to, Target | Flow):
+            self._send(effect.message, effect.to)
+        else:
+            self._start(self._send_to(effect))
+
+    async def _send_to(self, effect: Transmit) -> None:
+        """Send a request in a dialog to its next hop, whose name may have to be looked up."""
+        assert not isinstance(effect.to, Target | Flow)
+        try:
+            target = await self._place.next_hop(effect.to)
+        except LineError as fault:
+            log.warning("a next hop of the trunk cannot be found", hop=effect.to.host, error=str(fault))
+            self._undelivered(effect.message)
+            return
+        self._send(effect.message, target)
+
+    def _send(self, message: Request | Response, to: Target | Flow) -> None:
+        octets = message.octets()
+        peer = to.peer if isinstance(to, Flow) else to.address
+        local = self._place.transports.local
+        self._show(message, Seen(self.now(), Wire.SIP, True, local, peer, octets, to.transport.value))
+        self._place.transports.send(octets, to, lambda: self._undelivered(message))
+
+    def _undelivered(self, message: Request | Response) -> None:
+        if isinstance(message, Request):
+            self.do(self._agent.undeliverable(message, self.now()))
+
+    def _show(self, message: Request | Response, seen: Seen) -> None:
+        leg = self._by_id.get(message.call_id)
+        if leg is not None:
+            leg.show(seen)
+
+    # -------------------------------------------------------------------------------------------------- incoming calls
+
+    def _invited(self, call: Call) -> None:
+        """Let a call ring if there is a line for it."""
+        shown = self._coming.pop(call, [])
+        if self._fault is not None or len(self._legs) + len(self._coming) >= self.lines:
+            self.do(call.refuse(486, self.now()))
+            return
+        self._coming[call] = shown
+        self._start(self._ring(call))
+
+    async def _ring(self, call: Call) -> None:
+        try:
+            pair: Pair = await self._place.ports.pair()
+        except LineError as fault:
+            log.warning("a call could not be taken", error=str(fault))
+            self._coming.pop(call, None)
+            self.do(call.refuse(503, self.now()))
+            return
+        shown = self._coming.pop(call, None)
+        if shown is None:  # the caller was gone by then
+            pair.close()
+            return
+        leg = Leg(self, pair, called=True)
+        self._adopt(leg, call)
+        for seen in shown:
+            leg.show(seen)
+        leg.ring(call)
+        self._hand(leg)
+
+    def _hand(self, leg: Leg) -> None:
+        """Give a call that rings to whoever waits, or keep it a moment for the next one."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(leg)
+                return
+        if not leg.over:
+            self._ringing.append(leg)
+            self._loop.call_later(HELD, self._drop, leg)
+
+    def _drop(self, leg: Leg) -> None:
+        if leg in self._ringing:
+            leg.hang_up()
+
+    def _adopt(self, leg: Leg, call: Call) -> None:
+        self._legs[call] = leg
+        self._by_id[call.call_id] = leg
+
+    # ------------------------------------------------------------------------------------------- is the trunk there?
+
+    async def _registered(self) -> None:
+        """Register, if that is asked for and was not done yet."""
+        if not self.options.register:
+            return
+        if self._registration is None:
+            self._registration = self._loop.create_future()
+            self.do(self._agent.register(await self.targets(), self.now()))
+        try:
+            async with asyncio.timeout(REGISTERED_WITHIN):
+                await asyncio.shield(self._registration)
+        except TimeoutError:
+            raise LineError(f"{self.options.uri}: the trunk does not answer our registration") from None
+
+    def _settle_registration(self, fault: LineError | None) -> None:
+        if self._registration is not None and not self._registration.done():
+            if fault is None:
+                self._registration.set_result(None)
+            else:
+                self._registration.set_exception(fault)
+        self._down(fault)
+
+    def _ask(self) -> None:
+        """Ask the trunk from time to time whether it lives."""
+        if self.options.asks_every and self._probe is None:
+            self._probe = self._loop.call_later(self.options.asks_every, self._start_probe)
+
+    def _start_probe(self) -> None:
+        self._probe = None
+        self._start(self._probed())
+
+    async def _probed(self) -> None:
+        try:
+            self.do(self._agent.probe(await self.targets(), self.now()))
+        except LineError as fault:
+            self._down(fault)
+
+    def _alive(self, status: int | None) -> None:
+        """Take the answer to OPTIONS: any answer at all is a sign of life."""
+        self._down(None if status else LineError(f"{self.options.uri}: the trunk does not answer"))
+        self._ask()
+        if self._alive_told is not None:
+            self._alive_told.set_result(None)
+            self._alive_told = None
+
+    def _down(self, fault: LineError | None) -> None:
+        """Let all lines that wait for a call know that there will be none; None: it is there again."""
+        self._fault = fault
+        if fault is not None:
+            while self._waiting:
+                waiting = self._waiting.popleft()
+                if not waiting.done():
+                    waiting.set_exception(fault)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
