@@ -184,10 +184,10 @@ class Agent:
 
     def _invited(self, request: Request, flow: Flow) -> None:
         core = self._core
-        if core.merged(request):
-            self._reply(request, request.answer(482), flow)
-        elif self._overloaded or len(core.calls) >= self.profile.most_calls:
+        if self._overloaded or len(core.calls) >= self.profile.most_calls:
             self._reply(request, overloaded(request), flow)
+        elif core.merged(request):
+            self._reply(request, request.answer(482), flow)
         else:
             try:
                 call = call_from(core, request, flow)

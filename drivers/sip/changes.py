@@ -146,7 +146,8 @@ class Changes:
         if body:
             response.headers.set("Content-Type", CONTENT_TYPE)
             response.body = body
-        self._call.session.answer(request, response)
+        if self._call.dialog is not None:
+            self._call.session.answer(request, response)
         return response, lambda: self._tell(before)
 
     def _premature(self, request: Request) -> Response | None:
@@ -298,6 +299,9 @@ class Changes:
             self._wait(pause)
         elif self._offering:
             self._core.emit(NotChanged(self._call, response.status))
+        elif request.method == "UPDATE":
+            self._call.allows -= {"update"}  # they said that they know it, but do not take it
+            self.refresh()
 
     def _pause(self, response: Response) -> float | None:
         """Return after how many seconds an offer may be made once more; None: not at all."""

@@ -12,7 +12,7 @@ from drivers.sip.effects import Effect, Transmit, Way
 from drivers.sip.grammar import Params, as_host
 from drivers.sip.headers import Headers, NameAddr, Via
 from drivers.sip.matching import COOKIE, Key, client_key, server_key
-from drivers.sip.messages import Request, Response
+from drivers.sip.messages import Request, Response, tagged
 from drivers.sip.profile import Profile
 from drivers.sip.transactions import (
     MAX_FORWARDS,
@@ -147,7 +147,7 @@ class Core:
 
     def tag_of(self, request: Request) -> str:
         """Return the tag for an answer that leaves nothing behind: the same for each copy of the request."""
-        text = f"{request.call_id}\n{request.headers.get('From')}\n{request.cseq.number}"
+        text = "\n".join(request.headers.get(name) or "" for name in ("Call-ID", "From", "CSeq"))
         octets = text.encode("utf-8", "surrogateescape")
         return hashlib.blake2b(octets, key=self._secret, digest_size=8).hexdigest()
 
@@ -223,8 +223,7 @@ class Core:
 
     def respond_statelessly(self, request: Request, response: Response, flow: Flow) -> None:
         """Answer a request and keep nothing: a copy of it is answered anew, with the same tag."""
-        if request.to.tag is None:
-            response.headers.set("To", str(request.to.with_tag(self.tag_of(request))))
+        response.headers.set("To", tagged(response.headers.get("To") or "", self.tag_of(request)))
         self._finish(response)
         self.emit(Transmit(response, flow))
 

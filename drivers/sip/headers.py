@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from drivers.sip.grammar import (
     NO_PARAMS,
@@ -64,6 +65,9 @@ _SPELLINGS = {short: name for name, short in COMPACT.items()} | {
         *("Timestamp", "Unsupported", "User-Agent", "Warning", "WWW-Authenticate"),
     )
 }
+
+_REMEMBERED = 64
+"""So many addresses and hops are kept as they were read: one message is looked at by several layers in a row."""
 
 _BARE_URI = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 
@@ -168,13 +172,7 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> "Via":
         """Read one Via; raises SipMalformed."""
-        hop, _, params = text.partition(";")
-        words = [word.strip() for word in hop.split("/", 2)]
-        transport, sent_by = [*words[-1].split(None, 1), "", ""][:2]
-        if len(words) != 3 or words[0].upper() != "SIP" or not TOKEN.fullmatch(transport):
-            raise SipMalformed(f"no Via: {shown(text)}")
-        host, port = host_and_port(sent_by)
-        return cls(transport.upper(), host, port, Params.parse(params))
+        return _via(text)
 
     @property
     def branch(self) -> str:
@@ -230,16 +228,7 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> "NameAddr":
         """Read ``"Name" <sip:user@host>;tag=x`` and its plainer forms; raises SipMalformed."""
-        name, rest = _display(text.strip())
-        if not rest.startswith("<"):
-            address, _, params = rest.partition(";")
-            return cls(Uri.parse(address), "", Params.parse(params))
-        address, closed, params = rest[1:].partition(">")
-        params = params.strip()
-        if not closed or (params and not params.startswith(";")):
-            raise SipMalformed(f"no address: {shown(text)}")
-        # Some write a name with spaces for a user.
-        return cls(Uri.parse(address.strip().replace(" ", "%20")), name, Params.parse(params))
+        return _address(text)
 
     @property
     def tag(self) -> str | None:
@@ -279,6 +268,31 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _via(text: str) -> Via:
+    hop, _, params = text.partition(";")
+    words = [word.strip() for word in hop.split("/", 2)]
+    transport, sent_by = [*words[-1].split(None, 1), "", ""][:2]
+    if len(words) != 3 or words[0].upper() != "SIP" or not TOKEN.fullmatch(transport):
+        raise SipMalformed(f"no Via: {shown(text)}")
+    host, port = host_and_port(sent_by)
+    return Via(transport.upper(), host, port, Params.parse(params))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _address(text: str) -> NameAddr:
+    name, rest = _display(text.strip())
+    if not rest.startswith("<"):
+        address, _, params = rest.partition(";")
+        return NameAddr(Uri.parse(address), "", Params.parse(params))
+    address, closed, params = rest[1:].partition(">")
+    params = params.strip()
+    if not closed or (params and not params.startswith(";")):
+        raise SipMalformed(f"no address: {shown(text)}")
+    # Some write a name with spaces for a user.
+    return NameAddr(Uri.parse(address.strip().replace(" ", "%20")), name, Params.parse(params))
 
 
 def _key(name: str) -> str:

@@ -183,7 +183,7 @@ class Request(_Message):
         for name in _ANSWERED:
             value = self.headers.get(name)
             if value is not None:
-                response.headers.add(name, _tagged(value, tag) if name == "To" and tag and status > 100 else value)
+                response.headers.add(name, tagged(value, tag) if name == "To" and tag and status > 100 else value)
         return response
 
 
@@ -283,11 +283,6 @@ class Framer:
         self._searched = 0
         self._line_ends = 0
         self._needs = 0
-
-    @property
-    def begun(self) -> bool:
-        """Whether a message has begun that is not whole yet."""
-        return bool(self._held)
 
     def feed(self, octets: bytes) -> list[bytes | KeepAlive]:
         """Take the next octets; return the messages, for ``parse``, and keep-alives that are whole now."""
@@ -432,7 +427,7 @@ def _answerable(request: Request) -> bool:
     return bool(top.host) and request.method != "ACK" and all(name in request.headers for name in _ANSWERED)
 
 
-def _tagged(address: str, tag: str) -> str:
+def tagged(address: str, tag: str) -> str:
     """Add a tag to an address that has none; leave one that cannot be read as it is."""
     try:
         parsed = NameAddr.parse(address)

@@ -15,6 +15,9 @@ LEAST = 90
 
 LONGEST = (1 << 31) - 1
 
+SHORTEST = 32
+"""Whatever was agreed, a call gets so many seconds. Stops a peer that would have us send refreshes all the time."""
+
 
 class Refresher(Enum):
     """Who sends the refreshes: the client or the server of the request that says so."""
@@ -131,7 +134,7 @@ class Session:
         return Refresher.UAS if self._active and self._ours else Refresher.UAC
 
     def _start(self, seconds: int, *, ours: bool) -> None:
-        self._seconds = seconds = max(seconds, 1)
+        self._seconds = seconds = max(seconds, SHORTEST)
         self._ours = ours
         self.stop()
         self._active = True

@@ -91,7 +91,7 @@ class Far:
         return self.call
 
     def respond(
-        self, status: int, body: bytes = b"", *, to: str = "INVITE", tag: str | None = None, **fields: str
+        self, status: int, body: bytes = b"", *, to: str = "INVITE", tag: str | None = None, **fields: Any
     ) -> None:
         """Respond to the last request of a method."""
         request = self.last(to)
@@ -109,7 +109,7 @@ class Far:
 
     # It calls
 
-    def calls(self, body: bytes = SOUND, *, ack: bool = True, **fields: str) -> Call | None:
+    def calls(self, body: bytes = SOUND, *, ack: bool = True, **fields: Any) -> Call | None:
         """Call the agent; return the call if one comes of it. If it is answered at once, so is the answer."""
         before = len(self.here.heard)
         self.cseq += 1
@@ -124,9 +124,10 @@ class Far:
     def ack(self, body: bytes = b"") -> None:
         """Acknowledge the last answer to an INVITE."""
         response = self.response("INVITE")
-        self.say(self._request("ACK", body, {"CSeq": f"{response.cseq.number} ACK"}))
+        fields = {"CSeq": f"{response.cseq.number} ACK"} | ({"Via": str(response.via)} if response.status > 299 else {})
+        self.say(self._request("ACK", body, fields))
 
-    def ask(self, method: str, body: bytes = b"", **fields: str) -> Request:
+    def ask(self, method: str, body: bytes = b"", **fields: Any) -> Request:
         """Send a request in the call."""
         self.cseq += 1
         request = self._request(method, body, fields)

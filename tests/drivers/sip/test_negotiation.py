@@ -65,7 +65,7 @@ def test_the_version_grows_if_and_only_if_something_else_is_said() -> None:
     assert versions == [1, 1, 2, 3, 3]
 
 
-@pytest.mark.requirement("R12")
+@pytest.mark.case("R12")
 def test_the_refresh_of_a_session_gets_the_same_answer() -> None:
     _, callee = ends()
     offer = theirs("m=image 6000 udptl t38", "a=T38FaxVersion:0", "a=T38FaxUdpEC:t38UDPRedundancy")
@@ -75,7 +75,7 @@ def test_the_refresh_of_a_session_gets_the_same_answer() -> None:
     assert callee.agreed == agreed
 
 
-@pytest.mark.requirement("R13")
+@pytest.mark.case("R13")
 def test_a_second_offer_of_t38_with_more_in_it_is_taken() -> None:
     _, callee = ends()
     callee.answer(theirs("m=image 6000 udptl t38"), IMAGE)
@@ -85,7 +85,7 @@ def test_a_second_offer_of_t38_with_more_in_it_is_taken() -> None:
     assert callee.agreed.t38.max_datagram == 176
 
 
-@pytest.mark.requirement("R09")
+@pytest.mark.case("R09")
 def test_after_a_refused_offer_the_old_agreement_holds_and_the_next_offer_gets_a_description() -> None:
     caller, callee = ends()
     caller.accept(callee.answer(caller.offer(SOUND), Sound(5000)) or b"")
@@ -99,7 +99,7 @@ def test_after_a_refused_offer_the_old_agreement_holds_and_the_next_offer_gets_a
     assert lines(answer) == ["audio 4000 RTP/AVP 8"]
 
 
-@pytest.mark.requirement("R10")
+@pytest.mark.case("R10")
 @pytest.mark.parametrize(
     "media", [("m=image 0 udptl t38",), ("m=audio 0 RTP/AVP 0",), ("m=audio 0 RTP/AVP 0", "m=image 0 udptl t38"), ()]
 )
@@ -112,7 +112,7 @@ def test_an_answer_with_port_0_is_a_refusal(media: tuple[str, ...]) -> None:
     assert caller.agreed == before
 
 
-@pytest.mark.requirement("R10")
+@pytest.mark.case("R10")
 @pytest.mark.parametrize(
     "media",
     [
@@ -129,7 +129,7 @@ def test_an_answer_with_streams_nobody_offered_gives_one(media: tuple[str, ...])
     assert (agreed.ours, agreed.port) == (IMAGE, 6002)
 
 
-@pytest.mark.requirement("R10")
+@pytest.mark.case("R10")
 def test_of_an_offer_of_both_t38_is_taken_and_the_rest_refused_in_its_place() -> None:
     offer = theirs(
         "m=audio 6000 RTP/AVP 0 8", "m=video 6004 RTP/AVP 99", "m=image 6002 UDPTL t38", "m=image 6006 udptl t38"
@@ -211,7 +211,7 @@ def test_rubbish_for_an_answer_leaves_the_old_agreement() -> None:
     assert not waits(caller)
 
 
-@pytest.mark.requirement("R07")
+@pytest.mark.case("R07")
 def test_an_answer_is_spelled_canonically_whatever_the_offer() -> None:
     _, callee = ends()
     answer = callee.answer(

@@ -78,7 +78,7 @@ def test_what_is_written_about_t38_is_what_is_read(t38: T38) -> None:
     assert T38.of(Media(kind="image", port=1, protocol="udptl", formats=("t38",), attributes=t38.attributes())) == t38
 
 
-@pytest.mark.requirement("R07")
+@pytest.mark.case("R07")
 @pytest.mark.parametrize(
     ("attribute", "expected"),
     [
@@ -107,7 +107,7 @@ def test_t38_is_understood_as_it_is_misspelled(attribute: str, expected: T38) ->
     assert image(attribute) == expected
 
 
-@pytest.mark.requirement("R07")
+@pytest.mark.case("R07")
 def test_of_several_error_corrections_the_first_known_one_counts() -> None:
     corrections = ("T38FaxUdpEC:none", "T38FaxUdpEC:t38UDPFEC", "T38FaxUdpEC:t38UDPRedundancy")
     assert image(*corrections).correction is Correction.FEC
