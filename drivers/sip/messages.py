@@ -284,6 +284,11 @@ class Framer:
         self._line_ends = 0
         self._needs = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether a message has begun that is not whole yet."""
+        return bool(self._held)
+
     def feed(self, octets: bytes) -> list[bytes | KeepAlive]:
         """Take the next octets; return the messages, for ``parse``, and keep-alives that are whole now."""
         found: list[bytes | KeepAlive] = []
