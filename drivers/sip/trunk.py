@@ -18,6 +18,7 @@ from drivers.sip.negotiation import Negotiation, Stream
 from drivers.sip.options import TrunkOptions
 from drivers.sip.place import Place
 from drivers.sip.ports import Pair
+from drivers.sip.standing import Standing
 from drivers.sip.ways import Flow, Target
 from drivers.witness import Seen, Wire
 from t30.line import LineClock, LineError
@@ -28,8 +29,6 @@ HELD = 5.0
 """Seconds that a call rings while every line that could take it is busy with the end of the last one."""
 FAREWELL = 4.0
 """Seconds that a trunk waits for answers to its last requests before it closes its sockets."""
-REGISTERED_WITHIN = 35.0
-"""Seconds after which a trunk that does not answer a registration is not to be had."""
 
 
 class Trunk:
@@ -60,10 +59,8 @@ class Trunk:
         self._waiting: deque[asyncio.Future[Leg]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._probe: asyncio.TimerHandle | None = None
-        self._registration: asyncio.Future[None] | None = None
-        self._alive_told: asyncio.Future[None] | None = None
-        self._fault: LineError | None = None
+        self._standing = Standing(options, place, agent=self._agent, do=self.do)
+        self._standing.down = self._down
         self._quiet = asyncio.Event()
         place.transports.receiver = self._received
 
@@ -111,8 +108,7 @@ class Trunk:
     async def _close(self) -> None:
         for leg in list(self._legs.values()):
             leg.hang_up()
-        if self._registration is not None and not self._fault:
-            self.do(self._agent.unregister(self.now()))
+        self._standing.close()
         try:
             async with asyncio.timeout(FAREWELL):
                 while self._agent.busy:
@@ -120,9 +116,8 @@ class Trunk:
                     await self._quiet.wait()
         except TimeoutError:
             log.info("a trunk did not answer our last requests", trunk=self.options.host)
-        for handle in (self._timer, self._probe):
-            if handle is not None:
-                handle.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
         await self._place.close()
@@ -157,8 +152,8 @@ class Trunk:
         Raises:
             LineError: ``line.unavailable`` if there are no ports for it, or the trunk is down.
         """
-        if self._fault is not None:
-            raise self._fault
+        if self._standing.fault is not None:
+            raise self._standing.fault
         return Leg(self, await self._place.ports.pair(), called=False)
 
     def invite(self, leg: Leg, number: str, what: tuple[Negotiation, tuple[Stream, ...], tuple[Target, ...]]) -> Call:
@@ -175,10 +170,7 @@ class Trunk:
         Raises:
             LineError: ``line.unavailable`` if the trunk does not register us, or is down.
         """
-        if self._fault is not None:
-            raise self._fault
-        await self._registered()
-        self._ask()
+        await self._standing.ready()
         while self._ringing:
             leg = self._ringing.popleft()
             if not leg.over:
@@ -201,13 +193,7 @@ class Trunk:
         Raises:
             LineError: ``line.unavailable`` if it does not.
         """
-        began = self.now()
-        self._alive_told = self._loop.create_future()
-        self.do(self._agent.probe(await self.targets(), began))
-        await self._alive_told
-        if self._fault is not None:
-            raise self._fault
-        return self.now() - began
+        return await self._standing.answered_within()
 
     def forget(self, leg: Leg) -> None:
         """Take no more note of a call; its last messages still go their way."""
@@ -230,13 +216,8 @@ class Trunk:
                 self._transmit(effect)
             case Invited(call):
                 self._invited(call)
-            case Registered():
-                self._settle_registration(None)
-            case NotRegistered(status, reason):
-                said = f"{status} {reason}".strip()
-                self._settle_registration(LineError(f"{self.options.uri}: the trunk does not register us: {said}"))
-            case Alive(status):
-                self._alive(status)
+            case Registered() | NotRegistered() | Alive():
+                self._standing.take(effect)
             case _:
                 leg = self._legs.get(effect.call)
                 if leg is not None:
@@ -316,7 +297,7 @@ class Trunk:
     def _invited(self, call: Call) -> None:
         """Let a call ring if there is a line for it."""
         shown = self._coming.pop(call, [])
-        if self._fault is not None or len(self._legs) + len(self._coming) >= self.lines:
+        if self._standing.fault is not None or len(self._legs) + len(self._coming) >= self.lines:
             self.do(call.refuse(486, self.now()))
             return
         self._coming[call] = shown
@@ -360,60 +341,12 @@ class Trunk:
         self._legs[call] = leg
         self._by_id[call.call_id] = leg
 
-    # ------------------------------------------------------------------------------------------- is the trunk there?
-
-    async def _registered(self) -> None:
-        """Register, if that is asked for and was not done yet."""
-        if not self.options.register:
-            return
-        if self._registration is None:
-            self._registration = self._loop.create_future()
-            self.do(self._agent.register(await self.targets(), self.now()))
-        try:
-            async with asyncio.timeout(REGISTERED_WITHIN):
-                await asyncio.shield(self._registration)
-        except TimeoutError:
-            raise LineError(f"{self.options.uri}: the trunk does not answer our registration") from None
-
-    def _settle_registration(self, fault: LineError | None) -> None:
-        if self._registration is not None and not self._registration.done():
-            if fault is None:
-                self._registration.set_result(None)
-            else:
-                self._registration.set_exception(fault)
-        self._down(fault)
-
-    def _ask(self) -> None:
-        """Ask the trunk from time to time whether it lives."""
-        if self.options.asks_every and self._probe is None:
-            self._probe = self._loop.call_later(self.options.asks_every, self._start_probe)
-
-    def _start_probe(self) -> None:
-        self._probe = None
-        self._start(self._probed())
-
-    async def _probed(self) -> None:
-        try:
-            self.do(self._agent.probe(await self.targets(), self.now()))
-        except LineError as fault:
-            self._down(fault)
-
-    def _alive(self, status: int | None) -> None:
-        """Take the answer to OPTIONS: any answer at all is a sign of life."""
-        self._down(None if status else LineError(f"{self.options.uri}: the trunk does not answer"))
-        self._ask()
-        if self._alive_told is not None:
-            self._alive_told.set_result(None)
-            self._alive_told = None
-
-    def _down(self, fault: LineError | None) -> None:
-        """Let all lines that wait for a call know that there will be none; None: it is there again."""
-        self._fault = fault
-        if fault is not None:
-            while self._waiting:
-                waiting = self._waiting.popleft()
-                if not waiting.done():
-                    waiting.set_exception(fault)
+    def _down(self, fault: LineError) -> None:
+        """Let all lines that wait for a call know that there will be none."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(fault)
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(coroutine)

@@ -1,0 +1,127 @@
+"""Whether a trunk is there: it registers us if that is asked for, and answers when it is asked from time to time."""
+
+import asyncio
+from collections.abc import Callable
+
+from drivers.sip.agent import Agent
+from drivers.sip.effects import Alive, Effect, NotRegistered, Registered
+from drivers.sip.options import TrunkOptions
+from drivers.sip.place import Place
+from t30.line import LineError
+
+REGISTERED_WITHIN = 35.0
+"""Seconds after which a trunk that does not answer a registration is not to be had."""
+
+
+class Standing:
+    """How a trunk stands.
+
+    Args:
+        options: what its URL says.
+        place: where it is.
+        agent: who asks it.
+        do: does what the agent says.
+
+    Attributes:
+        fault: why it cannot be used now; None: it can.
+        down: is called when it can no longer be used.
+    """
+
+    def __init__(
+        self, options: TrunkOptions, place: Place, *, agent: Agent, do: Callable[[list[Effect]], None]
+    ) -> None:
+        self.fault: LineError | None = None
+        self.down: Callable[[LineError], None] | None = None
+        self._options = options
+        self._place = place
+        self._agent = agent
+        self._do = do
+        self._loop = asyncio.get_running_loop()
+        self._registration: asyncio.Future[None] | None = None
+        self._answer: asyncio.Future[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """Return when the trunk may call us: registered, where that is asked for.
+
+        Raises:
+            LineError: ``line.unavailable`` if it does not register us, or is not there.
+        """
+        if self._options.register:
+            await self._registered()
+        if self._options.asks_every and self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        if self.fault is not None:
+            raise self.fault
+
+    async def answered_within(self) -> float:
+        """Ask the trunk whether it lives; return the seconds until it answered.
+
+        Raises:
+            LineError: ``line.unavailable`` if it does not.
+        """
+        began = self._loop.time()
+        self._answer = self._loop.create_future()
+        self._do(self._agent.probe(await self._place.targets(), began))
+        await self._answer
+        if self.fault is not None:
+            raise self.fault
+        return self._loop.time() - began
+
+    def take(self, effect: Registered | NotRegistered | Alive) -> None:
+        """Take note of what the trunk said, or did not say."""
+        match effect:
+            case Registered():
+                self._settle(None)
+            case NotRegistered(status, reason):
+                self._settle(self._gone(f"the trunk does not register us: {status} {reason}".strip()))
+            case Alive(status):  # any answer at all is a sign of life
+                self._set(None if status else self._gone("the trunk does not answer"))
+                if self._answer is not None and not self._answer.done():
+                    self._answer.set_result(None)
+
+    def close(self) -> None:
+        """Ask no more, and have the trunk forget us."""
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._registration is not None and self.fault is None:
+            self._do(self._agent.unregister(self._loop.time()))
+
+    async def _registered(self) -> None:
+        """Register, if that was not done yet, or was refused for good."""
+        if self._registration is None:
+            self._registration = self._loop.create_future()
+            # Whoever waited may be gone by the time it is refused.
+            self._registration.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._do(self._agent.register(await self._place.targets(), self._loop.time()))
+        try:
+            async with asyncio.timeout(REGISTERED_WITHIN):
+                await asyncio.shield(self._registration)
+        except TimeoutError:
+            raise self._gone("the trunk does not answer our registration") from None
+
+    def _settle(self, fault: LineError | None) -> None:
+        registration = self._registration
+        if registration is not None and not registration.done():
+            if fault is None:
+                registration.set_result(None)
+            else:
+                registration.set_exception(fault)
+                self._registration = None  # so that the next one who waits for calls tries again
+        self._set(fault)
+
+    def _set(self, fault: LineError | None) -> None:
+        self.fault = fault
+        if fault is not None and self.down is not None:
+            self.down(fault)
+
+    async def _ask(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.asks_every)
+            try:
+                await self.answered_within()
+            except LineError as fault:
+                self._set(fault)
+
+    def _gone(self, why: str) -> LineError:
+        return LineError(f"{self._options.uri}: {why}")
