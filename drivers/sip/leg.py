@@ -325,6 +325,8 @@ def _wishes(trunk: "Trunk") -> T38:
     correction = Correction.FEC if protection.span else Correction.REDUNDANCY
     return T38(
         version=options.version,
+        fill_bit_removal=options.fill,
+        transcoding_mmr=options.mmr,
         max_buffer=LARGEST_BUFFER,
         max_datagram=LARGEST_DATAGRAM,
         tcf=TcfMethod.LOCAL if options.local_tcf else TcfMethod.TRANSFERRED,
@@ -346,6 +348,8 @@ def _agreed(trunk: "Trunk", agreement: Agreement) -> Agreed:
         protection=protection,
         max_datagram=trunk.options.max_datagram or said.max_datagram or ASSUMED,
         local_tcf=said.tcf is TcfMethod.LOCAL,
+        fill_bit_removal=said.fill_bit_removal,
+        transcoding_mmr=said.transcoding_mmr,
     )
 
 

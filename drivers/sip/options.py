@@ -23,6 +23,8 @@ T = TypeVar("T")
 PORTS = (4000, 4999)
 """Ports for sound and pages, unless the URL names others: two for each call."""
 
+SWITCH = {"on": True, "off": False}
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -49,6 +51,8 @@ OPTIONS: Mapping[str, Option] = {
     "fec": Option("0", "Parity over so many packets, 1 to 5, in place of redundancy, where the trunk can; 0: none."),
     "max_datagram": Option("as the trunk says", "Octets of our largest UDPTL packet, whatever the trunk says."),
     "tcf": Option("transferred", "`transferred` or `local`: who makes the training check, when we offer."),
+    "fill": Option("off", "`on` or `off`: whether pages without error correction may go without their fill."),
+    "mmr": Option("off", "`on` or `off`: whether pages without error correction may go as MMR."),
     "law": Option("pcmu,pcma", "The codings of sound until T.38, the preferred one first."),
     "ports": Option("4000-4999", "LOW-HIGH: UDP ports for sound and pages."),
     "media_from": Option("", "Networks from which media may come besides where the trunk says and signals from."),
@@ -90,6 +94,8 @@ class TrunkOptions:
     protection: Protection = field(default_factory=Protection)
     max_datagram: int | None = None
     local_tcf: bool = False
+    fill: bool = False
+    mmr: bool = False
     laws: tuple[Law, ...] = tuple(Law)
     ports: tuple[int, int] = PORTS
     media_from: tuple[Network, ...] = ()
@@ -129,7 +135,7 @@ class TrunkOptions:
             advertise=said.read("advertise", "", lambda text: str(ip_address(text))),
             proxy=said.read("proxy", None, lambda text: Uri.parse(f"sip:{text}")),
             account=_account(said, user),
-            register=said.choice("register", {"on": True, "off": False}, "on" if user else "off"),
+            register=said.choice("register", SWITCH, "on" if user else "off"),
             expires=said.number("expires", least=20, most=86400),
             asks_every=said.number("options", most=3600),
             begins=_begins(said),
@@ -138,6 +144,8 @@ class TrunkOptions:
             protection=Protection(0 if span else said.number("redundancy", most=7), span),
             max_datagram=said.read("max_datagram", None, lambda text: _whole(text, least=72, most=65507)),
             local_tcf=said.choice("tcf", {"transferred": False, "local": True}),
+            fill=said.choice("fill", SWITCH),
+            mmr=said.choice("mmr", SWITCH),
             laws=said.read("law", tuple(Law), _laws),
             ports=said.read("ports", PORTS, _ports),
             media_from=said.read("media_from", (), _networks),

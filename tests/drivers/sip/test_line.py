@@ -4,6 +4,7 @@ import pytest
 
 from simulators.network import Weather
 from t30.capabilities import Station
+from t30.pages import Coding
 from tests.drivers.sip.calls import Call, call
 from tests.simulators.calls import sheet
 
@@ -54,6 +55,22 @@ def test_the_lesser_version_and_the_training_check_of_who_offers_are_agreed_on()
     for media in done.media:
         assert media is not None
         assert (media.agreed.version, media.agreed.local_tcf) == (1, True)
+
+
+@pytest.mark.parametrize("switch", ["fill=on", "mmr=on", "fill=on&mmr=on"])
+def test_fill_is_left_out_and_pages_go_as_mmr_where_both_sides_say_so(switch: str) -> None:
+    station = Station(ecm=False, codings=frozenset({Coding.MH}))
+    both, one = (call(SHEETS[:1], ours=switch, theirs=theirs, sender=station) for theirs in (switch, ""))
+    for done in (both, one):
+        check(done, pages=1)
+        assert done.sent.pages[0].format.coding is Coding.MH
+    for done, agreed in ((both, True), (one, False)):
+        assert done.media[0] is not None
+        held = done.media[0].agreed
+        assert (held.fill_bit_removal, held.transcoding_mmr) == (
+            agreed and "fill" in switch,
+            agreed and "mmr" in switch,
+        )
 
 
 BAD = {
