@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TypeAlias
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -100,7 +100,7 @@ class Guard:
         self._bucket: Callable[[str], _Bucket] = lru_cache(MOST_SOURCES)(lambda _: _Bucket(self.limits.burst))
 
     def trust(self, hosts: Iterable[str]) -> None:
-        """Listen to these numeric hosts too, without a limit, and no more to those named before."""
+        """Listen to these numeric hosts too, without a limit: what a name leads to now, instead of what it led to."""
         known = frozenset(ip_network(host.partition("%")[0]) for host in hosts)
         if known != self._known:
             self._known = known
@@ -152,7 +152,7 @@ class Guard:
     def _standing(self, source: str) -> tuple[_Standing, str]:
         """Return how a source is treated, and what it is counted as."""
         address = _address(source)
-        network = str(address) if address.version == 4 else str(ip_network((int(address) >> 64 << 64, 64)))
+        network = str(address) if isinstance(address, IPv4Address) else f"{IPv6Address(int(address) >> 64 << 64)}/64"
         if _within(address, self._known):
             return _Standing.TRUSTED, network
         if self.limits.allowed and not _within(address, self.limits.allowed):
@@ -161,9 +161,10 @@ class Guard:
 
 
 def _address(source: str) -> IPv4Address | IPv6Address:
-    address = ip_address(source.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    if ":" not in source:
+        return IPv4Address(source)
+    address = IPv6Address(source.partition("%")[0])
+    return address.ipv4_mapped or address
 
 
 def _within(address: IPv4Address | IPv6Address, networks: Iterable[Network]) -> bool:

@@ -23,6 +23,25 @@ def test_the_contract_of_the_procedures_names_every_module_of_t30() -> None:
     assert sorted(named) == sorted(f"t30.{path.stem}" for path in (ROOT / "t30").glob("[!_]*.py"))
 
 
+REACH_THE_NETWORK = [
+    *("connection", "leg", "line", "options", "place", "port", "ports", "resolving", "streams", "tls", "transports"),
+    *("trunk", "udp"),
+]
+"""What of drivers/sip may know a loop, sockets or the environment."""
+
+
+def test_the_contract_of_sip_without_io_names_every_module_but_those_that_reach_the_network() -> None:
+    named = next(
+        each["source_modules"]
+        for each in PROJECT["tool"]["importlinter"]["contracts"]
+        if each["name"].startswith("SIP and T.38 are decided without I/O")
+    )
+    modules = [path.stem for path in (ROOT / "drivers" / "sip").glob("[!_]*.py")]
+    assert sorted([*named, *(f"drivers.sip.{name}" for name in REACH_THE_NETWORK)]) == sorted(
+        [*(f"drivers.sip.{name}" for name in modules), *(name for name in named if name.startswith("drivers.t38."))]
+    )
+
+
 @pytest.mark.parametrize("command", ["make demo", "make test", "make interop", "make soak"])
 def test_the_readme_and_the_makefile_know_the_same_commands(command: str) -> None:
     assert command in README
