@@ -73,8 +73,8 @@ _OFF = np.array([44.0, 25.0], np.float32)
 """Hertz that each may be beside its frequency: 38 and 15 are allowed to it."""
 _SIZE, _HOP = 160, 80
 """Samples of a window, and from one to the next: both tones make whole turns in it, so their phase stays."""
-_PURE = 0.8
-"""Share of all energy that the tone must have."""
+_PURE = 0.9
+"""Share of all energy that the tone must have: noise 10 dB below it is borne."""
 _GOOD, _HOLES, _GAP, _OVER = 30, 16, 10, 50
 """Windows that make a tone; bad ones among them, and in a row, after which they count anew; bad ones in a row after
 which the next tone is another signal. A lost packet makes four bad ones, a reversal three."""

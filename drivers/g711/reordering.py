@@ -103,7 +103,7 @@ class Reordering:
 
     def _append(self, octets: bytes) -> None:
         self._ready += octets
-        self._due = self._due + len(octets) & 0xFFFFFFFF
+        self._due += len(octets)
 
     def _blocks(self) -> list[bytes]:
         """Take the blocks that are complete."""

@@ -61,6 +61,13 @@ def test_a_stream_that_begins_anew_leaves_what_is_known() -> None:
     assert drift.ppm == pytest.approx(-50, abs=1)
 
 
+def test_another_stream_after_some_seconds_is_no_other_clock() -> None:
+    drift = far_clock(40, steady, seconds=5.0)
+    for number in range(600):
+        drift.arrived(777_000_000 + number * 160, 5.0 + number * 0.02 / (1 + 40e-6))
+    assert drift.ppm == pytest.approx(40, abs=1)
+
+
 def test_it_remembers_no_more_in_a_long_call() -> None:
     drift = far_clock(100, steady, seconds=400)
     assert len(drift._points) <= 90

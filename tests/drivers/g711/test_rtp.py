@@ -164,11 +164,18 @@ def test_a_jump_forward_is_a_pause_and_never_fills_more_than_that(jump: int) -> 
     assert got == sound(800) + (bytes((SILENCE,)) * PAUSE if jump < 1 << 31 else b"") + sound(1600)
 
 
-@pytest.mark.parametrize("back", [JUMP + 800, 400])
+@pytest.mark.parametrize("back", [JUMP + 800, JUMP - 800, 400])
 def test_a_stream_that_begins_anew_in_the_past_is_taken_again_soon(back: int) -> None:
     got = heard([*stream(16000), *stream(16000, first=16000 - back)])
     assert got.startswith(sound(16000))
     assert len(got) >= 32000 - 5 * 160
+
+
+def test_packets_with_more_than_anybody_sends_or_with_nothing_are_none() -> None:
+    order = Reordering(SILENCE)
+    assert order.take(Packet(8, 0, 0, 7, bytes(LONGEST + 1))) == order.take(Packet(8, 0, 0, 7, b"")) == []
+    assert order.source is None
+    assert order.take(Packet(8, 0, 160, 7, bytes(160))) == [bytes(160)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(0, 2000)), max_size=60))
