@@ -71,7 +71,6 @@ class Changes:
         """Do nothing more, since the call is over."""
         self._wanted = ()
         self._core.alarms.clear((self, "wait"))
-        self._core.alarms.clear((self, "patience"))
         if self._served is not None:
             self._core.settle(self._served)
 

@@ -83,7 +83,6 @@ class Served:
 
     machine: ServerInvite | ServerOther
     flow: Flow
-    answer: Response | None = None
     acknowledged: Callable[[Request], None] | None = None
     unacknowledged: Callable[[], None] | None = None
     canceled: Callable[[], None] | None = None
@@ -117,7 +116,7 @@ class Core:
         self.contact = NameAddr(profile.contact)
         self.waiting: set[Asked] = set()
         self._merged: dict[Key, Key] = {}
-        self._accepted: dict[Key, Served] = {}
+        self._accepted: dict[str, list[ServerInvite]] = {}
         self._secret = self.token().encode()
         self._effects: list[Effect] = []
 
@@ -217,8 +216,7 @@ class Core:
         """Answer a request of theirs; what follows a final answer is left out."""
         self._finish(response)
         if isinstance(served.machine, ServerInvite) and 200 <= response.status < 300:
-            self._accepted[_acknowledging(response)] = served
-            served.answer = response
+            self._accepted.setdefault(response.call_id, []).append(served.machine)
         self._serve(served, served.machine.respond(response, self.now))
 
     def respond_statelessly(self, request: Request, response: Response, flow: Flow) -> None:
@@ -235,9 +233,13 @@ class Core:
 
     def copied(self, request: Request) -> bool:
         """Take a request that is a copy of one that is served, or its ACK; return whether it is."""
-        served = self.served.get(server_key(request))
-        if request.method == "ACK":
-            served = self._accepted.get(_acknowledging(request)) or served
+        key = server_key(request)
+        if request.method == "ACK" and key not in self.served:
+            accepted = (
+                each.request for each in self._accepted.get(request.call_id, ()) if each.acknowledged_by(request)
+            )
+            key = next(map(server_key, accepted), key)
+        served = self.served.get(key)
         if served is not None:
             self._serve(served, served.machine.received(request, self.now))
         return served is not None
@@ -293,8 +295,10 @@ class Core:
     def _served_enough(self, served: Served) -> None:
         self.served.pop(server_key(served.request), None)
         self._merged.pop(_merging(served.request), None)
-        if served.answer is not None:
-            self._accepted.pop(_acknowledging(served.answer), None)
+        call_id = served.request.call_id
+        others = [each for each in self._accepted.pop(call_id, ()) if each is not served.machine]
+        if others:
+            self._accepted[call_id] = others
 
 
 class Nobody:
@@ -312,8 +316,3 @@ class Nobody:
 
 def _merging(request: Request) -> Key:
     return (request.from_.tag or "", request.call_id, str(request.cseq))
-
-
-def _acknowledging(message: Request | Response) -> Key:
-    """Return what an ACK has in common with the 2xx that it is for."""
-    return (message.call_id, message.from_.tag or "", message.to.tag or "", str(message.cseq.number))

@@ -128,7 +128,7 @@ class Party:
         return list(found.values())
 
     def statuses(self, method: str) -> list[int]:
-        return [one.status for _, one in self.sent if isinstance(one, Response) and one.cseq.method == method]
+        return [one.status for _, one in self.sent if isinstance(one, Response) and method_of(one) == method]
 
     def _send(self, effect: Transmit) -> None:
         self.sent.append((self.network.now, effect.message))
@@ -143,6 +143,11 @@ class Party:
         flow = Flow(self.profile.transport, self.address, (host, 5060))
         if other is not None:
             self.network.send(effect.message.octets(), lambda octets: other.receive(octets, flow))
+
+
+def method_of(response: Response) -> str:
+    """Return the method that a response is for; its CSeq may be what nobody can read."""
+    return (response.headers.get("CSeq") or "").rpartition(" ")[2]
 
 
 def _short(effect: Effect) -> str:

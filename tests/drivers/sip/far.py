@@ -10,7 +10,7 @@ from drivers.sip.headers import NameAddr
 from drivers.sip.messages import Request, Response, parse
 from drivers.sip.uri import Uri
 from drivers.sip.ways import Flow, Transport
-from tests.drivers.sip.agents import HERE, THERE, Party, party
+from tests.drivers.sip.agents import HERE, THERE, Party, method_of, party
 from tests.drivers.sip.ends import Network
 from tests.drivers.sip.wire import wire
 
@@ -70,7 +70,7 @@ class Far:
         """Return what was sent since the last time: ``INVITE``, ``200 INVITE``."""
         new = self.here.sent[self.seen :]
         self.seen = len(self.here.sent)
-        return [f"{one.status} {one.cseq.method}" if isinstance(one, Response) else one.method for _, one in new]
+        return [f"{one.status} {method_of(one)}" if isinstance(one, Response) else one.method for _, one in new]
 
     def last(self, method: str) -> Request:
         """Return the last request of a method that was sent."""
@@ -79,7 +79,7 @@ class Far:
     def response(self, method: str) -> Response:
         """Return the last response to a method that was sent."""
         return next(
-            one for _, one in reversed(self.here.sent) if isinstance(one, Response) and one.cseq.method == method
+            one for _, one in reversed(self.here.sent) if isinstance(one, Response) and method_of(one) == method
         )
 
     # It is called

@@ -407,6 +407,19 @@ def test_a_call_that_comes_by_two_ways_is_served_once() -> None:
     assert there.agent.idle
 
 
+def test_a_flood_of_requests_in_a_call_meets_its_limit_and_a_bye_does_not() -> None:
+    there = far(most_transactions=5)
+    there.calls()
+    for _ in range(8):
+        there.ask("UPDATE")
+    assert there.here.statuses("UPDATE") == [200] * 4 + [503] * 4
+    assert there.response("UPDATE").headers.get("Retry-After") == "10"
+    there.ask("BYE")
+    assert there.here.story == ["accepted sound", "over 200 hung up there"]
+    there.wait_for_all()
+    assert there.agent.idle
+
+
 def test_a_cancel_ends_a_call_that_rings_and_none_that_was_answered() -> None:
     there = far(answers=ring)
     there.calls()
@@ -508,6 +521,18 @@ def test_our_refresh_offers_what_was_agreed_in_the_same_words() -> None:
     there.respond(200, IMAGE, Session_Expires="100;refresher=uac")
     assert there.here.story == ["accepted sound", "changed image here"]
     assert ends(there)
+
+
+def test_a_refresh_goes_by_invite_where_they_refuse_update() -> None:
+    there = far(session_expires=100)
+    there.called()
+    there.respond(200, SOUND, Session_Expires="100;refresher=uac", Allow="INVITE, UPDATE")
+    there.wait(50.0)
+    there.respond(405, to="UPDATE")
+    assert media(there.last("INVITE").body) == [("audio", 4001)]
+    there.respond(200, SOUND, Session_Expires="100;refresher=uac")
+    there.wait(60.0)
+    assert there.here.story == ["accepted sound"]
 
 
 def test_a_refresh_goes_by_update_where_they_know_it() -> None:
@@ -739,6 +764,14 @@ def test_an_offer_that_is_only_being_tried_is_canceled() -> None:
     there.respond(487)
     assert "CANCEL" in there.sent()
     assert there.here.story == ["accepted sound", "not changed 487"]
+    assert ends(there)
+
+
+def test_an_offer_that_is_never_answered_is_forgotten_after_the_call() -> None:
+    there = far()
+    there.up()
+    offer(there)
+    there.respond(100, tag="")
     assert ends(there)
 
 

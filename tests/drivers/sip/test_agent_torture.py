@@ -280,6 +280,9 @@ class Anything(RuleBasedStateMachine):
         assert len(ended) == len(set(map(id, ended)))
         self.pick(0)
         assert {id(each) for each in self.calls} == set(map(id, ended))
+        for call in self.calls:
+            told = [one for _, one in here.heard if getattr(one, "call", None) is call]
+            assert [isinstance(one, Over | Refused) for one in told[-2:]] in ([True], [False, True])
         accepted = [each.call for each in here.told(Accepted)]
         assert len(accepted) == len(set(map(id, accepted)))
 
