@@ -118,12 +118,12 @@ class Call:
         self.core.now = now
         if self.over:
             return self.core.taken()
-        up = self._state is CallState.UP
+        answered = self._state in {CallState.ANSWERED, CallState.UP}
         if self.dialog is not None:
             self.bye(self.dialog)
         elif self._opening is not None:
             self._opening.hang_up()
-        self.end("hung up here", 200 if up else 487)
+        self.end("hung up here", 200 if answered else 487)
         return self.core.taken()
 
     # What happens to it

@@ -291,6 +291,18 @@ def test_many_calls_at_once_up_to_the_limit() -> None:
     assert not left(here, there)
 
 
+def test_a_call_to_ourselves_comes_back_as_another_call() -> None:
+    network = Network(18)
+    here = party(network)
+    know(here)
+    here.call(here)
+    network.after(10.0, lambda: hang_up(here))
+    network.run(here)
+    assert here.story[:2] == ["accepted sound", "accepted sound"]
+    assert sorted(here.story[2:]) == ["over 200 hung up here"] * 2
+    assert not left(here)
+
+
 def test_tokens_are_never_the_same() -> None:
     network = Network(17)
     here, there = pair(network, account=Account("u", "p"))

@@ -461,6 +461,18 @@ def test_a_bye_between_answer_and_ack_ends_the_call() -> None:
     assert there.agent.idle
 
 
+def test_a_bye_of_theirs_is_answered_though_we_hung_up_before_their_ack() -> None:
+    there = far()
+    there.calls(ack=False)
+    hang_up(there)
+    there.ask("BYE")
+    assert there.sent() == ["200 INVITE", "200 BYE"]
+    there.wait_for_all()
+    assert there.sent() == []
+    assert there.here.story == ["over 200 hung up here"]
+    assert there.agent.idle
+
+
 def test_byes_that_cross_are_both_answered() -> None:
     there = far()
     there.up()
@@ -678,9 +690,10 @@ def test_an_offer_that_meets_ours_gets_491_and_ours_waits_after_491() -> None:
     there = far()
     there.up()
     offer(there)
-    there.ask("INVITE", IMAGE)
-    assert there.response("INVITE").status == 491
-    there.ack()
+    for body in (IMAGE, b""):
+        there.ask("INVITE", body)
+        assert there.response("INVITE").status == 491
+        there.ack()
     there.ask("UPDATE", IMAGE)
     assert there.response("UPDATE").status == 491
     there.respond(491)
