@@ -17,6 +17,7 @@ PROGRAMS = {
     "efax": "efax",
     "fax2tiff": "libtiff-tools",
     "pdfinfo": "poppler-utils",
+    "sipp": "sip-tester",
     "pdfimages": "poppler-utils",
     "pdftoppm": "poppler-utils",
     "soffice": "libreoffice-writer-nogui",

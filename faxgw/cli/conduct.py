@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog  # noqa: F401 (here by the time the log is aimed at standard error; a line is loaded only later)
 import typer
 from rich.console import Console
 

@@ -248,6 +248,13 @@ def test_a_port_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     assert one_object(sent)["reason"]["code"] == "line.unavailable"
 
 
+def test_what_a_trunk_logs_is_no_part_of_the_result(tmp_path: Path) -> None:
+    sent = run("send", "--line", "sip:127.0.0.1:9?transport=tcp", "--to", "1", "--json", _text(tmp_path))
+    assert sent.returncode == 1
+    assert one_object(sent)["outcome"] == "failed"
+    assert "message not sent" in sent.stderr
+
+
 @pytest.mark.slow
 def test_a_modem_that_answers_nothing_ends_with_1(tmp_path: Path) -> None:
     master, slave = os.openpty()
