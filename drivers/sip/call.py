@@ -142,7 +142,7 @@ class Call:
         """Take a request in one of its dialogs that is no copy."""
         if request.method == "BYE":
             self._ended_there(dialog, request, flow)
-        elif self.over:
+        elif self.over or (self.dialog is not None and dialog is not self.dialog):
             self.core.respond_statelessly(request, request.answer(481), flow)
         elif not dialog.takes(request):
             self.core.respond_statelessly(request, request.answer(500), flow)
@@ -163,6 +163,7 @@ class Call:
         """Know that both sides know that it was answered, and what was agreed."""
         self.dialog = dialog
         self._state = CallState.UP
+        self.forget_dialogs()
         self.remember(dialog)
         if self.negotiation is not None and self.negotiation.agreed is not None:
             self.core.emit(Accepted(self, self.negotiation.agreed))
@@ -241,8 +242,8 @@ class Call:
         """Take their BYE; it ends what it finds, whatever its number is."""
         self.core.respond(self.core.serve(request, flow), request.answer(200))
         self.core.forget(dialog)
-        if self.dialog is None and isinstance(self._opening, Calling):
-            return  # one of several that ring; the others may still answer
+        if dialog is not self.dialog and isinstance(self._opening, Calling):
+            return  # one of several that were called: another one has answered, or may still
         if isinstance(self._opening, Called) and self.dialog is None:
             self._opening.bye()
         self.end(_reason(request.headers) or "hung up there", 200)

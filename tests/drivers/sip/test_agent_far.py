@@ -123,6 +123,35 @@ def test_a_second_answer_of_a_fork_gets_ack_and_bye() -> None:
     assert there.agent.idle
 
 
+def test_a_fork_that_lost_cannot_meddle_with_the_call() -> None:
+    there = far()
+    there.called()
+    there.respond(180, tag="early")
+    there.respond(200, SOUND, tag="won")
+    there.respond(200, SOUND, tag="lost")
+    for tag, status in (("early", 481), ("lost", 200)):
+        there.tag = tag
+        there.ask("UPDATE", IMAGE)
+        assert there.response("UPDATE").status == 481
+        there.ask("BYE")
+        assert there.response("BYE").status == status
+    assert there.here.story == ["accepted sound"]
+    there.respond(481, to="BYE", tag="lost")
+    assert ends(there)
+
+
+def test_a_bye_of_one_that_rings_leaves_the_others_ringing() -> None:
+    there = far()
+    there.called()
+    there.respond(180, tag="one")
+    there.tag = "one"
+    there.ask("BYE")
+    assert there.response("BYE").status == 200
+    there.respond(200, SOUND, tag="two")
+    assert there.here.story == ["accepted sound"]
+    assert ends(there)
+
+
 def test_a_copy_of_the_answer_gets_its_ack_once_more_even_after_the_end() -> None:
     there = far()
     there.up()
@@ -839,6 +868,16 @@ def test_an_update_with_an_offer_before_the_answer_comes_too_early() -> None:
     assert there.response("UPDATE").status == 200
     there.ask("INVITE", IMAGE)
     assert there.response("INVITE").status == 491
+
+
+def test_a_call_that_rings_has_no_session_that_could_expire() -> None:
+    there = far(answers=ring)
+    there.calls()
+    there.ask("UPDATE", Session_Expires="90;refresher=uac", Supported="timer")
+    assert "Session-Expires" not in there.response("UPDATE").headers
+    there.wait(200.0)
+    assert there.here.story == []
+    assert len(there.agent.calls) == 1
 
 
 def test_a_request_out_of_order_gets_500() -> None:
