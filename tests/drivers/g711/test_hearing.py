@@ -60,7 +60,7 @@ def test_a_signal_is_heard_once_and_in_time_and_nothing_else_with_it(name: str, 
             wrong.append((seed, heard))
     print(f"{name}: {count - len(wrong)} of {count}, after {min(delays):.3f} to {max(delays):.3f} s")
     assert len(wrong) <= count // 1000, wrong
-    assert max(delays) < LATEST[wanted]
+    assert sorted(delays)[-1 - count // 1000] < LATEST[wanted]
     assert wanted is Heard.V21 or min(delays) > 0.3
 
 

@@ -156,7 +156,7 @@ def test_packets_of_any_time_in_either_law_are_heard(size: int) -> None:
 
     async def body(audio: Audio, plug: Plug, clock: LineClock) -> None:
         audio.heard = heard.append
-        flags = signals.fsk(signals.FLAG * 37) * signals.MILLIWATT * 0.1
+        flags = signals.fsk(signals.FLAG * 37) * signals.MILLIWATT * 0.01
         await Far(plug, payload_type=0).send(compress(flags.astype("int16"), Law.PCMU), size=size)
         await Far(plug, payload_type=97, seed=3).send(compress(tones.samples(Tone.CED), Law.PCMA), size=size)
 
@@ -212,9 +212,11 @@ def test_a_witness_is_shown_packets_both_ways() -> None:
 
 
 def test_nothing_is_sent_or_heard_once_it_is_closed() -> None:
+    heard: list[Heard] = []
+
     async def body(audio: Audio, plug: Plug, clock: LineClock) -> None:
         far = Far(plug)
-        audio.heard = lambda signal: pytest.fail(f"{signal} was heard")
+        audio.heard = heard.append
         await asyncio.sleep(0.1)
         audio.close()
         audio.close()
@@ -222,5 +224,19 @@ def test_nothing_is_sent_or_heard_once_it_is_closed() -> None:
         count = len(far.came)
         await far.send(compress(tones.samples(Tone.CNG), Law.PCMA))
         assert len(far.came) == count
+
+    call(body)
+    assert heard == []
+
+
+def test_a_packet_that_goes_out_late_does_not_delay_the_next_ones() -> None:
+    async def body(audio: Audio, plug: Plug, clock: LineClock) -> None:
+        far = Far(plug)
+        for _ in range(20):
+            await asyncio.sleep(0.105)
+            asyncio.get_running_loop()._now += 0.03  # type: ignore[attr-defined]
+        now = clock.now()
+        await asyncio.sleep(0.05)
+        assert len(far.came) == pytest.approx(now / 0.02, abs=3)
 
     call(body)
