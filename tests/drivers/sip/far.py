@@ -8,13 +8,13 @@ from drivers.sip.call import Call
 from drivers.sip.effects import Effect, Invited
 from drivers.sip.headers import NameAddr
 from drivers.sip.messages import Request, Response, parse
+from drivers.sip.negotiation import Stream
+from drivers.sip.sdp import Description
 from drivers.sip.uri import Uri
 from drivers.sip.ways import Flow, Transport
-from tests.drivers.sip.agents import HERE, THERE, Party, method_of, party
+from tests.drivers.sip.agents import HERE, THERE, Party, image, method_of, party
 from tests.drivers.sip.ends import Network
 from tests.drivers.sip.wire import wire
-
-E = Any
 
 SOUND = b"v=0\r\no=f 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
 IMAGE = (
@@ -23,6 +23,10 @@ IMAGE = (
 )
 NOTHING = b"v=0\r\no=f 1 3 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=image 0 udptl t38\r\n"
 VIDEO = b"v=0\r\no=f 1 4 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=video 5004 RTP/AVP 31\r\n"
+
+
+CHALLENGE = 'Digest realm="trunk", nonce="{}", algorithm=MD5, qop="auth"'
+"""Asks for a password; to be filled with a nonce."""
 
 FLOW = Flow(Transport.UDP, THERE, HERE)
 
@@ -113,7 +117,7 @@ class Far:
         """Call the agent; return the call if one comes of it. If it is answered at once, so is the answer."""
         before = len(self.here.heard)
         self.cseq += 1
-        self.invite = self._request("INVITE", body, fields, tag="")
+        self.invite = self.request("INVITE", body, fields, tag="")
         self.say(self.invite)
         found = [one.call for _, one in self.here.heard[before:] if isinstance(one, Invited)]
         self.call = found[0] if found else None
@@ -125,12 +129,12 @@ class Far:
         """Acknowledge the last answer to an INVITE."""
         response = self.response("INVITE")
         fields = {"CSeq": f"{response.cseq.number} ACK"} | ({"Via": str(response.via)} if response.status > 299 else {})
-        self.say(self._request("ACK", body, fields))
+        self.say(self.request("ACK", body, fields))
 
     def ask(self, method: str, body: bytes = b"", **fields: Any) -> Request:
         """Send a request in the call."""
         self.cseq += 1
-        request = self._request(method, body, fields)
+        request = self.request(method, body, fields)
         self.say(request)
         return request
 
@@ -142,7 +146,8 @@ class Far:
         """Have octets arrive."""
         self.here.receive(octets, FLOW)
 
-    def _request(self, method: str, body: bytes, fields: dict[str, str], *, tag: str | None = None) -> Request:
+    def request(self, method: str, body: bytes, fields: dict[str, str], *, tag: str | None = None) -> Request:
+        """Return a request in the call; with the tag "", one outside of it."""
         self.branches += 1
         if self.call is not None and self.call.outgoing and self.invite is not None:
             to, call_id = str(self.invite.from_), self.invite.call_id
@@ -170,6 +175,34 @@ class Far:
 def far(**others: Any) -> Far:
     """Return the far end of a new agent, which answers calls at once unless told otherwise."""
     return Far(party(Network(7), **others))
+
+
+def media(octets: bytes) -> list[tuple[str, int]]:
+    """Return kinds and ports of the streams of a description."""
+    return [(each.kind, each.port) for each in Description.parse(octets).media]
+
+
+def offer(there: Far, *streams: Stream) -> None:
+    """Have the agent offer streams in its call, T.38 if none are named."""
+    assert there.call is not None
+    here = there.here
+    here.do(there.call.offer(streams or (image(HERE),), here.network.now))
+
+
+def hang_up(there: Far) -> None:
+    """Have the agent end its call."""
+    assert there.call is not None
+    there.here.do(there.call.hang_up(there.here.network.now))
+
+
+def ends(there: Far) -> bool:
+    """Hang up, answer the BYE, and let all timers run out; return whether nothing is left."""
+    sent = len(there.here.requests("BYE"))
+    hang_up(there)
+    if len(there.here.requests("BYE")) > sent:
+        there.respond(200, to="BYE")
+    there.wait_for_all()
+    return there.agent.idle
 
 
 def _put(message: Request | Response, body: bytes, fields: dict[str, str]) -> None:
