@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from drivers.g711 import rtp, tones
-from drivers.g711.companding import Law, compress
+from drivers.g711.companding import Law, compress, expand
 from drivers.g711.hearing import Heard
 from drivers.g711.stream import Audio
 from drivers.witness import Seen, Wire
@@ -238,5 +238,15 @@ def test_a_packet_that_goes_out_late_does_not_delay_the_next_ones() -> None:
         now = clock.now()
         await asyncio.sleep(0.05)
         assert len(far.came) == pytest.approx(now / 0.02, abs=3)
+
+    call(body)
+
+
+def test_the_other_law_is_turned_into_ours() -> None:
+    async def body(audio: Audio, plug: Plug, clock: LineClock) -> None:
+        octets = bytes(range(160))
+        await Far(plug, payload_type=0).send(octets * 3)
+        await asyncio.sleep(0.1)
+        assert audio._came == [compress(expand(octets, Law.PCMU), Law.PCMA)] * 3
 
     call(body)
