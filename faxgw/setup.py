@@ -1,6 +1,6 @@
 """First set-up: a tenant, its owner with a key pair of their own, a box, and an API key that opens what lies in it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,11 +59,12 @@ async def make_tenant(
     email: str,
     password: str,
     lines: Sequence[LineSettings] = (),
+    stretched: Callable[[str], Password] = Password,
 ) -> SetUp:
     """Make a tenant with its owner, who has every right; ``connection`` is the dispatcher's.
 
     Somebody who has an account already gives its password. Numbers of the tenant's simulated lines that nobody has yet
-    lead to the new box.
+    lead to the new box. ``stretched`` makes a password of the text, with the cost that a new one has.
 
     Raises:
         RequestError: ``usage``, if there is a tenant of that name, or the name, address or password will not do.
@@ -74,7 +75,7 @@ async def make_tenant(
     tenant_id = new_id()
     policy = TenantPolicy().model_dump(mode="json", exclude_defaults=True)
     await connection.execute(insert(tenants).values(id=tenant_id, name=name, policy=policy))
-    person_id, person, recovery_code = await _person(connection, email, password)
+    person_id, person, recovery_code = await _person(connection, email, stretched(password))
     user_id, key_pair = await make_membership(
         connection, tenant_id=tenant_id, person_id=person_id, person=person, email=email, role="owner"
     )
@@ -191,7 +192,7 @@ async def make_api_key(
     return key
 
 
-async def _person(connection: AsyncConnection, email: str, password: str) -> tuple[UUID, PublicKey, str]:
+async def _person(connection: AsyncConnection, email: str, password: Password) -> tuple[UUID, PublicKey, str]:
     """Return somebody's account with its public key, and the recovery code if it was made now.
 
     Raises:
@@ -199,11 +200,11 @@ async def _person(connection: AsyncConnection, email: str, password: str) -> tup
     """
     known = await person_of(connection, email)
     if known is None:
-        draft = await Draft.of(Password(password))
+        draft = await Draft.of(password)
         person_id = await save_person(connection, draft, email=email)
         return person_id, draft.key_pair.public, draft.recovery_code.text
     slot = await slot_of(connection, known["id"], "password")
-    if await opened(slot, Password(password), known["public_key"]) is None:
+    if await opened(slot, password, known["public_key"]) is None:
         raise RequestError("usage", f"{email} has an account already, and this is not its password.")
     return known["id"], PublicKey.from_octets(known["public_key"]), ""
 

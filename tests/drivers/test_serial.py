@@ -121,6 +121,7 @@ def test_a_port_that_we_hold_is_busy_to_others(pty: Pty) -> None:
     timed(test(), within=5.0)
 
 
+@pytest.mark.slow  # it waits for that in real time
 def test_a_port_where_nothing_answers_is_silent_and_released(pty: Pty) -> None:
     said = refused(f"class1:{pty.path}?speed=20")
     assert said == f"{pty.path}: nothing answers AT; is it a modem, is it switched on, and is it the right port?"

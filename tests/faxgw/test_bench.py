@@ -11,6 +11,7 @@ import pytest
 from faxgw.bench import lag
 from faxgw.bench.figures import CannotMeasure, Figure, percentile, rounded, slope
 from faxgw.bench.submitting import Run
+from tests import command
 
 FAXGW = str(Path(sys.executable).with_name("faxgw"))
 
@@ -64,7 +65,6 @@ def test_seal_measures_each_way_beside_the_cipher_alone() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_t38_measures_packets_and_calls_that_are_up_at_once() -> None:
     done = bench("t38", "--calls", "2", "--json")
     assert done.returncode == 0, done.stderr
@@ -83,6 +83,7 @@ def test_t38_measures_packets_and_calls_that_are_up_at_once() -> None:
     assert all(each["value"] > 0 for name, each in figures.items() if name != "memory.2")
 
 
+@pytest.mark.slow
 def test_a_run_says_what_machine_it_was_and_who_ran_where(result: dict[str, dict[str, object]]) -> None:
     assert result["machine"]["cores"]
     assert {"gateway", "postgresql", "client"} <= set(result["cores"])
@@ -114,13 +115,13 @@ def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
 
 
 def test_an_unknown_benchmark_is_told_with_those_that_there_are() -> None:
-    done = bench("nonsense")
+    done = command.faxgw("bench", "nonsense")
     assert done.returncode == 2
     assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, seal, t38.\n"
 
 
 def test_an_unknown_part_is_told_with_those_that_there_are() -> None:
-    done = bench("api", "--only", "nonsense")
+    done = command.faxgw("bench", "api", "--only", "nonsense")
     assert done.returncode == 2
     assert "--only is one of start, memory, submit," in done.stderr
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from faxgw.documents.ahead import EVERYTHING
 from faxgw.documents.coded import page_hash
 from faxgw.documents.document import open_document
 from t30.pages import Resolution
+from tests import command
 
 FAXGW = Path(sys.executable).with_name("faxgw")
 SPEED = 10
@@ -93,9 +95,8 @@ def pels(path: Path) -> list[Any]:
 )
 def test_what_makes_no_sense_is_refused(words: list[str], reason: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file of the user's")
-    refused = subprocess.run(
-        [FAXGW, "simulate", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    with chdir(tmp_path):
+        refused = command.faxgw("simulate", *words)
     assert refused.returncode == 2
     assert reason in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

@@ -18,6 +18,7 @@ from PIL import Image
 
 from faxgw.documents.document import RenderOptions
 from faxgw.documents.screening import Screen
+from tests import command
 from tests.faxgw.job import drawn, received
 
 SPEED = 10
@@ -33,11 +34,11 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def simulated_modem(folder: Path, *words: object) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def simulated_modem(folder: Path, *options: object) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """Run ``faxgw simulate modem``; yield the line URL that leads to it, and the process."""
     link = folder / "modem"
-    command = faxgw("simulate", "modem", "--link", link, "--speed", SPEED, "--calls", 1, "--json", *words)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    words = faxgw("simulate", "modem", "--link", link, "--speed", SPEED, "--calls", 1, "--json", *options)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         process.stderr.readline()
         try:
@@ -56,7 +57,7 @@ def document(tmp_path: Path) -> Path:
     return path
 
 
-def one_object(process: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def one_object(process: subprocess.CompletedProcess[str] | command.Ran) -> dict[str, Any]:
     (line,) = process.stdout.splitlines()
     found: dict[str, Any] = json.loads(line)
     return found
@@ -122,8 +123,8 @@ def test_a_line_that_drops_in_mid_page_keeps_every_page_received(document: Path,
 def test_a_folder_that_takes_no_page_any_more_is_the_reason_given(document: Path, tmp_path: Path) -> None:
     out = tmp_path / "in"
     with simulated_modem(tmp_path, "--call-with", document) as (line, modem):
-        command = faxgw("receive", "--line", line, "--out", out, "--json")
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as receiving:
+        words = faxgw("receive", "--line", line, "--out", out, "--json")
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as receiving:
             assert receiving.stderr
             assert receiving.stderr.readline() == "listening\n"
             out.rmdir()
@@ -168,8 +169,8 @@ def test_a_call_that_lasts_longer_than_allowed_is_ended_politely(document: Path,
 
 def test_ctrl_c_says_goodbye_hangs_up_and_ends_within_3_s(document: Path, tmp_path: Path) -> None:
     with simulated_modem(tmp_path, "--answer", tmp_path / "got.tif") as (line, modem):
-        command = faxgw("send", "--line", line, "--to", "1", "--json", document)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sending:
+        words = faxgw("send", "--line", line, "--to", "1", "--json", document)
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sending:
             assert sending.stderr
             while "page 1 of 3 confirmed" not in sending.stderr.readline():
                 assert sending.poll() is None
@@ -207,7 +208,7 @@ BAD_DOCUMENTS: dict[str, Callable[[Path], object]] = {
 def test_what_is_no_document_ends_with_2_and_one_sentence(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     BAD_DOCUMENTS[name](path)
-    sent = run("send", "--line", "class1:/dev/null", "--to", "1", "--json", path)
+    sent = command.faxgw("send", "--line", "class1:/dev/null", "--to", "1", "--json", path)
     assert sent.returncode == 2, sent.stdout
     assert len(sent.stderr.splitlines()) == 1, sent.stderr
     assert sent.stderr.startswith("faxgw: ")
@@ -230,20 +231,20 @@ def test_what_is_no_document_ends_with_2_and_one_sentence(name: str, tmp_path: P
 def test_bad_usage_ends_with_2(words: tuple[str, ...], tmp_path: Path) -> None:
     text = tmp_path / "page.txt"
     text.write_text("page")
-    sent = run("send", *words, text)
+    sent = command.faxgw("send", *words, text)
     assert sent.returncode == 2, sent.stderr
     assert "Traceback" not in sent.stderr
 
 
 def test_a_demo_that_can_leave_nothing_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
     in_the_way = _text(tmp_path)
-    shown = run("demo", "--out", in_the_way / "demo")
+    shown = command.faxgw("demo", "--out", in_the_way / "demo")
     assert shown.returncode == 2
     assert len(shown.stderr.splitlines()) == 1, shown.stderr
 
 
 def test_a_port_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
-    sent = run("send", "--line", f"class1:{tmp_path / 'nowhere'}", "--to", "1", "--json", _text(tmp_path))
+    sent = command.faxgw("send", "--line", f"class1:{tmp_path / 'nowhere'}", "--to", "1", "--json", _text(tmp_path))
     assert sent.returncode == 1
     assert one_object(sent)["reason"]["code"] == "line.unavailable"
 

@@ -23,6 +23,7 @@ from faxgw.faxes.requests import BatchRequest, FaxRequest
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
+from faxgw.keys.slots import Password
 from faxgw.keys.tokens import ApiKey
 from faxgw.keys.wraps import PublicKey
 from faxgw.lines.leases import recover
@@ -272,6 +273,7 @@ async def new_tenant(gateway: Gateway, name: str, lines: tuple[LineSettings, ...
             email=f"owner@{name}.example",
             password=PASSWORD,
             lines=lines,
+            stretched=lambda text: Password(text, memory=64, passes=1),
         )
 
 

@@ -96,6 +96,7 @@ def test_every_bad_upload_has_its_error_and_nothing_of_it_is_left(service: Servi
     assert not found(marks, places(service))
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_refused_when_it_is_to_be_drawn(service: Service) -> None:
     with service.api() as api:
         bomb = upload(api, pdf_bomb(), "application/pdf")

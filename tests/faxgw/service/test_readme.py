@@ -23,6 +23,7 @@ def service() -> Iterator[Service]:
         yield running
 
 
+@pytest.mark.slow
 def test_the_commands_that_readme_shows_send_a_pdf_and_follow_it_to_delivered(service: Service, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
