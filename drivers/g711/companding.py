@@ -1,10 +1,11 @@
 """G.711: samples of 16 bits as octets and back, by table, in both laws."""
 
-from enum import Enum
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from drivers.g711.law import Law
 
 Samples = NDArray[np.int16]
 Codes = NDArray[np.uint8]
@@ -13,18 +14,6 @@ RATE = 8000
 """Samples a second."""
 BLOCK = 160
 """Samples in 20 ms."""
-
-
-class Law(Enum):
-    """How samples are coded; the name is that of RTP, the value its fixed payload type."""
-
-    PCMU = 0
-    PCMA = 8
-
-    @property
-    def silence(self) -> int:
-        """The octet of a sample of 0, or of what comes nearest to it."""
-        return 0xFF if self is Law.PCMU else 0xD5
 
 
 def expand(octets: bytes, law: Law) -> Samples:

@@ -10,9 +10,10 @@ from random import Random
 from typing import Protocol
 
 from drivers.g711 import rtp, tones
-from drivers.g711.companding import BLOCK, RATE, Law, expand, translation
+from drivers.g711.companding import BLOCK, RATE, expand, translation
 from drivers.g711.drift import Drift
 from drivers.g711.hearing import Heard, Hearing
+from drivers.g711.law import Law
 from drivers.g711.reordering import Reordering
 from drivers.witness import Seen, Wire, Witness
 from t30.line import LineClock, Tone

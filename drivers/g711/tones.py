@@ -5,7 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from drivers.g711.companding import BLOCK, RATE, Law, Samples, compress
+from drivers.g711.companding import BLOCK, RATE, Samples, compress
+from drivers.g711.law import Law
 from t30.line import Tone
 
 MILLIWATT = 22_740.0

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from drivers.g711.companding import Law
 from drivers.g711.hearing import Heard
 from drivers.g711.stream import Audio
 from drivers.sip.call import Call
@@ -204,9 +203,7 @@ class Leg:
         self._aim(self._pair.sound, agreement)
         if self._audio is not None:
             return
-        audio = Audio(
-            self._pair.sound, Law(agreement.law.value), agreement.payload_type, self._trunk.clock, self._trunk.random
-        )
+        audio = Audio(self._pair.sound, agreement.law, agreement.payload_type, self._trunk.clock, self._trunk.random)
         audio.heard = self._heard
         audio.start()
         audio.play(Tone.CED if self._called else Tone.CNG)

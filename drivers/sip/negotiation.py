@@ -7,17 +7,10 @@ idle --answer(offer)--> idle (a new agreement, or None: all was refused, answer 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
+from drivers.g711.law import Law
 from drivers.sip.sdp import DIRECTIONS, Attribute, Description, Media, Origin
 from drivers.sip.t38 import T38
-
-
-class Law(Enum):
-    """How G.711 is coded; the value is its fixed payload type."""
-
-    PCMU = 0
-    PCMA = 8
 
 
 @dataclass(frozen=True, slots=True)

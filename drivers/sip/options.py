@@ -7,10 +7,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Self, TypeVar
 
+from drivers.g711.law import Law
 from drivers.registry import LineUrl
 from drivers.sip.digest import Account
 from drivers.sip.grammar import SipMalformed, host_and_port
-from drivers.sip.negotiation import Law
 from drivers.sip.switching import Begins
 from drivers.sip.uri import Uri, escaped_user
 from drivers.sip.ways import Address, Transport

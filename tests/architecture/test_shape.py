@@ -25,7 +25,7 @@ def test_the_contract_of_the_procedures_names_every_module_of_t30() -> None:
 
 REACH_THE_NETWORK = [
     *("connection", "leg", "line", "options", "place", "port", "ports", "resolving", "streams", "tls", "transports"),
-    *("trunk", "udp"),
+    *("standing", "trunk", "udp"),
 ]
 """What of drivers/sip may know a loop, sockets or the environment."""
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from drivers.g711 import tones
-from drivers.g711.companding import Law, Samples, compress, expand
+from drivers.g711.companding import Samples, compress, expand
 from drivers.g711.hearing import Heard, Hearing
+from drivers.g711.law import Law
 from t30.line import Tone
 from tests.drivers.g711 import signals
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.g711.companding import Law, Samples, compress, expand
+from drivers.g711.companding import Samples, compress, expand
+from drivers.g711.law import Law
 
 RATE = 8000
 MILLIWATT = 22_740.0

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from drivers.g711.companding import Law, compress, expand, translation
+from drivers.g711.companding import compress, expand, translation
+from drivers.g711.law import Law
 
 CODES = bytes(range(256))
 SAMPLES = np.arange(65536).astype(np.uint16).view(np.int16)

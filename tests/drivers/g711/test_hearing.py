@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from drivers.g711.companding import Law, Samples
+from drivers.g711.companding import Samples
 from drivers.g711.hearing import Heard, Hearing
+from drivers.g711.law import Law
 from tests.drivers.g711 import signals
 from tests.drivers.g711.signals import OTHERS, Random, Sound, over_the_line
 

@@ -8,8 +8,9 @@ from random import Random
 import pytest
 
 from drivers.g711 import rtp, tones
-from drivers.g711.companding import Law, compress, expand
+from drivers.g711.companding import compress, expand
 from drivers.g711.hearing import Heard
+from drivers.g711.law import Law
 from drivers.g711.stream import Audio
 from drivers.witness import Seen, Wire
 from simulators.clock import run

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from drivers.g711.law import Law
 from drivers.sip.call import CallState
 from drivers.sip.digest import Account
 from drivers.sip.effects import Changed, NotChanged
-from drivers.sip.negotiation import Law, Sound
+from drivers.sip.negotiation import Sound
 from tests.drivers.sip.agents import HERE, Party, ring, sound
 from tests.drivers.sip.far import CHALLENGE, IMAGE, NOTHING, SOUND, ends, far, hang_up, media, offer
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from drivers.g711.law import Law
 from drivers.sip.grammar import SipMalformed
-from drivers.sip.negotiation import Image, Law, Negotiation, Sound
+from drivers.sip.negotiation import Image, Negotiation, Sound
 from drivers.sip.sdp import Description
 from drivers.sip.t38 import T38, Correction
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from drivers.g711.law import Law
 from drivers.registry import LineUrl
-from drivers.sip.negotiation import Law
 from drivers.sip.options import OPTIONS, TrunkOptions
 from drivers.sip.switching import Begins
 from drivers.sip.ways import Transport
