@@ -25,6 +25,7 @@ PROGRAMS = {
     "tiffcmp": "libtiff-tools",
     "tiffcp": "libtiff-tools",
     "tiffinfo": "libtiff-tools",
+    "tshark": "tshark",
 }
 """Program -> the Debian package that has it."""
 

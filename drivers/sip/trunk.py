@@ -224,7 +224,8 @@ class Trunk:
                     leg.take(effect)
                 if isinstance(effect, Over | Refused):
                     self._coming.pop(effect.call, None)
-                    self._by_id.pop(effect.call.call_id, None)
+                    # Its last messages are still shown to whoever records it.
+                    self._loop.call_later(FAREWELL, self._by_id.pop, effect.call.call_id, None)
 
     def _rearm(self) -> None:
         if self._timer is not None:

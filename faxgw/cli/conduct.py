@@ -72,34 +72,34 @@ async def _conduct(call: Call, pages: Pages, console: Console) -> Outcome:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     line: Line | None = None
-    try:
-        await pages.prepare()
-        line = await open_line(call.line)
-        return await _run(call, line, pages, console, task)
-    except asyncio.CancelledError:
-        return _not_begun(call, Reason("call.canceled", "the call was ended from this side"))
-    finally:
-        if line is not None:
-            await line.close()
-        await _close(pages, console)
+    with ExitStack() as recording:  # until the line is closed, since its last words are of the call
+        try:
+            await pages.prepare()
+            line = await open_line(call.line)
+            return await _run(call, line, pages, console, recording)
+        except asyncio.CancelledError:
+            return _not_begun(call, Reason("call.canceled", "the call was ended from this side"))
+        finally:
+            if line is not None:
+                await line.close()
+            await _close(pages, console)
 
 
-async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "asyncio.Task[Outcome]") -> Outcome:
+async def _run(call: Call, line: Line, pages: Pages, console: Console, recording: ExitStack) -> Outcome:
+    task = asyncio.current_task()
+    assert task is not None
     limits = _Limits(call, task.cancel, lambda: typer.echo("listening", err=call.json))
     can = line.sends if call.direction is Direction.OUT else line.receives
     station = call.station.limited_to(can)
     with ExitStack() as until_end:
         observers: list[Observer] = [limits, until_end.enter_context(Progress(console, line.clock, call.pages))]
-        recorder: Recorder | None = None
-        if call.trace:
-            recorder = Recorder(call.trace, direction=call.direction, line=call.line, station=station)
-            recorder.watch(line)
-            observers.append(until_end.enter_context(recorder))
+        recorder = _recorder(call, call.trace, line, station) if call.trace else None
+        if recorder:
+            recording.callback(_closed, recorder, console)
+            observers.append(recorder)
         outcome = await run_call(Session(call.procedure(station)), line, pages, observers)
         if recorder:
             recorder.outcome(outcome)
-            if recorder.error:
-                console.print(f"the trace is incomplete: {recorder.error}")
         if outcome.reason.code == "usage":
             raise RequestError("usage", outcome.reason.text)
         if limits.nobody_called:
@@ -108,6 +108,18 @@ async def _run(call: Call, line: Line, pages: Pages, console: Console, task: "as
             # To the engine, and to the sender, the page was just never ready.
             return replace(outcome, reason=Reason("storage.failed", f"a page could not be stored: {pages.fault}"))
         return outcome
+
+
+def _recorder(call: Call, into: Path, line: Line, station: Station) -> Recorder:
+    recorder = Recorder(into, direction=call.direction, line=call.line, station=station)
+    recorder.watch(line)
+    return recorder
+
+
+def _closed(recorder: Recorder, console: Console) -> None:
+    recorder.close()
+    if recorder.error:
+        console.print(f"the trace is incomplete: {recorder.error}")
 
 
 async def _close(pages: Pages, console: Console) -> None:

@@ -21,7 +21,7 @@ _PCAP = typer.Option(
     "--pcap",
     metavar="OUT.pcap",
     help="Write SIP and T.38 as a capture file for Wireshark; what travelled by TCP or TLS as UDP, to be read without "
-    "keys. Page content and secrets are masked.",
+    "keys. Page content and secrets are masked. Says which options Wireshark needs to decode it.",
 )
 _TEXT = typer.Option(False, "--text", help="Print one line per signal; done anyway when no file is asked for.")
 

@@ -1,5 +1,6 @@
 """Watches one call: when it was connected, whom its pages are for, and its trace, which is sealed when it is over."""
 
+import asyncio
 import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from drivers.witness import Witnessed
 from faxgw import metrics
 from faxgw.archive.objects import StoreError
 from faxgw.archive.sealed import StoredObject
@@ -24,6 +26,9 @@ from t30.line import Action, Connected, Event, FaxLine, FrameReceived, LineError
 from t30.outcome import CallEnded, Direction, Outcome
 
 log = structlog.get_logger(__name__)
+
+LAST_WORDS = 0.2
+"""Seconds after a call in which a network still says goodbye: that belongs to its trace."""
 
 
 class Watcher:
@@ -42,6 +47,7 @@ class Watcher:
         self._text = io.StringIO()
         self._recorder = Recorder(self._text, direction=direction, line=scheme, station=station)
         self._recorder.watch(line)
+        self._shows = isinstance(line, Witnessed)
 
     @property
     def observers(self) -> Sequence[Observer]:
@@ -65,13 +71,16 @@ class Watcher:
     def over(self, outcome: Outcome) -> None:
         """Write the outcome into the trace, and count the call."""
         self._recorder.outcome(outcome)
-        if self._recorder.error is not None:
-            log.warning("a trace is incomplete", error=repr(self._recorder.error))
         metrics.CALLS.labels(outcome.direction.value, outcome.verdict).inc()
         metrics.CALL_SECONDS.labels(outcome.direction.value).observe(outcome.seconds)
 
     async def sealed(self, gateway: Gateway, tenant_id: UUID) -> StoredObject | None:
         """Put the trace into the store; None if it cannot be stored now."""
+        if self._shows:
+            await asyncio.sleep(LAST_WORDS)
+        self._recorder.end()
+        if self._recorder.error is not None:
+            log.warning("a trace is incomplete", error=repr(self._recorder.error))
         try:
             return await gateway.objects.put(self._text.getvalue().encode(), tenant=tenant_id, kind="trace")
         except StoreError as trouble:

@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 
 from faxgw.trace import listing, words
 from faxgw.trace.record import Trace
-from faxgw.trace.signals import Kind, Line, Party, Signal, party, signals
+from faxgw.trace.signalling import datagrams, with_network
+from faxgw.trace.signals import Kind, Line, Party, Signal, party
 
 WIDTH = 960
 LIFELINE = {Party.CALLER: 96, Party.ANSWERER: 848}
@@ -20,6 +21,8 @@ BASELINE = 0.74
 PADDING = 7
 LETTERS = 104
 """So many letters fit between the two lifelines."""
+LETTER = 6.6
+"""Width of a letter, on average."""
 OCTAVE = 30.0
 """Pixels by which a long signal grows when it lasts twice as long: ten minutes of page make no sheet of ten metres."""
 LONG = 6.0
@@ -27,6 +30,8 @@ LONG = 6.0
 GAP = (7.0, 30.0)
 """Least and most space between two signals."""
 GAP_PER_SECOND = 4.0
+CLOSE = 3.0
+"""Space between two messages of SIP: what belongs together stands together."""
 PAGES_AT_FOOT = 12
 
 # Light first: what prints is light, whatever the screen is.
@@ -40,6 +45,7 @@ _COLOURS = {
     "frames": ("#dcecfd", "#12304f"),
     "training": ("#fdf0c8", "#42340f"),
     "page": ("#d5f2dc", "#123a21"),
+    "sip": ("#ffffff", "#0d1117"),
     "bad": ("#c21e2b", "#ff7b72"),
     "wait": ("#b7791f", "#d9a441"),
     "good": ("#1a7f37", "#3fb950"),
@@ -50,6 +56,7 @@ _EDGES = {
     "frames": ("#6ea8e6", "#2f6cad"),
     "training": ("#d9b13b", "#8f7323"),
     "page": ("#59b873", "#2c7d45"),
+    "sip": ("#656d76", "#8d96a0"),
 }
 
 
@@ -58,11 +65,12 @@ def ladder(trace: Trace) -> str:
     sheet = _Sheet(party(trace))
     _head(sheet, trace)
     top = sheet.y
-    before = 0.0
-    for signal in signals(trace):
-        sheet.y += min(max((signal.start - before) * GAP_PER_SECOND, GAP[0]), GAP[1])
-        (_arrow if signal.travels else _note)(sheet, signal)
-        before = signal.end
+    before: Signal | None = None
+    for signal in with_network(trace):
+        sheet.y += _gap(before, signal)
+        draw = _mark if signal.kind is Kind.MARK else _arrow if signal.travels else _note
+        draw(sheet, signal)
+        before = signal
     sheet.y += GAP[1]
     rails = [f'<line class="rail" x1="{x}" y1="{top:.0f}" x2="{x}" y2="{sheet.y:.0f}"/>' for x in LIFELINE.values()]
     _foot(sheet, trace)
@@ -125,6 +133,28 @@ def _head(sheet: _Sheet, trace: Trace) -> None:
     sheet.y = 110
 
 
+def _gap(before: Signal | None, signal: Signal) -> float:
+    """Return the space above a signal."""
+    if before is not None and before.kind is signal.kind is Kind.SIP:
+        return CLOSE
+    seconds = signal.start - (before.end if before else min(signal.start, 0.0))
+    return min(max(seconds * GAP_PER_SECOND, GAP[0]), GAP[1])
+
+
+def _mark(sheet: _Sheet, signal: Signal) -> None:
+    """Draw a line across, from which on something else holds."""
+    height = ROW + 2 * PADDING
+    middle, ends = sheet.y + height / 2, sorted(LIFELINE.values())
+    sheet.drawn.append(f'<line class="mark" x1="{ends[0]}" y1="{middle:.0f}" x2="{ends[1]}" y2="{middle:.0f}"/>')
+    (row,) = _wrapped(signal.lines)
+    width = (len(row.name) + len(row.words)) * LETTER + 30
+    left = sum(ends) / 2 - width / 2
+    sheet.drawn.append(f'<rect class="paper" x="{left:.0f}" y="{sheet.y:.0f}" width="{width:.0f}" height="{height}"/>')
+    sheet.rows(sum(ends) / 2, middle - ROW / 2, [row], anchor="middle")
+    _times(sheet, signal, height)
+    sheet.y += height
+
+
 def _arrow(sheet: _Sheet, signal: Signal) -> None:
     """Draw a signal as a block with its tip at the machine that hears it."""
     rows = _wrapped(signal.lines)
@@ -183,6 +213,8 @@ def _foot(sheet: _Sheet, trace: Trace) -> None:
         ]
         if len(outcome.pages) > PAGES_AT_FOOT:
             told.append(_Row("", f"and {words.counted(len(outcome.pages) - PAGES_AT_FOOT, 'page')} more", "dim"))
+    if network := datagrams(trace):
+        told.append(_Row("", network, "dim"))
     sheet.rows(44, sheet.y, told)
     sheet.y += len(told) * ROW
     kind = "won" if whole else "lost"
@@ -210,7 +242,7 @@ def _style() -> str:
         blocks = " ".join(f".{name} {{ fill: {colour[name]}; stroke: {pair[which]} }}" for name, pair in _EDGES.items())
         return (
             f"text {{ fill: {colour['ink']} }} .paper {{ fill: {colour['paper']} }} "
-            f".rail {{ stroke: {colour['rail']} }} "
+            f".rail {{ stroke: {colour['rail']} }} .mark {{ stroke: {colour['dim']} }} "
             f"{blocks} .damaged {{ stroke: {colour['bad']} }} "
             f"text.dim, text.time {{ fill: {colour['dim']} }} .spot {{ fill: {colour['dim']} }} "
             f"text.bad, .spot.bad, .lost {{ fill: {colour['bad']} }} .won {{ fill: {colour['good']} }} "
@@ -222,7 +254,8 @@ def _style() -> str:
         "white-space: pre } .title { font-size: 18px; font-weight: 600 } .side { font-weight: 600 } "
         ".name { font-weight: 600 } .time { font-size: 12px; font-variant-numeric: tabular-nums } "
         "text.won, text.lost { font-size: 14px } "
-        ".rail { stroke-width: 2 } .wait { stroke-width: 4; stroke-dasharray: 3 3 } "
+        ".rail { stroke-width: 2 } .mark { stroke-width: 1.5; stroke-dasharray: 6 4 } "
+        ".wait { stroke-width: 4; stroke-dasharray: 3 3 } "
         f"polygon {{ stroke-width: 1; stroke-linejoin: round }} {palette(0)} "
         f"@media screen and (prefers-color-scheme: dark) {{ {palette(1)} }}"
     )

@@ -6,20 +6,30 @@ from rich.text import Text
 
 from faxgw.trace import words
 from faxgw.trace.record import Trace
-from faxgw.trace.signals import Kind, Party, Signal, party, signals
+from faxgw.trace.signalling import datagrams, with_network
+from faxgw.trace.signals import Kind, Party, Signal, party
 from t30.outcome import Direction, Outcome, PageResult
 
 _ARROWS = {Party.CALLER: "──▶", Party.ANSWERER: "◀──"}
-_COLOURS = {Kind.FRAMES: "cyan", Kind.TRAINING: "yellow", Kind.PAGE: "green", Kind.TONE: "magenta"}
+_COLOURS = {
+    Kind.FRAMES: "cyan",
+    Kind.TRAINING: "yellow",
+    Kind.PAGE: "green",
+    Kind.TONE: "magenta",
+    Kind.SIP: "blue",
+    Kind.MARK: "bold",
+}
 
 
 def listing(trace: Trace) -> Iterator[Text]:
     """Yield the lines: what the call was, each signal with start and duration in seconds, what it came to."""
     yield Text(title(trace), "bold")
     yield Text(f"{'start':>8}{'seconds':>9}  caller   answerer", "dim")
-    for signal in signals(trace):
+    for signal in with_network(trace):
         yield from _signal(signal)
     yield from outcome(trace.outcome)
+    if told := datagrams(trace):
+        yield Text(told, "dim")
 
 
 def title(trace: Trace) -> str:
@@ -82,7 +92,7 @@ def _signal(signal: Signal) -> Iterator[Text]:
     indent = "" if signal.travels and signal.by is Party.CALLER else "  "
     for number, line in enumerate(signal.lines):
         when = f"{signal.start:8.2f}{lasted:>9}" if number == 0 else " " * 17
-        name = f"{line.name}: " if line.name else ""
+        name = f"{line.name}: " if line.name and line.words else line.name
         text = Text(f"{when}  {arrow if number == 0 else '   '}  {indent}", "dim")
         text.append(name, _COLOURS.get(signal.kind, ""))
         yield text.append(line.words, "red" if line.bad else "")

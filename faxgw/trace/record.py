@@ -132,6 +132,7 @@ class Recorder:
         self.error: Exception | None = None
         self._after: Action | None = None
         self._now = 0.0
+        self._outcome: Outcome | None = None
         self._line: Witnessed | None = None
         self._clock: LineClock | None = None
         self._prelude = Prelude()
@@ -147,7 +148,7 @@ class Recorder:
         self._write({"trace": VERSION, **plain(header)})
 
     def watch(self, line: FaxLine) -> None:
-        """Write down what a line shows of its network, too, if it shows anything, until the call is over."""
+        """Write down what a line shows of its network, too, if it shows anything, until the recording ends."""
         if isinstance(line, Witnessed):
             if isinstance(line.witness, Prelude):
                 self._prelude = line.witness
@@ -178,13 +179,20 @@ class Recorder:
         self._write(_line("thrown", Thrown(kind.__name__, error.code, str(error), at), at))
 
     def outcome(self, outcome: Outcome) -> None:
-        """Write down what the call came to; of the network, nothing that comes after it."""
+        """Take note of what the call came to. It is the last line: the network may still have something to say."""
+        self._outcome = outcome
+        self._flush()
+
+    def end(self) -> None:
+        """Write the outcome, if there is one, and nothing more."""
         self._leave()
-        self._write({"outcome": {"verdict": outcome.verdict, **plain(outcome)}})
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            self._write({"outcome": {"verdict": outcome.verdict, **plain(outcome)}})
 
     def close(self) -> None:
-        """End the file."""
-        self._leave()
+        """End the recording and the file."""
+        self.end()
         if self._file:
             with suppress(OSError):
                 self._file.close()

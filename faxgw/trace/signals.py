@@ -1,4 +1,4 @@
-"""A trace as signals: who sent what, from when to when, in words. The ladder and the listing both show these."""
+"""A trace as signals: who sent what, from when to when, in words, as the engine asked for it and heard it."""
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -58,6 +58,8 @@ class Kind(Enum):
     PAGE = "page"
     NOTE = "note"
     SILENCE = "silence"
+    SIP = "sip"
+    MARK = "mark"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
-"""Recorded calls over T.38 between two lines of ours, in virtual time, and the pages that they carry."""
+"""Recorded calls over T.38, with SIP or without, between two lines of ours; and the pages that they carry."""
 
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from drivers.registry import Line
 from drivers.t38.line import Options, UdptlLine
 from drivers.t38.media import Agreed
 from faxgw.calls import run_call
 from faxgw.trace.record import Recorder
 from simulators.clock import run
+from simulators.lan import Lan
 from simulators.network import Weather, pair
 from t30.answering import answering
 from t30.calling import calling
@@ -33,9 +35,13 @@ from t30.pages import (
     Width,
 )
 from t30.session import Session
+from tests.drivers.sip.calls import line, trunk
 
 ROWS = 1143
 NOWHERE = ("", 0)
+CALLER, ANSWERER = Station("+49 30 1234567"), Station("+1 555 0100")
+OUT, IN = "out.jsonl", "in.jsonl"
+"""Files of the traces of the caller and of the answerer."""
 
 
 class Pages:
@@ -70,28 +76,56 @@ def t38_calls(
     folder: Path,
     pages: Sequence[bytes],
     *,
-    caller: Station = Station("+49 30 1234567"),  # noqa: B008
-    answerer: Station = Station("+1 555 0100"),  # noqa: B008
+    caller: Station = CALLER,
+    answerer: Station = ANSWERER,
     agreed: Agreed = Agreed(),  # noqa: B008
     there: Weather = Weather(),  # noqa: B008
     back: Weather | None = None,
 ) -> tuple[Path, Path]:
     """Send pages over T.38; return both ends' traces, the caller's first."""
-    out, in_ = folder / "out.jsonl", folder / "in.jsonl"
 
     async def call() -> None:
-        clock = LineClock(asyncio.get_running_loop().time)
-        plugs = pair(there, back or there, clock)
+        plugs = pair(there, back or there, LineClock(asyncio.get_running_loop().time))
         ours, theirs = (UdptlLine(each, Options(NOWHERE, NOWHERE, agreed=agreed)) for each in plugs)
-        answer = Recorder(in_, direction=Direction.IN, line="udptl:", station=answerer)
-        answer.watch(theirs)
-        waiting = asyncio.create_task(recorded(Session(answering(answerer)), theirs, Pages(), answer))
-        await asyncio.sleep(5.0)
-        recorder = Recorder(out, direction=Direction.OUT, line="udptl:", station=caller)
-        recorder.watch(ours)
-        await recorded(Session(calling(caller, "1")), ours, Pages(pages), recorder)
-        await waiting
-        await asyncio.gather(ours.close(), theirs.close())
+        await recorded_call(folder, pages, (ours, theirs), (caller, answerer))
 
     run(call())
-    return out, in_
+    return folder / OUT, folder / IN
+
+
+def sip_calls(
+    folder: Path,
+    pages: Sequence[bytes],
+    *,
+    options: str = "",
+    answerer: Station = ANSWERER,
+    weather: Weather = Weather(),  # noqa: B008
+) -> tuple[Path, Path]:
+    """Send pages over SIP and T.38; return both ends' traces, the caller's first."""
+    near, far = "192.0.2.1", "192.0.2.2"
+
+    async def call() -> None:
+        ours = line(await trunk(f"sip:{far}:5060?local={near}:5060{options}"))
+        theirs = line(await trunk(f"sip:{near}:5060?local={far}:5060{options}"))
+        await recorded_call(folder, pages, (ours, theirs), (CALLER, answerer))
+
+    run(call(), lan=Lan(weather))
+    return folder / OUT, folder / IN
+
+
+async def recorded_call(
+    folder: Path, pages: Sequence[bytes], lines: tuple[Line, Line], stations: tuple[Station, Station]
+) -> None:
+    """Send pages from the first of two lines to the second, which waits 5 s by then, and close both."""
+    ours, theirs = lines
+    answer = Recorder(folder / IN, direction=Direction.IN, line="sip:", station=stations[1])
+    answer.watch(theirs)
+    waiting = asyncio.create_task(run_call(Session(answering(stations[1])), theirs, Pages(), [answer]))
+    await asyncio.sleep(5.0)
+    recorder = Recorder(folder / OUT, direction=Direction.OUT, line="sip:", station=stations[0])
+    recorder.watch(ours)
+    recorder.outcome(await run_call(Session(calling(stations[0], "15550100")), ours, Pages(pages), [recorder]))
+    answer.outcome(await waiting)
+    await asyncio.gather(ours.close(), theirs.close())
+    for each in (recorder, answer):
+        each.close()

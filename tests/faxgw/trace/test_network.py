@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from drivers.sip.messages import Request, Response, parse
 from drivers.t38 import udptl
 from drivers.t38.ifp import DataPacket, Form, decode
 from drivers.t38.line import Options, UdptlLine
@@ -29,7 +30,7 @@ from t30.identity import encoded
 from t30.line import LineClock
 from t30.outcome import Direction
 from t30.session import Session
-from tests.faxgw.trace.calls import NOWHERE, Pages, recorded, t38_calls
+from tests.faxgw.trace.calls import NOWHERE, Pages, recorded, sip_calls, t38_calls
 
 PAGE = bytes(Random(5).randrange(1, 256) for _ in range(3000))
 CALLER = Station("+49 30 1234567", subaddress="4711471147114711")
@@ -101,6 +102,21 @@ def test_nothing_of_a_page_and_no_subaddress_is_in_a_trace(tmp_path: Path, ecm: 
         assert len(trace.seen) > 100
         for each in trace.seen:
             assert not {each.octets[place : place + 4] for place in range(len(each.octets))} & pieces
+
+
+@pytest.mark.parametrize("options", ["", "&t38=offer&version=3"])
+def test_the_signalling_of_a_call_is_there_from_its_invite_to_its_goodbye(tmp_path: Path, options: str) -> None:
+    for trace in map(read, sip_calls(tmp_path, [PAGE], options=options)):
+        assert trace.outcome is not None and trace.outcome.complete
+        said = [parse(each.octets) for each in trace.seen if each.wire is Wire.SIP]
+        first, *_, last = said
+        assert trace.seen[0].wire is Wire.SIP
+        assert isinstance(first, Request) and first.method == "INVITE" and first.body
+        assert isinstance(last, Response) and (last.status, last.cseq.method) == (200, "BYE")
+        assert replay(trace) is None
+        datagrams = [each for each in trace.seen if each.wire is Wire.UDPTL]
+        assert len(datagrams) > 100
+        assert {each.sent for each in datagrams} == {True, False}
 
 
 def test_times_are_counted_from_the_ring_and_end_with_the_outcome(tmp_path: Path) -> None:
@@ -230,11 +246,13 @@ def test_a_fault_in_the_recording_of_the_network_costs_no_call(tmp_path: Path) -
     assert read(path).outcome is not None
 
 
-def test_a_call_in_words_is_the_same_with_its_datagrams_and_without(tmp_path: Path) -> None:
+def test_a_call_in_words_is_the_same_with_its_datagrams_but_for_what_is_told_of_them(tmp_path: Path) -> None:
     path, _ = t38_calls(tmp_path, [PAGE])
     told = [line.plain for line in listing(read(path))]
     path.write_text("\n".join(line for line in path.read_text().splitlines() if '"wire"' not in line) + "\n")
-    assert [line.plain for line in listing(read(path))] == told
+    plain = [line.plain for line in listing(read(path))]
+    assert [line for line in told if "T.38" not in line] == plain
+    assert [line.split(maxsplit=1)[0] for line in told if "T.38" in line] == ["0.00", "T.38:"]
 
 
 def test_messages_are_written_as_text_and_tones_not_at_all() -> None:
