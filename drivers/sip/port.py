@@ -13,6 +13,8 @@ from t30.line import LineClock, LineError
 
 log = structlog.get_logger(__name__)
 
+_ANSWER = b"SIP/2.0 "
+
 
 class Gate:
     """A guard with a clock, which says once a second what it dropped.
@@ -40,6 +42,12 @@ class Gate:
     def trusts(self, source: str) -> bool:
         """Return whether a host has no limit."""
         return self._guard.trusts(source)
+
+    def unsent(self, octets: bytes, peer: Address, reason: str) -> None:
+        """Take note of a message that did not arrive, and log it; that a stranger takes no answer is no news."""
+        self.reason = reason
+        if not octets.startswith(_ANSWER) or self.trusts(peer[0]):
+            self.tell("message not sent", peer=peer, reason=reason)
 
     def tell(self, event: str, *, peer: Address, reason: str) -> None:
         """Log that something went wrong, once a second; ``event`` is one of a few texts."""

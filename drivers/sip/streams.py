@@ -259,10 +259,8 @@ class Streams:
             self._empty.set()
 
     def _fail(self, peer: Address, reason: str, messages: list[Outgoing]) -> None:
-        if messages:
-            self._gate.reason = reason
-            self._gate.tell("message not sent", peer=peer, reason=reason)
         for each in messages:
+            self._gate.unsent(each.octets, peer, reason)
             self._loop.call_soon(each.failed)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

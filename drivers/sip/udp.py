@@ -65,7 +65,7 @@ class Datagrams:
         target = to if isinstance(to, Target) else way_back(octets, to) or Target(to.transport, to.peer)
         reason = self._refused(octets, target.address)
         if reason:
-            self._fail(target.address, failed, reason)
+            self._fail(target.address, octets, failed, reason=reason)
         else:
             self._sent.append((target.address, octets, failed))
 
@@ -138,10 +138,9 @@ class Datagrams:
             address, octets, failed = sent
             if address == peer and octets.startswith(quoted):
                 self._sent.remove(sent)
-                self._fail(peer, failed, reason)
+                self._fail(peer, octets, failed, reason=reason)
                 return
 
-    def _fail(self, peer: Address, failed: Callable[[], None], reason: str) -> None:
-        self._gate.reason = reason
-        self._gate.tell("message not sent", peer=peer, reason=reason)
+    def _fail(self, peer: Address, octets: bytes, failed: Callable[[], None], *, reason: str) -> None:
+        self._gate.unsent(octets, peer, reason)
         self._loop.call_soon(failed)

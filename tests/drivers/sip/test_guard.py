@@ -117,6 +117,8 @@ def test_a_report_says_how_much_was_dropped_from_how_many_and_most_from_whom() -
     assert guard.report(5.9) is None
     assert guard.report(6.0) == Report(dropped=13, sources=2, worst=STRANGER, of_worst=10)
     assert [*wakes, guard.wakes] == [None, 6.0, None]
+    admitted(guard, STRANGER, 4, now=6.0)
+    assert guard.report(7.0) == Report(dropped=3, sources=1, worst=STRANGER, of_worst=3)
 
 
 def test_there_is_one_report_a_second_and_none_when_nothing_is_dropped() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -16,6 +17,7 @@ from drivers.sip.guard import Guard, Limits
 from drivers.sip.messages import LARGEST, Response, parse
 from drivers.sip.tls import TlsSettings
 from drivers.sip.transports import Transports
+from drivers.sip.udp import READ_AT_ONCE
 from drivers.sip.ways import Address, Flow, Target, Transport
 from t30.line import LineClock, LineError
 from tests.drivers.sip.authority import DAY, Authority
@@ -83,13 +85,14 @@ async def opened(authority: Authority) -> AsyncIterator[Callable[..., "asyncio.T
         limits: StreamLimits | None = None,
         guard: Guard | None = None,
         tls: TlsSettings | None = None,
+        speed: float = 1.0,
     ) -> Port:
         loop = asyncio.get_running_loop()
         made = await Transports.open(
             transport,
             local,
             guard=guard or Guard(),
-            clock=LineClock(loop.time),
+            clock=LineClock(loop.time, speed),
             tls=tls or authority.settings(HERE, "gw.example.com", "::1"),
             limits=limits,
         )
@@ -198,16 +201,71 @@ async def test_who_is_not_allowed_is_not_heard(opened: Opening, kind: Transport)
 # --------------------------------------------------------------------------------------------------------------- UDP
 
 
-async def test_each_datagram_that_bounces_fails_its_own_message(opened: Opening) -> None:
+async def test_what_is_dropped_is_logged_once_a_second(opened: Opening) -> None:
+    guard = Guard(Limits(allowed=(ip_network("127.0.0.3/32"),)))
+    us, them = await opened(Transport.UDP), await opened(Transport.UDP, guard=guard, speed=20.0)
+    with structlog.testing.capture_logs() as logs:
+        for times in (1, 2):
+            for _ in range(10):
+                us.send(wire(), them.target())
+            await until(lambda times=times: sum(each["dropped"] for each in logs) == 10 * times)  # type: ignore[misc]
+    assert {(each["event"], each["worst"], each["sources"]) for each in logs} == {("messages dropped", HERE, 1)}
+    assert len(logs) <= 4
+
+
+async def test_that_a_stranger_takes_no_answer_is_not_logged(opened: Opening) -> None:
+    us = await opened(Transport.UDP, guard=Guard(Limits(trusted=(ip_network("127.0.0.3/32"),))))
+    answer = wire(ANSWER, via(5060))
+    with structlog.testing.capture_logs() as logs:
+        for number, (octets, host) in enumerate([(answer, HERE), (wire(), HERE), (answer, "127.0.0.3")]):
+            us.send(octets, Target(Transport.UDP, (host, free_port())))
+            await until(lambda number=number: us.failures > number)  # type: ignore[misc]
+    assert [(each["peer"][0], each["untold"]) for each in logs] == [(HERE, 0)]
+    assert us.transports._gate._told == {"message not sent": (us.transports._gate._told["message not sent"][0], 1)}
+
+
+async def test_each_datagram_that_bounces_fails_its_own_message_once(opened: Opening) -> None:
     us, them = await opened(Transport.UDP), await opened(Transport.UDP)
     failed: list[str] = []
-    dead = Target(Transport.UDP, (HERE, free_port()))
-    for name in ("one", "two"):
-        us.transports.send(wire(fields={"Call-ID": name}), dead, lambda name=name: failed.append(name))  # type: ignore[misc]
-    us.transports.send(wire(fields={"Call-ID": "alive"}), them.target(), lambda: failed.append("alive"))
-    await until(lambda: len(failed) == 2 and them.messages)
-    assert sorted(failed) == ["one", "two"]
-    assert len(them.messages) == 1
+
+    def send(call: str, to: Target, what: str) -> None:
+        us.transports.send(wire(fields={"Call-ID": call}), to, lambda: failed.append(what))
+
+    send("a", them.target(), "arrived")
+    await until(lambda: them.messages)
+    await them.transports.close()
+    for call, what in (("b", "one"), ("b", "its copy"), ("c", "two")):
+        send(call, them.target(), what)
+    await until(lambda: len(failed) == 3)
+    assert sorted(failed) == ["its copy", "one", "two"]
+
+
+async def test_what_bounces_takes_no_other_message_with_it(opened: Opening) -> None:
+    us, them = await opened(Transport.UDP), await opened(Transport.UDP)
+    us.send(wire(), Target(Transport.UDP, (HERE, free_port())))
+    us.send(wire(), them.target())
+    await until(lambda: us.failures and them.messages)
+    assert us.failures == 1
+
+
+async def test_others_have_their_turn_while_many_datagrams_wait(opened: Opening) -> None:
+    us, them = await opened(Transport.UDP), await opened(Transport.UDP)
+    loop = asyncio.get_running_loop()
+    turn = 0
+    turns: list[int] = []
+
+    def others() -> None:
+        nonlocal turn
+        turn += 1
+        if len(turns) < 40:
+            loop.call_soon(others)
+
+    them.transports.receiver = lambda *_: turns.append(turn)
+    for _ in range(40):
+        us.send(wire(), them.target())
+    others()
+    await until(lambda: len(turns) == 40)
+    assert max(turns.count(each) for each in turns) == READ_AT_ONCE
 
 
 async def test_a_datagram_that_is_too_large_fails(opened: Opening) -> None:
@@ -449,6 +507,34 @@ async def test_there_are_only_so_many_connections_of_a_stranger_but_the_trunk_ge
     await until(lambda: them.messages)
     for _, writer in ends:
         await _closed(writer)
+
+
+async def test_there_are_only_so_many_connections_of_ours(opened: Opening) -> None:
+    us = await opened(Transport.TCP, limits=QUICK)
+    for _ in range(4):
+        us.send(wire(), (await opened(Transport.TCP)).target())
+    await until(lambda: us.failures)
+    assert us.transports.reason == "3 connections are open"
+    assert us.failures == 1
+
+
+async def test_when_the_system_has_no_room_for_connections_they_wait(
+    opened: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.sip.streams.REST", 0.05)
+    them = await opened(Transport.TCP)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as peer, structlog.testing.capture_logs() as logs:
+        peer.setblocking(False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (peer.fileno(), limits[1]))
+        try:
+            await asyncio.get_running_loop().sock_connect(peer, them.local)
+            await until(lambda: logs)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert (logs[0]["event"], logs[0]["reason"]) == ("connections wait", "Too many open files")
+        await asyncio.get_running_loop().sock_sendall(peer, wire())
+        await until(lambda: them.messages)
 
 
 async def test_a_stranger_who_sends_too_much_is_cut_off(opened: Opening) -> None:
