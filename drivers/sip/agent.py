@@ -84,10 +84,7 @@ class Agent:
     def malformed(self, error: SipRefused, flow: Flow, now: float) -> list[Effect]:
         """Answer a request that could not be read."""
         self._core.now = now
-        try:
-            back = _complete(error.request, flow)
-        except SipMalformed:
-            return []
+        back = _complete(error.request, flow)
         self._core.respond_statelessly(error.request, error.request.answer(error.status), back)
         return self._core.taken()
 

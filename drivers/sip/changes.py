@@ -10,9 +10,8 @@ from drivers.sip.grammar import SipMalformed, number
 from drivers.sip.messages import Request, Response
 from drivers.sip.negotiation import Agreement, Negotiation, Stream
 from drivers.sip.outgoing import Outgoing
-from drivers.sip.refusals import refused, too_brief
+from drivers.sip.refusals import too_brief
 from drivers.sip.sdp import CONTENT_TYPE
-from drivers.sip.session import too_short
 from drivers.sip.timers import GLARE_OTHER, GLARE_OWNER
 from drivers.sip.transactions import Why
 from drivers.sip.ways import Flow
@@ -71,18 +70,16 @@ class Changes:
         """Do nothing more, since the call is over."""
         self._wanted = ()
         self._core.alarms.clear((self, "wait"))
-        if self._served is not None:
-            self._core.settle(self._served)
+        self._settle()
 
     def invited(self, request: Request, flow: Flow) -> None:
         """Take a re-INVITE of theirs."""
-        if self._outgoing is not None and self._outgoing.request.method == "INVITE":
+        if (self._outgoing is not None and self._outgoing.request.method == "INVITE") or self._call.dialog is None:
             response, done = request.answer(491), _nothing
-        elif self._served is not None and (self._offered_in_answer or not self._settled(self._served)):
+        elif self._served is not None and self._offered_in_answer:
             response, done = too_brief(request, self._core.random.uniform(1, 10)), _nothing
-        elif self._call.dialog is None:
-            response, done = request.answer(491), _nothing
         else:
+            self._settle()
             response, done = self._answer(request)
         served = self._core.serve(request, flow)
         if response.status < 300:
@@ -117,11 +114,11 @@ class Changes:
     def _agreed(self) -> Agreement | None:
         return self._call.negotiation.agreed if self._call.negotiation else None
 
-    def _settled(self, served: Served) -> bool:
-        """Stop to wait for the ACK of an answer: their next INVITE says that it arrived."""
-        self._core.settle(served)
-        self._served = None
-        return True
+    def _settle(self) -> None:
+        """Stop to wait for the ACK of an answer: their next INVITE says that it arrived, or the call is over."""
+        if self._served is not None:
+            self._core.settle(self._served)
+            self._served = None
 
     # Theirs
 
@@ -130,8 +127,6 @@ class Changes:
         offer = request.content(CONTENT_TYPE)
         if offer is not None and (refusal := self._premature(request)):
             return refusal, _nothing
-        if too_short(request, self._core.profile):
-            return refused(request, 422, ("Min-SE", str(self._core.profile.min_se))), _nothing
         before = self._agreed
         try:
             body = self._body(request, offer)

@@ -85,6 +85,7 @@ def test_a_refresh_goes_by_update_where_they_know_it() -> None:
         ({"Session_Expires": "600"}, "600;refresher=uas"),
         ({"Session_Expires": "60"}, "60;refresher=uas"),
         ({"Supported": "timer", "Min_SE": "3600"}, "3600;refresher=uac"),
+        ({"Supported": "timer", "Min_SE": "odd"}, "1800;refresher=uac"),
         ({}, None),
         ({"Session_Expires": "odd", "Supported": "x"}, None),
     ],
@@ -342,6 +343,72 @@ def test_a_reinvite_that_overtakes_the_ack_is_served() -> None:
     there.wait(40.0)
     assert there.here.story == ["accepted sound", "changed image there"]
     assert ends(there)
+
+
+def test_a_reinvite_before_the_ack_of_the_last_one_acknowledges_it() -> None:
+    there = far()
+    there.calls()
+    there.ask("INVITE", IMAGE)
+    there.ask("INVITE", IMAGE)
+    assert there.here.statuses("INVITE") == [200, 200, 200]
+    there.ack()
+    there.sent()
+    there.wait(40.0)
+    assert there.sent() == []
+    assert ends(there)
+
+
+def test_a_reinvite_while_our_offer_waits_for_their_answer_comes_too_early() -> None:
+    there = far()
+    there.calls()
+    there.ask("INVITE")
+    first = there.response("INVITE")
+    there.ask("INVITE", IMAGE)
+    assert (there.response("INVITE").status, "Retry-After" in there.response("INVITE").headers) == (500, True)
+    there.say(there.request("ACK", SOUND, {"CSeq": f"{first.cseq.number} ACK"}))
+    there.ask("INVITE", IMAGE)
+    assert there.response("INVITE").status == 200
+
+
+@pytest.mark.case("R09")
+def test_an_ack_without_the_answer_to_our_offer_leaves_all_as_it_was() -> None:
+    there = far()
+    there.calls()
+    there.ask("INVITE")
+    there.ack()
+    there.ask("INVITE", IMAGE)
+    assert there.response("INVITE").status == 200
+    assert there.here.story == ["accepted sound", "changed image there"]
+
+
+def test_a_refresh_that_meets_an_offer_is_made_again() -> None:
+    there = far(session_expires=100)
+    there.called()
+    there.respond(200, SOUND, Session_Expires="100;refresher=uac", Allow="UPDATE")
+    there.wait(50.0)
+    there.respond(491, to="UPDATE")
+    there.wait(4.1)
+    assert len(there.here.requests("UPDATE")) == 2
+
+
+def test_an_offer_whose_session_is_too_short_asks_for_a_longer_one() -> None:
+    there = far(session_expires=100)
+    there.up()
+    offer(there)
+    there.respond(422, Min_SE="700")
+    assert there.last("INVITE").headers.get("Session-Expires") == "700"
+    there.respond(200, IMAGE)
+    assert there.here.story == ["accepted sound", "changed image here"]
+
+
+def test_no_session_is_asked_for_where_none_is_wanted() -> None:
+    there = far(session_expires=0)
+    there.up()
+    offer(there)
+    there.respond(200, IMAGE)
+    assert not any("Session-Expires" in one.headers for one in there.here.requests("INVITE"))
+    there.wait(10_000.0)
+    assert len(there.agent.calls) == 1
 
 
 def test_an_update_with_an_offer_before_the_answer_comes_too_early() -> None:

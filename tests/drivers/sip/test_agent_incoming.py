@@ -5,6 +5,7 @@ import pytest
 from drivers.sip.digest import Account
 from tests.drivers.sip.agents import HERE, ring, sound
 from tests.drivers.sip.far import CHALLENGE, FLOW, IMAGE, NOTHING, SOUND, VIDEO, ends, far, hang_up, media
+from tests.drivers.sip.wire import wire
 
 
 def test_who_calls_whom() -> None:
@@ -101,6 +102,27 @@ def test_what_is_not_served_is_answered_and_forgotten(method: str, status: int) 
     assert there.agent.idle
 
 
+def test_an_agent_is_busy_until_its_last_request_has_been_answered() -> None:
+    there = far()
+    busy = [there.agent.busy]
+    there.up()
+    busy.append(there.agent.busy)
+    hang_up(there)
+    busy.append(there.agent.busy)
+    there.respond(200, to="BYE")
+    busy.append(there.agent.busy)
+    assert busy == [False, True, True, False]
+    assert not there.agent.idle
+
+
+def test_a_scheme_that_nobody_knows_and_a_request_outside_its_call_are_refused() -> None:
+    there = far()
+    there.raw(wire("INVITE mailto:fax@example.com SIP/2.0", body=SOUND))
+    there.say(there.request("BYE", b"", {}, tag=""))
+    assert there.sent() == ["416 INVITE", "481 BYE"]
+    assert there.agent.idle
+
+
 def test_options_are_answered_in_and_outside_calls() -> None:
     there = far()
     there.say(there.request("OPTIONS", b"", {}, tag=""))
@@ -161,7 +183,7 @@ def test_a_cancel_ends_a_call_that_rings_and_none_that_was_answered() -> None:
     there = far(answers=ring)
     there.calls()
     assert there.invite is not None
-    fields = {"Via": str(there.invite.via), "CSeq": f"{there.cseq} CANCEL"}
+    fields = {"Via": str(there.invite.via), "CSeq": f"{there.cseq} CANCEL", "Require": "what nobody knows"}
     there.say(there.request("CANCEL", b"", fields, tag=""))
     assert there.sent() == ["180 INVITE", "200 CANCEL", "487 INVITE"]
     assert there.here.story == ["over 487 canceled there"]

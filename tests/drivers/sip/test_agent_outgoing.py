@@ -244,6 +244,18 @@ def test_ringing_is_reliable_where_that_is_required() -> None:
     assert ends(there)
 
 
+def test_reliable_responses_go_one_after_the_other() -> None:
+    there = far(answers=ring)
+    call = there.calls(Require="100rel")
+    assert call is not None
+    there.here.do(call.ring(0.0))
+    assert there.sent() == ["180 INVITE"]
+    number = int(there.response("INVITE").headers.get("RSeq") or "")
+    there.ask("PRACK", RAck=f"{number} 101 INVITE")
+    assert there.sent() == ["180 INVITE", "200 PRACK"]
+    assert there.response("INVITE").headers.get("RSeq") == str(number + 1)
+
+
 def test_ringing_that_nobody_acknowledges_ends_the_call() -> None:
     there = far(answers=ring)
     there.calls(Require="100rel")
