@@ -1,6 +1,7 @@
 """What changes in a call that is up: offers of either side by INVITE or UPDATE, one at a time, and refreshes."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from drivers.sip.core import STATUS, Served
@@ -176,10 +177,8 @@ class Changes:
         if self._offered_in_answer:
             self._offered_in_answer = False
             before = self._agreed
-            try:
+            with suppress(SipMalformed):  # what was agreed holds on
                 self._negotiation.accept(ack.content(CONTENT_TYPE) or b"")
-            except SipMalformed:
-                self._negotiation.withdraw()
             if not self._call.over:
                 self._tell(before)
         self.go_on()
