@@ -187,8 +187,8 @@ class _Signal:
         packet = _Packet(octets)
         if not octets:
             return packet
-        readings = _readings(octets)
-        if len(readings) == 1:
+        readings = _readings(octets, self._form)
+        if len(readings) == 1 and self._form not in readings:
             self._settle(next(iter(readings)))
         if not _agree(readings, self._form):
             self.lost()
@@ -204,8 +204,11 @@ class _Signal:
                 self.lost()
             self._type = read.type
         for place, span in enumerate(read.spans):
-            good = frozenset(form for form, each in readings.items() if each.spans[place].kind in _GOOD)
-            self._field(packet, span, good)
+            if span.kind is FieldType.HDLC_DATA:
+                self._frame_data(packet, span)
+            else:
+                good = frozenset(form for form, each in readings.items() if each.spans[place].kind in _GOOD)
+                self._other(packet, span, good)
         return packet
 
     def lost(self) -> None:
@@ -214,20 +217,24 @@ class _Signal:
         self._decide(frozenset())
         self._certain = False
 
-    def _field(self, packet: _Packet, span: _Span, good: frozenset[Form]) -> None:
-        kind, start, end = span
-        if kind is FieldType.HDLC_DATA and self._certain and self._type is DataType.V21:
+    def _frame_data(self, packet: _Packet, span: _Span) -> None:
+        _, start, end = span
+        if not self._certain:
+            packet.hide(start, end)
+        elif self._type is DataType.V21:
             self._frame.append(_Piece(packet, start, end))
             packet.pending += 1
-            if sum(each.end - each.start for each in self._frame[-LONGEST_FRAME:]) > LONGEST_FRAME:
+            if sum(max(each.end - each.start, 1) for each in self._frame) > LONGEST_FRAME:
                 self.lost()
-        elif kind is FieldType.HDLC_DATA:
-            kept = self._kept(bytes(packet.octets[start:end]).translate(_TURNED)) if self._certain else 0
-            packet.hide(start + kept, end)
         else:
-            packet.hide(start, end)
-            self._over(frozenset() if start < end else good)
-            self._certain, self._head = start == end, b""
+            packet.hide(start + self._kept(bytes(packet.octets[start:end]).translate(_TURNED)), end)
+
+    def _other(self, packet: _Packet, span: _Span, good: frozenset[Form]) -> None:
+        """Take a field that is no part of a frame; one without octets ends what was before it."""
+        _, start, end = span
+        packet.hide(start, end)
+        self._over(frozenset() if start < end else good)
+        self._certain, self._head = start == end, b""
 
     def _kept(self, octets: bytes) -> int:
         """Return how many of these octets, of a frame of page data, belong to its head."""
@@ -289,9 +296,11 @@ def _is_head(head: bytes, octet: int) -> bool:
 # -------------------------------------------------------------------------------------------------------------- packets
 
 
-def _readings(octets: bytes) -> dict[Form, _Read]:
-    """Read a packet in each form in which it is one."""
-    return {form: read for form in (Form.OF_2002, Form.OF_1998) if (read := _reading(octets, form)) is not None}
+def _readings(octets: bytes, form: Form | None) -> dict[Form, _Read]:
+    """Read a packet in a form; in each in which it is one, if the form is not known or this is none of it."""
+    if form is not None and (read := _reading(octets, form)) is not None:
+        return {form: read}
+    return {form: read for form in Form if (read := _reading(octets, form)) is not None}
 
 
 def _reading(octets: bytes, form: Form) -> _Read | None:
@@ -322,7 +331,7 @@ def _agree(readings: dict[Form, _Read], form: Form | None) -> bool:
 def _blind(octets: bytes) -> _Packet:
     """Show of a packet, of which it is not known what comes before it, what cannot be anything but heads."""
     packet = _Packet(octets)
-    readings = _readings(octets)
+    readings = _readings(octets, None)
     if not octets or _agree(readings, None):
         for span in next(iter(readings.values())).spans if octets else ():
             packet.hide(span.start, span.end)

@@ -1,7 +1,7 @@
 """Captures of our calls, read by Wireshark's decoder: SIP, SDP, T.38 and T.30, and nothing that it calls malformed."""
 
-import asyncio
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,6 @@ from random import Random
 
 import pytest
 
-from drivers.registry import open_line
 from drivers.t38.media import Agreed
 from drivers.t38.udptl import Protection
 from drivers.witness import Wire
@@ -21,7 +20,8 @@ from t30.frame import Frame
 from t30.line import FrameReceived, SendFrames
 from t30.rates import Modulation
 from tests.drivers.sip.authority import Authority
-from tests.faxgw.trace.calls import IN, OUT, recorded_call, sip_calls, t38_calls
+from tests.faxgw.trace.calls import IN, OUT, sip_calls, t38_calls
+from tests.interop.pages import text_page, write_pages
 
 pytestmark = pytest.mark.interop
 
@@ -128,17 +128,19 @@ def test_with_its_signalling_a_call_needs_no_port(tshark: Tshark, tmp_path: Path
             assert frames_told(rows) == list(frames_ours(trace))
 
 
-def test_a_call_over_tls_is_decoded_without_its_keys(tshark: Tshark, tmp_path: Path) -> None:
+def test_a_call_over_tls_that_the_commands_record_is_decoded_without_its_keys(tshark: Tshark, tmp_path: Path) -> None:
     files = Authority(tmp_path).settings("127.0.0.1")
     tls = f"transport=tls&ca={files.ca}&cert={files.certificate}&key={files.key}"
-
-    async def call() -> None:
-        first, second = FIRST, FIRST + 1
-        theirs = await open_line(f"sip:127.0.0.1:{first}?local=127.0.0.1:{second}&{tls}")
-        ours = await open_line(f"sip:127.0.0.1:{second}?local=127.0.0.1:{first}&{tls}")
-        await recorded_call(tmp_path, [PAGES[0][:500]], (ours, theirs), (CALLER, Station("+1 555 0100")))
-
-    asyncio.run(call())
+    theirs, ours = (
+        f"sip:127.0.0.1:{there}?local=127.0.0.1:{here}&{tls}"
+        for here, there in ((FIRST, FIRST + 1), (FIRST + 1, FIRST))
+    )
+    document = write_pages(tmp_path / "one.tif", [text_page(60)])
+    with started("receive", "--line", theirs, "--out", tmp_path / "inbox", "--trace", tmp_path / IN) as receiving:
+        assert receiving.stdout is not None
+        assert receiving.stdout.readline() == "listening\n"
+        with started("send", "--line", ours, "--to", "15550100", "--trace", tmp_path / OUT, document) as sending:
+            assert [each.wait(LIMIT) for each in (sending, receiving)] == [0, 0]
     for name in (OUT, IN):
         trace = read(tmp_path / name)
         assert {each.transport for each in trace.seen if each.wire is Wire.SIP} == {"TLS"}
@@ -146,6 +148,11 @@ def test_a_call_over_tls_is_decoded_without_its_keys(tshark: Tshark, tmp_path: P
         check_signalling(rows)
         assert not [row for row in rows if row.malformed]
         assert frames_told(rows) == list(frames_ours(trace))
+
+
+def started(*words: str | Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", "from faxgw.cli import main; main()", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def check_signalling(rows: list[Row]) -> None:

@@ -218,7 +218,7 @@ def test_what_is_no_document_ends_with_2_and_one_sentence(name: str, tmp_path: P
     "words",
     [
         ("--line", "nonsense", "--to", "1"),
-        ("--line", "sip:trunk.example", "--to", "1"),
+        ("--line", "isdn:trunk.example", "--to", "1"),
         ("--line", "class1:/dev/null?flow=sideways", "--to", "1"),
         ("--line", "class1:/dev/null", "--to", "1", "--max-rate", "1200"),
         ("--line", "class1:/dev/null", "--to", "1", "--modems", "v34"),

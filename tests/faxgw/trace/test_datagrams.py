@@ -256,6 +256,13 @@ def test_an_end_that_is_good_in_one_form_only_counts_when_the_form_is_known() ->
     assert shown[1].primary.endswith(bytes(20))
 
 
+@pytest.mark.parametrize("octets", [b"", b"x"])
+def test_a_frame_that_never_ends_is_not_held_for_ever(octets: bytes) -> None:
+    masking = Masking()
+    assert len(take(masking, V21, *[of_v21(FieldType.HDLC_DATA, octets)] * 1000)) > 900
+    assert masking.end() == []
+
+
 def test_numbers_that_begin_anew_do_not_go_on_with_an_old_frame() -> None:
     masking = Masking()
     take(masking, *[V21] * 300, of_v21(FieldType.HDLC_DATA, CSI[:3]))
