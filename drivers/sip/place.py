@@ -19,6 +19,8 @@ from drivers.sip.ways import Target, Transport
 from t30.line import LineClock, LineError
 
 PRODUCT = "faxgw"
+MOST_CALLS = 2000
+"""Calls of one trunk at once, twice as many as it may have channels: those that have just ended linger."""
 
 
 class Place:
@@ -81,6 +83,8 @@ class Place:
             session_expires=options.session_expires,
             expires=options.expires,
             product=PRODUCT,
+            most_calls=MOST_CALLS,
+            most_transactions=4 * MOST_CALLS,
         )
 
     async def targets(self) -> tuple[Target, ...]:
