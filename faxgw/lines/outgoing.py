@@ -122,6 +122,7 @@ class OutgoingCall:
         source = await self._source()
         try:
             await source.prepare()
+            password = await self._password()
             if self._talk.text:
                 return Ending(self._talk.why, self._talk.text), None
             adjusted = Adjustments.model_validate(self.claim.attempt["adjustments"]).adjusted(settings.station())
@@ -129,7 +130,7 @@ class OutgoingCall:
                 adjusted.limited_to(line.sends),
                 ident=fax["from_number"] or settings.ident,
                 subaddress=fax["subaddress"],
-                password=await self._password(),
+                password=password,
             )
             watcher = Watcher(line, direction=Direction.OUT, scheme=settings.scheme, station=station)
             outcome = await self._talk.run(

@@ -27,13 +27,14 @@ class Talk:
         self.why = INTERRUPTED
         self.text = ""
         self._task: asyncio.Task[Outcome] | None = None
+        self._begun = False
 
     def hang_up(self, text: str, why: str = INTERRUPTED) -> None:
         """End the call; the first to say so is heard."""
         if self.text:
             return
         self.why, self.text = why, text
-        if self._task is not None:
+        if self._task is not None and self._begun:
             self._task.cancel(text)
 
     async def run(self, call: Coroutine[Any, Any, Outcome], *, at_most: float) -> Outcome:
@@ -41,7 +42,7 @@ class Talk:
 
         When whoever waits here is cancelled, the call says goodbye first; then this returns, and ``leaving()`` holds.
         """
-        self._task = asyncio.create_task(call)
+        self._task = asyncio.create_task(self._talking(call))
         why, text = TIMED_OUT
         limit = asyncio.get_running_loop().call_later(at_most, self.hang_up, text, why)
         try:
@@ -49,6 +50,13 @@ class Talk:
         finally:
             limit.cancel()
             self._task = None
+
+    async def _talking(self, call: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Have the call, which alone knows how to be ended: a task that is cancelled before its first step has none."""
+        self._begun = True
+        if self.text and self._task is not None:
+            self._task.cancel(self.text)
+        return await call
 
 
 async def written(writing: Coroutine[Any, Any, None]) -> None:
