@@ -200,14 +200,15 @@ def on_a_line(body) -> None:  # type: ignore[no-untyped-def]
     run(test())
 
 
-def test_a_recorder_goes_on_from_what_a_line_showed_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pause", "kept"), [(0.1, MOST_BEFORE), (2.0, 30)])
+def test_a_recorder_goes_on_from_the_last_minute_before(tmp_path: Path, pause: float, kept: int) -> None:
     path = tmp_path / "call.jsonl"
 
     async def body(line: UdptlLine, theirs: Plug) -> None:
         line.witness = Prelude()
         for number in range(100):
             theirs.send(udptl.encode(udptl.Datagram(number, b"\x02")))
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(pause)
         recorder = Recorder(path, direction=Direction.IN, line="udptl:", station=Station())
         recorder.watch(line)
         call = asyncio.create_task(recorded(Session(answering(Station())), line, Pages(), recorder))
@@ -222,7 +223,8 @@ def test_a_recorder_goes_on_from_what_a_line_showed_before(tmp_path: Path) -> No
     on_a_line(body)
     before = [udptl.decode(each.octets).number for each in read(path).seen if not each.sent]
     assert before[-1] == 100
-    assert 100 - MOST_BEFORE <= before[0] <= 100 - 58  # a minute of them, as far as they are kept
+    assert before == list(range(101 - len(before), 101))
+    assert kept - 6 <= len(before) <= kept + 1  # ours are among them
 
 
 def test_a_fault_in_the_recording_of_the_network_costs_no_call(tmp_path: Path) -> None:

@@ -155,9 +155,10 @@ def test_a_pause_within_a_signal_is_told() -> None:
     assert (pause.at, pause.seconds) == pytest.approx((29 * 0.03, 31 * 0.03))
 
 
-def test_numbers_that_begin_anew_are_no_loss() -> None:
+@pytest.mark.parametrize("numbers", [(5, 6, 30000, 30001, 7), (5, 8, 7, 6, 9), (65535, 1, 0, 2)])
+def test_numbers_that_begin_anew_or_come_late_are_no_loss(numbers: tuple[int, ...]) -> None:
     packet = encode(IndicatorPacket(Indicator.CNG))
-    octets = [Numbering(Protection(0), most=100, first=first).datagram(packet) for first in (5, 6, 30000, 30001, 7)]
+    octets = [Numbering(Protection(0), most=100, first=first).datagram(packet) for first in numbers]
     assert traffic([Seen(0.0, Wire.UDPTL, False, HERE, THERE, each) for each in octets]).missing == []
 
 
