@@ -12,6 +12,7 @@ from t30.rates import Modulation
 DRIVERS: Mapping[str, str] = {
     "class1": "drivers.class1.modem:Class1Line",
     "sip": "drivers.sip.line:SipLine",
+    "tpkt": "drivers.t38.tpkt_line:TpktLine",
     "udptl": "drivers.t38.line:UdptlLine",
     "sim": "simulators.sandbox:SandboxLine",  # by name only: a driver knows nothing of simulators
 }

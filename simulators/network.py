@@ -110,6 +110,8 @@ class Plug:
     local: Address
     peer: Address | None
     receiver: Deliver | None = None
+    fits: Callable[[bytes], bool] | None = None
+    """Never asked: a path has one other end."""
     closed: bool = field(default=False)
 
     def send(self, datagram: bytes) -> None:

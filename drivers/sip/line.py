@@ -56,7 +56,8 @@ class SipLine:
     @property
     def media(self) -> Media | None:
         """The T.38 stream of the call that is up."""
-        return self._leg.endpoint.media if self._leg and self._leg.endpoint else None
+        media = self._leg.endpoint.media if self._leg and self._leg.endpoint else None
+        return media if isinstance(media, Media) else None
 
     @property
     def timing(self) -> Timing:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from drivers.t38 import sending
 from drivers.t38.ifp import DataType, IndicatorPacket, Packet
-from drivers.t38.media import Media
+from drivers.t38.media import Stream
 from drivers.t38.pages import Pages
 from drivers.t38.reception import Reception, Signal
 from drivers.t38.sending import NO_SIGNAL, Step
@@ -80,7 +80,7 @@ class Endpoint:
         clock: that its times are counted on.
     """
 
-    def __init__(self, media: Media, send: Callable[[bytes], None], clock: LineClock) -> None:
+    def __init__(self, media: Stream, send: Callable[[bytes], None], clock: LineClock) -> None:
         self.media = media
         self.timing = Timing()
         self.heard_at = -math.inf
@@ -95,6 +95,12 @@ class Endpoint:
         self._give_up: asyncio.TimerHandle | None = None
         self._keep_alive: asyncio.TimerHandle | None = None
         self._going: _Going | None = None
+        self._spoke_at = clock.now()
+
+    @property
+    def quiet_since(self) -> float:
+        """When the last datagram came, or our last signal was over: while we send, many say nothing at all."""
+        return self._clock.now() if self._going is not None else max(self.heard_at, self._spoke_at)
 
     def start(self) -> None:
         """Begin: say that there is no signal, so that the other side hears where we are."""
@@ -127,7 +133,7 @@ class Endpoint:
         if packets and self._give_up is not None:
             self._give_up.cancel()  # if one is missing now, it is another one
             self._give_up = None
-        if self.media.ordering.waits and self._give_up is None:
+        if self.media.waits and self._give_up is None:
             self._give_up = self._loop.call_later(self._clock.real(HELD), self._waited)
 
     async def perform(self, action: LineAction) -> LineEvent:
@@ -185,6 +191,7 @@ class Endpoint:
         finally:
             self._going.stop()
             self._going = None
+            self._spoke_at = self._clock.now()
         return Sent()
 
     async def _silence(self) -> None:
@@ -219,7 +226,7 @@ class Endpoint:
     def _waited(self) -> None:
         self._give_up = None
         self._delivered(self.media.give_up())
-        if self.media.ordering.waits:
+        if self.media.waits:
             self._give_up = self._loop.call_later(self._clock.real(HELD), self._waited)
 
     def _wake(self, came: bool = True) -> None:

@@ -7,6 +7,7 @@ not, it is that which is read and written from then on, and ``remarks`` says so.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from drivers.t38.ifp import (
     ENDS_FRAME,
@@ -54,18 +55,43 @@ class Agreed:
     transcoding_mmr: bool = False
 
 
-class Media:
-    """The stream of one call."""
+class Stream(Protocol):
+    """The stream of one call, over whatever carries it."""
 
-    def __init__(self, agreed: Agreed) -> None:
-        self.agreed = agreed
+    agreed: Agreed
+    forms: "Forms"
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is held because something before it is missing."""
+        ...
+
+    def outgoing(self, packet: Packet) -> Sequence[bytes]:
+        """Return what sends a packet, piece by piece."""
+        ...
+
+    def incoming(self, octets: bytes) -> list[Packet | Missing]:
+        """Return the packets that can be delivered now that something has come."""
+        ...
+
+    def give_up(self) -> list[Packet | Missing]:
+        """Wait no longer for packets that are missing; return what came after them."""
+        ...
+
+
+class Forms:
+    """How packets are written, and how those that come are read.
+
+    Attributes:
+        remarks: what was found to be other than agreed, in sentences.
+        malformed: packets that were none.
+    """
+
+    def __init__(self, version: int) -> None:
         self.remarks: list[str] = []
-        """What was found to be other than agreed, in sentences."""
-        self.ordering = Ordering()
         self.malformed = 0
-        """Packets that were none."""
-        self._numbering = Numbering(agreed.protection, most=max(FLOOR, agreed.max_datagram))
-        form = Form.of_version(agreed.version)
+        self._version = version
+        form = Form.of_version(version)
         self._reading, self._other = _Reading(form), _Reading(form.other)
         self._left = TRIED
 
@@ -74,23 +100,7 @@ class Media:
         """How packets are read and written now."""
         return self._reading.form
 
-    def outgoing(self, packet: Packet) -> Sequence[bytes]:
-        """Return the datagrams that send a packet."""
-        datagram = self._numbering.datagram(encode(packet, self.form))
-        return (datagram,) * REPEATS if isinstance(packet, IndicatorPacket) else (datagram,)
-
-    def incoming(self, datagram: bytes) -> list[Packet | Missing]:
-        """Return the packets that can be delivered now that a datagram has come."""
-        return self._read(self.ordering.take(datagram))
-
-    def give_up(self) -> list[Packet | Missing]:
-        """Wait no longer for packets that are missing; return what came after them."""
-        return self._read(self.ordering.give_up())
-
-    def _read(self, events: list[Arrived | Missing]) -> list[Packet | Missing]:
-        return [event if isinstance(event, Missing) else self._packet(event) for event in events]
-
-    def _packet(self, arrived: Arrived) -> Packet | Missing:
+    def packet(self, arrived: Arrived) -> Packet | Missing:
         """Return a packet; one that is none counts as missing."""
         packet = self._reading.read(arrived)
         if self._left:
@@ -108,10 +118,45 @@ class Media:
 
     def _remark(self) -> None:
         version = "0" if self.form is Form.OF_1998 else "1 or later"
-        agreed = self.agreed.version
         self.remarks.append(
-            f"The other side writes T.38 as version {version}, though version {agreed} was agreed on; now so do we."
+            f"The other side writes T.38 as version {version}, though version {self._version} was agreed on; now so do"
+            " we."
         )
+
+
+class Media:
+    """The stream of one call over datagrams."""
+
+    def __init__(self, agreed: Agreed) -> None:
+        self.agreed = agreed
+        self.forms = Forms(agreed.version)
+        self.ordering = Ordering()
+        self._numbering = Numbering(agreed.protection, most=max(FLOOR, agreed.max_datagram))
+
+    @property
+    def waits(self) -> bool:
+        """Whether a datagram is held because one before it is missing."""
+        return self.ordering.waits
+
+    def fits(self, datagram: bytes) -> bool:
+        """Tell whether a datagram, wherever it comes from, goes on with those before."""
+        return self.ordering.fits(datagram)
+
+    def outgoing(self, packet: Packet) -> Sequence[bytes]:
+        """Return the datagrams that send a packet."""
+        datagram = self._numbering.datagram(encode(packet, self.forms.form))
+        return (datagram,) * REPEATS if isinstance(packet, IndicatorPacket) else (datagram,)
+
+    def incoming(self, datagram: bytes) -> list[Packet | Missing]:
+        """Return the packets that can be delivered now that a datagram has come."""
+        return self._read(self.ordering.take(datagram))
+
+    def give_up(self) -> list[Packet | Missing]:
+        """Wait no longer for packets that are missing; return what came after them."""
+        return self._read(self.ordering.give_up())
+
+    def _read(self, events: list[Arrived | Missing]) -> list[Packet | Missing]:
+        return [event if isinstance(event, Missing) else self.forms.packet(event) for event in events]
 
 
 class _Reading:

@@ -17,6 +17,8 @@ class Route(Protocol):
 
     receiver: Callable[[bytes], None] | None
     """Is given each datagram of the peer."""
+    fits: Callable[[bytes], bool] | None
+    """Tells whether a datagram from somewhere else goes on with the peer's."""
     local: Address
     """Where this end is."""
     peer: Address | None
@@ -38,6 +40,8 @@ class UdpRoute(asyncio.DatagramProtocol):
     last datagram came from, as long as that is one of the peer's hosts.
 
     Attributes:
+        fits: is asked of a datagram from another port or host of the peer than the last one; where it says no, that is
+            a stranger's. None: any fits.
         local: the host and port that it listens on.
         peer: where datagrams are sent now; None: nowhere, as nobody is known yet.
         strangers: datagrams that came from anywhere else, and were dropped.
@@ -45,6 +49,7 @@ class UdpRoute(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.receiver: Callable[[bytes], None] | None = None
+        self.fits: Callable[[bytes], bool] | None = None
         self.local: Address = ("", 0)
         self.peer: Address | None = None
         self.strangers = 0
@@ -103,7 +108,11 @@ class UdpRoute(asyncio.DatagramProtocol):
         if addr[0] not in self._hosts and not self._is_of_network(addr[0]):
             self.strangers += 1
             return
-        self.peer = addr[:2]
+        if addr[:2] != self.peer:
+            if self.fits is not None and not self.fits(data):
+                self.strangers += 1
+                return
+            self.peer = addr[:2]
         if self.receiver is not None:
             self.receiver(data)
 

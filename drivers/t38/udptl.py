@@ -13,6 +13,8 @@ MOST_REDUNDANCY, MOST_SPAN, MOST_ROWS = 7, 5, 5
 NUMBERS = 1 << 16
 RESTART = 2000
 """A number further away than that begins anew."""
+NEAR = 64
+"""So far ahead a number is believed by itself; two seconds of packets."""
 WINDOW = 16
 """So many datagrams are held while one before them is missing."""
 KEPT = 2 * MOST_SPAN * MOST_ROWS + WINDOW
@@ -253,6 +255,8 @@ class Counts:
     repaired: int = 0
     lost: int = 0
     restarts: int = 0
+    implausible: int = 0
+    """That came alone, with a number far from all others."""
 
 
 class Ordering:
@@ -267,6 +271,10 @@ class Ordering:
         self._held: dict[int, Arrived] = {}
         self._kept: dict[int, bytes] = {}
         self._rows: deque[tuple[int, Parity]] = deque(maxlen=WINDOW)
+        self._stray: Datagram | None = None
+        """The last datagram, if its number is far from the others': it counts once another follows it."""
+        self._elsewhere: int | None = None
+        """The number of the last datagram from elsewhere, if nothing came from where the others did since."""
 
     @property
     def waits(self) -> bool:
@@ -284,10 +292,12 @@ class Ordering:
             self.counts.malformed += 1
             return []
         self.counts.received += 1
+        self._elsewhere = None
         number, primary, _, parity = datagram
         if number == self._next and primary and parity is None and not self._held and not self._rows:
             self._keep(number, primary)  # as it nearly always is
             self._next = (number + 1) % NUMBERS
+            self._stray = None
             return [Arrived(primary)]
         return self._taken(datagram)
 
@@ -295,12 +305,36 @@ class Ordering:
         number = datagram.number
         if self._next is None:
             self._next = number
-        ahead = _ahead(number, self._next)
-        if not -RESTART <= ahead <= RESTART:
-            return self._restarted(datagram)
-        if ahead < 0:
+        if not self._is_near(number):
+            return self._far(datagram)
+        self._stray = None
+        if _ahead(number, self._next) < 0:
             self.counts.repeated += 1
             return []
+        return self._accepted(datagram)
+
+    def _is_near(self, number: int) -> bool:
+        """Tell whether a number is one of those that may come next."""
+        if self._next is None:
+            return True
+        furthest = max((_ahead(each, self._next) for each in self._held), default=0)
+        return -RESTART <= _ahead(number, self._next) <= furthest + NEAR
+
+    def _far(self, datagram: Datagram) -> list[Arrived | Missing]:
+        """Take a datagram far from the others: anybody's, or the first after long silence or after a restart."""
+        stray, self._stray = self._stray, datagram
+        if stray is None or not 0 <= _ahead(datagram.number, stray.number) <= WINDOW:
+            self.counts.implausible += 1
+            return []
+        assert self._next is not None
+        self.counts.implausible -= 1
+        self._stray = None
+        again = not -RESTART <= _ahead(stray.number, self._next) <= RESTART
+        events = self._restarted(stray) if again else self._accepted(stray)
+        return events + self._taken(datagram) if datagram.number != stray.number else events
+
+    def _accepted(self, datagram: Datagram) -> list[Arrived | Missing]:
+        number = datagram.number
         if self._skips_zero(datagram):
             self._next = number
         elif number in self._held:
@@ -313,6 +347,22 @@ class Ordering:
         if self._rows:
             self._repair()
         return self._delivered()
+
+    def fits(self, octets: bytes) -> bool:
+        """Tell whether a datagram from elsewhere goes on with what came before, as the second one in a row.
+
+        Before there is anything to go on with, the first one does.
+        """
+        try:
+            number = decode(octets).number
+        except UdptlMalformed:
+            return False
+        if self._next is None:
+            return True
+        if _ahead(number, self._next) < 0 or not self._is_near(number):
+            return False
+        before, self._elsewhere = self._elsewhere, number
+        return before is not None and 0 <= _ahead(number, before) <= WINDOW
 
     def give_up(self) -> list[Arrived | Missing]:
         """Wait no longer for what is missing; return what is to be delivered now."""

@@ -39,7 +39,7 @@ def test_a_plus_in_an_init_command_stays_a_plus_and_commands_add_up() -> None:
         ("sim:office", "the line has a number"),
         ("sim:15550100", "take sim:15550199"),
         ("udptl:127.0.0.1:4000", "it is udptl:LOCALHOST:PORT@PEERHOST:PORT"),
-        ("tape:fax@example.com", "there is no driver for tape: lines; there is one for class1, sim, sip, udptl:"),
+        ("tape:fax@example.com", "there is no driver for tape: lines; there is one for class1, sim, sip, tpkt, udptl:"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_a_mistake_of_usage_that_says_what_would(url: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""T.38 under any octets: IFP, UDPTL, and a whole stream of datagrams up to the signals that are made of it."""
+"""T.38 under any octets: IFP, UDPTL, TPKT, and a stream of datagrams up to the signals that are made of it."""
 
 from contextlib import suppress
 
@@ -7,6 +7,7 @@ from drivers.t38.ifp import decode as decode_ifp
 from drivers.t38.ifp import encode as encode_ifp
 from drivers.t38.media import Agreed, Media
 from drivers.t38.reception import MOST_FRAMES, MOST_OCTETS, MOST_SIGNALS, MOST_WAITING, Reception
+from drivers.t38.tpkt import HEAD, LARGEST, TpktStream, Unframer, framed
 from drivers.t38.udptl import (
     KEPT,
     NUMBERS,
@@ -205,8 +206,44 @@ def media_corpus() -> list[bytes]:
     ]
 
 
+# ---------------------------------------------------------------------------------------------------- over a connection
+
+
+def check_tpkt(octets: bytes) -> None:
+    """Read a stream of packets, whole and in pieces, and what is in them."""
+    choices = Reader(octets)
+    version, step = choices.number(4), 1 + choices.number(256)
+    octets = choices.rest()
+    whole, cut = Unframer(), Unframer()
+    found = whole.feed(octets)
+    assert found == [each for at in range(0, len(octets), step) for each in cut.feed(octets[at : at + step])]
+    assert bool(whole.lost) == bool(cut.lost) and len(whole._held) <= LARGEST
+    assert whole.lost or b"".join(map(framed, found)) + bytes(whole._held) == _with_clear_heads(octets)
+    stream = TpktStream(Agreed(version))
+    assert len(stream.incoming(octets)) == len([each for each in found if each])
+
+
+def _with_clear_heads(octets: bytes) -> bytes:
+    """Return a stream with the second octet of each whole packet's head zero, which nobody looks at."""
+    clear, at = bytearray(octets), 0
+    while len(octets) - at >= HEAD and len(octets) - at >= (length := int.from_bytes(octets[at + 2 : at + 4], "big")):
+        clear[at + 1] = 0
+        at += length
+    return bytes(clear)
+
+
+def tpkt_corpus() -> list[bytes]:
+    """Return the samples in each form, in a row."""
+    return [
+        bytes((version, step)) + b"".join(framed(encode_ifp(each, form)) for each in SAMPLES)
+        for version, form in ((0, FORMS[0]), (3, FORMS[1]))
+        for step in (0, 255)
+    ]
+
+
 TARGETS = (
     Target("ifp", check_ifp, ifp_corpus),
     Target("udptl", check_udptl, udptl_corpus),
     Target("media", check_media, media_corpus),
+    Target("tpkt", check_tpkt, tpkt_corpus),
 )

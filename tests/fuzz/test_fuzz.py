@@ -1,4 +1,4 @@
-"""Any octets at all, for IFP, UDPTL, whole T.38 streams, SIP and SDP: twenty seconds each, or ten minutes."""
+"""Any octets at all, for IFP, UDPTL, TPKT, whole T.38 streams, SIP and SDP: twenty seconds each, or ten minutes."""
 
 import importlib.util
 import re

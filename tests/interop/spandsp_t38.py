@@ -9,8 +9,8 @@ Run as a program, because a crash in C must not end pytest. Each line of standar
 how many we sent. libspandsp has no UDPTL of its own: on its side, too, numbering and repair are ours, and what it
 sends and hears are IFP packets.
 
-A line ``{"packets": 1000, "version": 0, "seed": 1}`` has so many random packets written and read by both instead; it is
-answered by ``{"differences": [...]}``.
+A line ``{"packets": 1000, "version": 0, "seed": 1, "tpkt": false}`` has so many random packets written and read by both
+instead, with TPKT around them or without; it is answered by ``{"differences": [...]}``.
 """
 
 import argparse
@@ -34,8 +34,10 @@ from drivers.t38.ifp import (
     decode,
     encode,
 )
-from drivers.t38.line import Options, UdptlLine
+from drivers.t38.line import UdptlLine
 from drivers.t38.media import Agreed
+from drivers.t38.options import Options
+from drivers.t38.tpkt import Unframer, framed
 from drivers.t38.udptl import Arrived, Numbering, Ordering, Protection
 from drivers.witness import Seen
 from faxgw.calls import result, run_call
@@ -63,6 +65,7 @@ from tests.interop.pages import differences, read_pages
 from tests.interop.spandsp_t30 import arrived, station
 
 LOCAL_TCF, TRANSFERRED_TCF = 1, 2
+UDPTL, TCP_TPKT = 0, 3
 NOWHERE = ("", 0)
 LONGEST = 1800.0
 MOST = 1400
@@ -182,16 +185,18 @@ class Terminal:
 # ------------------------------------------------------------------------------------------------- packet by packet
 
 
-def compare(library: c.CDLL, packets: int, version: int, seed: int) -> list[str]:
+def compare(library: c.CDLL, packets: int, version: int, seed: int, tpkt: bool = False) -> list[str]:
     """Have random packets written by each side and read by the other; return those on which they do not agree."""
-    core = _Core(library, version)
+    core = _Core(library, version, tpkt=tpkt)
     random, form = Random(seed), Form.of_version(version)
     found = []
     for _ in range(packets):
         packet = random_packet(random)
-        theirs = core.written(packet)
-        if theirs != encode(packet, form) or decode(theirs, form) != packet or core.read(theirs) != packet:
-            found.append(f"{packet}: {theirs.hex()}, not {encode(packet, form).hex()}")
+        theirs, ours = core.written(packet), encode(packet, form)
+        ours = framed(ours) if tpkt else ours
+        (bare,) = Unframer().feed(theirs) if tpkt else (theirs,)
+        if theirs != ours or decode(bare, form) != packet or core.read(theirs) != packet:
+            found.append(f"{packet}: {theirs.hex()}, not {ours.hex()}")
     return found
 
 
@@ -209,7 +214,7 @@ def random_packet(random: Random) -> Packet:
 class _Core:
     """libspandsp's packet layer by itself."""
 
-    def __init__(self, library: c.CDLL, version: int) -> None:
+    def __init__(self, library: c.CDLL, version: int, *, tpkt: bool) -> None:
         self._library = library
         self._written = b""
         self._read: list[Packet] = []
@@ -223,6 +228,8 @@ class _Core:
         indicator, data, missing, packet = self._handlers
         self._core = library.t38_core_init(None, indicator, data, missing, None, packet, None)
         library.t38_set_t38_version(self._core, version)
+        library.t38_set_data_transport_protocol(self._core, TCP_TPKT if tpkt else UDPTL)
+        self._take = library.t38_core_rx_ifp_stream if tpkt else library.t38_core_rx_ifp_packet
 
     def written(self, packet: Packet) -> bytes:
         """Return what it writes for a packet."""
@@ -240,7 +247,7 @@ class _Core:
     def read(self, octets: bytes) -> Packet | None:
         """Return the packet that it reads."""
         self._read.clear()
-        self._library.t38_core_rx_ifp_packet(self._core, octets, len(octets), self._number)
+        self._take(self._core, octets, len(octets), self._number)
         self._number = (self._number + 1) % 65536
         return self._read[0] if len(self._read) == 1 else None
 

@@ -102,7 +102,17 @@ def test_a_bad_network_costs_nothing(t38_calls: Make, document: str, way: str) -
         assert went_well(call), (wanted, call)
 
 
+@pytest.mark.parametrize("ecm", ECM)
+def test_it_says_nothing_for_minutes_while_a_long_page_comes(t38_calls: Make, tmp_path: Path, ecm: str) -> None:
+    long = write_pages(tmp_path / "long.tif", [text_page(1200, title="Long")])
+    slow = {"compression": "mh", "modems": "v27ter", "station": {"max_bps": 2400}}
+    (call,) = t38_calls([{"way": "send", "file": str(long), "ecm": ecm} | slow])
+    assert call["ours"]["outcome"] == "delivered" and not call["differences"], call
+    assert call["ours"]["pages"][0]["seconds"] > 100
+
+
+@pytest.mark.parametrize("tpkt", [False, True])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_its_packet_layer_agrees_packet_by_packet(t38_calls: Make, version: int) -> None:
-    (compared,) = t38_calls([{"packets": 2000, "version": version, "seed": 1 + version}])
+def test_its_packet_layer_agrees_packet_by_packet(t38_calls: Make, version: int, tpkt: bool) -> None:
+    (compared,) = t38_calls([{"packets": 2000, "version": version, "seed": 1 + version, "tpkt": tpkt}])
     assert compared["differences"] == []

@@ -46,7 +46,7 @@ def test_both_agree_on_the_version_and_on_what_repairs_losses(version: int, prot
         assert media.agreed.version == version
         assert media.agreed.protection.redundancy == (3 if protection == "redundancy=3" else 0)
         assert media.agreed.protection.span == (3 if protection == "fec=3" else 0)
-        assert media.malformed == 0
+        assert media.forms.malformed == 0
 
 
 def test_the_lesser_version_and_the_training_check_of_who_offers_are_agreed_on() -> None:

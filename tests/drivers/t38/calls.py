@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from drivers.t38.line import Options, UdptlLine
-from drivers.t38.media import Agreed, Media
+from drivers.t38.line import UdptlLine
+from drivers.t38.media import Agreed, Stream
+from drivers.t38.options import Options
 from drivers.witness import Seen
 from simulators.clock import run
 from simulators.machine import Habit, Machine
@@ -29,7 +30,7 @@ class Call:
     sender: Machine
     receiver: Machine
     tray: Tray
-    media: tuple[Media, Media]
+    media: tuple[Stream, Stream]
     fates: tuple[Fates, Fates]
     seen: list[Seen]
     """What the caller's line sent and received."""
@@ -46,7 +47,7 @@ class Call:
 class _Line(UdptlLine):
     """A line that remembers the stream of its last call."""
 
-    last: Media
+    last: Stream
 
     async def perform(self, action):  # type: ignore[no-untyped-def]
         if self.media is not None:

@@ -5,6 +5,7 @@ are HDLC it tells by their flags, where a real one has read DCS.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from drivers.t38.ifp import (
     BAD_FRAME,
@@ -18,8 +19,9 @@ from drivers.t38.ifp import (
     IndicatorPacket,
     Packet,
 )
-from drivers.t38.line import Options, UdptlLine
-from drivers.t38.media import Agreed, Media
+from drivers.t38.line import UdptlLine
+from drivers.t38.media import Agreed, Media, Stream
+from drivers.t38.options import Options
 from drivers.t38.signals import DATA_TYPE, INDICATOR, MODULATION
 from drivers.t38.udptl import Missing
 from simulators.circuit import CarrierOff, CarrierOn, End, Frame, Gone, Octets, ToneHeard
@@ -49,12 +51,14 @@ PIECE = 40
 class Gateway:
     """One call at a time between a port of a switch and the other end of a network."""
 
-    def __init__(self, port: Port, plug: Plug) -> None:
+    def __init__(self, port: Port, plug: Plug, make: Callable[[Agreed], Stream] = Media) -> None:
         self.port = port
+        self.make = make
+        """What carries packets."""
         self.line: SignalledLine | None = None
         self._plug = plug
         self._end: End | None = None
-        self._media = Media(Agreed())
+        self._media = make(Agreed())
         self._tasks: list[asyncio.Task[None]] = []
         self._modulation: Modulation | None = None
         self._indicated = Indicator.NO_SIGNAL
@@ -88,7 +92,7 @@ class Gateway:
             self._end = None
 
     def _connect(self, end: End) -> None:
-        self._end, self._media = end, Media(Agreed())
+        self._end, self._media = end, self.make(Agreed())
         self._send(IndicatorPacket(Indicator.NO_SIGNAL))
         self._tasks.append(asyncio.create_task(self._hear(end)))
 
@@ -193,6 +197,9 @@ class SignalledLine(UdptlLine):
         super().__init__(plug, Options(("", 0), ("", 0)))
         self._gateway = gateway
         gateway.line = self
+
+    def _stream(self) -> Stream:
+        return self._gateway.make(self._options.agreed)
 
     async def perform(self, action: LineAction) -> LineEvent:
         """Do what the line does, with the gateway told."""

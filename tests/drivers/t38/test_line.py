@@ -7,8 +7,10 @@ import pytest
 from drivers.registry import LineUrl, open_line
 from drivers.t38.endpoint import Endpoint
 from drivers.t38.ifp import DataPacket, DataType, Field, FieldType, Form, Indicator, IndicatorPacket, decode, encode
-from drivers.t38.line import SILENT, Options, UdptlLine
+from drivers.t38.line import UdptlLine
 from drivers.t38.media import Agreed, Media
+from drivers.t38.options import Options
+from drivers.t38.straight import SILENT
 from drivers.t38.udptl import Datagram, Protection
 from drivers.t38.udptl import decode as udptl
 from drivers.t38.udptl import encode as datagram_of
@@ -23,6 +25,7 @@ from t30.line import (
     AwaitCall,
     Cause,
     Connected,
+    Content,
     Dial,
     HangUp,
     LineClock,
@@ -31,6 +34,7 @@ from t30.line import (
     NotConnected,
     Quiet,
     Ringing,
+    SendData,
     SendFrames,
     Sent,
 )
@@ -150,11 +154,24 @@ def test_a_peer_that_falls_silent_ends_every_action_by_the_clock() -> None:
         assert line.clock.now() - began < 6.0
         assert await line.perform(ListenFrame(Modulation.V21, 3.0)) == Quiet()
         assert await line.perform(SendFrames(Modulation.V21, (CFR,), 0.075)) == Sent()
+        began = line.clock.now()
         with pytest.raises(LineError, match="60 s") as dropped:
             await line.perform(ListenFrame(Modulation.V21, 200.0))
         assert dropped.value.code == "line.dropped"
         assert line.clock.now() - began == pytest.approx(SILENT, abs=0.1)
         assert await line.perform(HangUp()) == Sent()
+
+    on_a_line(body)
+
+
+def test_a_peer_may_say_nothing_while_a_long_page_goes_to_it() -> None:
+    async def body(line: UdptlLine, far: Plug) -> None:
+        far.send(datagram_of(Datagram(0, encode(IndicatorPacket(Indicator.NO_SIGNAL)))))
+        await line.perform(AwaitCall())
+        await line.perform(Answer())
+        page = bytes(Modulation.V27TER_2400.octets(3 * SILENT))
+        assert await line.perform(SendData(Modulation.V27TER_2400, page, Content.PAGE, 0.075)) == Sent()
+        assert await line.perform(ListenFrame(Modulation.V21, 3.0)) == Quiet()
 
     on_a_line(body)
 
@@ -165,7 +182,7 @@ def test_a_peer_that_lies_about_its_version_is_found_out_and_said_so(versions: t
     done = call([sheet(1)], agreed=(Agreed(versions[0]), Agreed(versions[1])))
     assert done.sent.verdict == "delivered", done.told()
     assert done.arrived() == [sheet(1).bitmap]
-    remarks = [remark for media in done.media for remark in media.remarks]
+    remarks = [remark for media in done.media for remark in media.forms.remarks]
     assert remarks and all("writes T.38 as version" in each for each in remarks)
 
 

@@ -122,6 +122,41 @@ def test_a_sender_that_begins_anew_far_away_is_followed() -> None:
     assert ordering.counts.restarts == 1
 
 
+def test_one_datagram_with_a_number_far_away_is_nobodys() -> None:
+    datagrams = sent(PACKETS[:60], Protection(0), first=40000)
+    for far in (0, 40000 + 200, 40000 - 2100, 39000):
+        ordering = Ordering()
+        stray = encode(Datagram(far, b"junk"))
+        came = [each for datagram in datagrams for each in (stray, datagram)][1:]
+        assert delivered(came, ordering) == PACKETS[:60]
+        assert ordering.counts.restarts == ordering.counts.lost == 0
+        assert ordering.counts.implausible == (0 if far == 39000 else 59)
+
+
+def test_from_elsewhere_the_second_datagram_in_a_row_goes_on_with_the_others() -> None:
+    datagrams = sent(PACKETS[:20], Protection(3), first=65530)
+    ordering = Ordering()
+    assert ordering.fits(datagrams[0])
+    for each in datagrams[:8]:
+        ordering.take(each)
+    assert [ordering.fits(datagrams[each]) for each in (9, 3, 8, 8, 10, 9)] == [False, False, False, True, True, False]
+    ordering.take(datagrams[8])
+    assert not ordering.fits(datagrams[9]) and ordering.fits(datagrams[10])
+    assert not ordering.fits(datagrams[9][:-1])
+
+
+@pytest.mark.parametrize("gap", [70, 1500])
+def test_after_a_long_gap_the_second_datagram_is_believed_and_the_first_with_it(gap: int) -> None:
+    datagrams = sent(PACKETS * 8, Protection(1))
+    ordering = Ordering()
+    for each in datagrams[:10]:
+        ordering.take(each)
+    assert ordering.take(datagrams[10 + gap]) == []
+    assert ordering.take(datagrams[10 + gap]) == [] and ordering.waits
+    assert delivered([], ordering) == [gap - 1, *(PACKETS * 8)[9 + gap : 11 + gap]]
+    assert ordering.take(datagrams[11 + gap]) == [Arrived((PACKETS * 8)[11 + gap])]
+
+
 def test_what_comes_twice_or_late_is_delivered_once() -> None:
     datagrams = sent(PACKETS[:60], Protection(0))
     doubled = [each for datagram in datagrams for each in (datagram, datagram)]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.registry import Line
-from drivers.t38.line import Options, UdptlLine
+from drivers.t38.line import UdptlLine
 from drivers.t38.media import Agreed
+from drivers.t38.options import Options
 from faxgw.calls import run_call
 from faxgw.trace.record import Recorder
 from simulators.clock import run

@@ -11,8 +11,9 @@ import pytest
 from drivers.sip.messages import Request, Response, parse
 from drivers.t38 import udptl
 from drivers.t38.ifp import DataPacket, Form, decode
-from drivers.t38.line import Options, UdptlLine
+from drivers.t38.line import UdptlLine
 from drivers.t38.media import Agreed
+from drivers.t38.options import Options
 from drivers.t38.udptl import Protection
 from drivers.witness import Seen, Wire
 from faxgw.errors import RequestError
