@@ -272,6 +272,10 @@ class Leg:
         elif len(self._early) < MOST_EARLY:
             self._early.append(datagram)
 
+    def _fits(self, datagram: bytes) -> bool:
+        """Tell whether a datagram from another port or host of theirs goes on with T.38: then it has moved there."""
+        return self.endpoint is None or self.endpoint.media.fits(datagram)
+
     # ------------------------------------------------------------------------------------------------------- the rest
 
     def _aim(self, route: UdpRoute, agreement: Agreement) -> None:
@@ -281,7 +285,7 @@ class Leg:
         peer = (agreement.host if _is_numeric(agreement.host) else next(iter(self._trunk.hosts)), agreement.port)
         route.aim(peer, also=self._hosts, networks=self._options.media_from)
         if route is self._pair.image:
-            route.receiver = self._take
+            route.receiver, route.fits = self._take, self._fits
 
     def _expect(self) -> None:
         """Listen for T.38 that comes before the answer to our offer of it."""

@@ -20,6 +20,7 @@ from drivers.sip.place import Place
 from drivers.sip.ports import Pair
 from drivers.sip.standing import Standing
 from drivers.sip.ways import Flow, Target
+from drivers.t38.pages import prepare
 from drivers.witness import Seen, Wire
 from t30.line import LineClock, LineError
 
@@ -95,6 +96,7 @@ class Trunk:
     @classmethod
     async def _made(cls, name: str, options: TrunkOptions) -> "Trunk":
         random = SystemRandom()
+        await prepare(fill=options.fill, mmr=options.mmr)
         return cls(options, await Place.open(options, random=random), name=name, random=random)
 
     async def release(self) -> None:

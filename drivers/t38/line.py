@@ -43,7 +43,7 @@ class UdptlLine(StraightLine):
             LineError: ``usage`` if the URL makes no sense, ``line.unavailable`` if the port is not to be had.
         """
         options = Options.of(url)
-        await prepare(options.agreed)
+        await prepare(fill=options.agreed.fill_bit_removal, mmr=options.agreed.transcoding_mmr)
         return cls(await UdpRoute.open(options.local, options.peer), options)
 
     async def close(self) -> None:
@@ -76,7 +76,7 @@ class UdptlLine(StraightLine):
 
     def _fits(self, datagram: bytes) -> bool:
         """Tell whether a datagram from another port of the peer goes on with its stream: then it has moved there."""
-        return not isinstance(self.media, Media) or self.media.fits(datagram)
+        return self._endpoint is None or self._endpoint.media.fits(datagram)
 
     def _take(self, datagram: bytes) -> None:
         self._show(datagram, sent=False)

@@ -66,6 +66,10 @@ class Stream(Protocol):
         """Whether something is held because something before it is missing."""
         ...
 
+    def fits(self, octets: bytes) -> bool:
+        """Tell whether something that comes from elsewhere goes on with what came before."""
+        ...
+
     def outgoing(self, packet: Packet) -> Sequence[bytes]:
         """Return what sends a packet, piece by piece."""
         ...

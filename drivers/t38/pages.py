@@ -22,9 +22,9 @@ AT_ONCE = 8192
 """Octets of a page that are turned into something else while everybody waits; more take a thread of their own."""
 
 
-async def prepare(agreed: Agreed) -> None:
-    """Load what turns pages into something else, if that was agreed on, so that no call has to wait for it."""
-    if agreed.fill_bit_removal or agreed.transcoding_mmr:
+async def prepare(*, fill: bool, mmr: bool) -> None:
+    """Load what turns pages into something else, if they may be, so that no call has to wait for it."""
+    if fill or mmr:
         await asyncio.to_thread(_try)
 
 

@@ -74,6 +74,10 @@ class TpktStream:
         """Why the stream cannot be read on; "" while it can."""
         return self._unframer.lost
 
+    def fits(self, octets: bytes) -> bool:  # noqa: ARG002
+        """Tell that nothing from elsewhere belongs to a connection."""
+        return False
+
     def outgoing(self, packet: Packet) -> Sequence[bytes]:
         """Return the octets that send a packet."""
         return (framed(encode(packet, self.forms.form)),)

@@ -49,7 +49,7 @@ class TpktLine(StraightLine):
                 peer's name leads nowhere.
         """
         options = Options.of(url)
-        await prepare(options.agreed)
+        await prepare(fill=options.agreed.fill_bit_removal, mmr=options.agreed.transcoding_mmr)
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(*options.peer, type=socket.SOCK_STREAM)

@@ -71,7 +71,7 @@ class LineShape(Shape):
     node: str
     """The gateway process that has it."""
     kind: str
-    """What it is: class1, sip, udptl or sim."""
+    """What it is: class1, sip, udptl, tpkt or sim."""
     sends: bool
     """Whether outgoing calls take it."""
     receives: bool
