@@ -288,6 +288,12 @@ async def test_when_the_dns_is_down_what_it_said_before_counts(serve: Serving, h
 
 
 async def test_an_endless_answer_is_cut_short(serve: Serving) -> None:
-    addresses = "\n".join(f"192.0.2.{number}" for number in range(1, 30))
-    server = await serve({f"{TRUNK} A": addresses})
-    assert len(await led(server, f"sip:{TRUNK}")) == 16
+    numbers = range(1, 30)
+    zone = {f"h{number}.example.com A": "192.0.2.1" for number in numbers}
+    zone[f"_sip._udp.{TRUNK} SRV"] = "\n".join(f"1 0 5060 h{number}.example.com." for number in numbers)
+    zone["many.example.com A"] = "\n".join(f"192.0.2.{number}" for number in numbers)
+    zone["many.example.com AAAA"] = "\n".join(f"2001:db8::{number}" for number in numbers)
+    server = await serve(zone)
+    assert len(await led(server, f"sip:{TRUNK}", UDP)) == 16
+    assert sum(asked.endswith(" A") for asked in server.asked) == 16
+    assert len(await led(server, "sip:many.example.com:5060")) == 16

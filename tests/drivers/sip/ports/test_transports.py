@@ -502,6 +502,8 @@ async def test_there_are_only_so_many_connections_of_a_stranger_but_the_trunk_ge
         ends.append(await asyncio.open_connection(*them.local, local_addr=("127.0.0.2", 0)))
         assert await asyncio.wait_for(ends[2][0].read(), 5) == b""
     assert not ends[0][0].at_eof()
+    ends.append(await asyncio.open_connection(*them.local, local_addr=("127.0.0.4", 0)))
+    await until(lambda: len(them.transports._port._all) == QUICK.most)  # type: ignore[union-attr]
     friend = await opened(kind, ("127.0.0.3", 0))
     friend.send(wire(), them.target("gw.example.com"))
     await until(lambda: them.messages)
