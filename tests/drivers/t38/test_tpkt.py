@@ -15,6 +15,7 @@ from drivers.t38.options import Options
 from drivers.t38.straight import SILENT
 from drivers.t38.tpkt import LARGEST, Unframer, framed
 from drivers.t38.tpkt_line import TpktLine
+from simulators.clock import run
 from simulators.machine import Machine
 from simulators.tray import Tray
 from t30.capabilities import Station
@@ -35,7 +36,6 @@ from t30.line import (
 from t30.rates import Modulation
 from tests.simulators.calls import sheet
 
-SPEED = 25
 HERE = "127.0.0.1"
 NO_SIGNAL = framed(encode(IndicatorPacket(Indicator.NO_SIGNAL)))
 DCN = bytes.fromhex("FF 13 FA")
@@ -85,14 +85,14 @@ def in_real_time(test: Coroutine[Any, Any, None]) -> None:
 
 
 async def answerer(**options: object) -> TpktLine:
-    line = await open_line(f"tpkt:{HERE}:0@{HERE}:9?role=answerer&speed={SPEED}{_said(options)}")
+    line = await open_line(f"tpkt:{HERE}:0@{HERE}:9?role=answerer{_said(options)}")
     assert isinstance(line, TpktLine)
     return line
 
 
 async def caller_of(line: TpktLine, **options: object) -> TpktLine:
     assert line.local is not None
-    caller = await open_line(f"tpkt:{HERE}:0@{HERE}:{line.local[1]}?role=caller&speed={SPEED}{_said(options)}")
+    caller = await open_line(f"tpkt:{HERE}:0@{HERE}:{line.local[1]}?role=caller{_said(options)}")
     assert isinstance(caller, TpktLine)
     return caller
 
@@ -137,7 +137,7 @@ def test_pages_arrive_pel_for_pel_and_the_line_takes_another_call(version: int, 
         await caller.close()
         await line.close()
 
-    in_real_time(test())
+    run(test())  # what is sent to oneself is there at once, in virtual time, too
 
 
 def test_a_lost_connection_ends_the_call_once_what_came_before_is_read() -> None:
@@ -158,7 +158,7 @@ def test_a_lost_connection_ends_the_call_once_what_came_before_is_read() -> None
         await caller.close()
         await line.close()
 
-    in_real_time(test())
+    run(test())  # what is sent to oneself is there at once, in virtual time, too
 
 
 def test_nobody_there_is_told_at_once() -> None:
@@ -194,7 +194,7 @@ def test_who_closes_before_the_call_is_answered_has_rejected_it() -> None:
         await caller.close()
         await line.close()
 
-    in_real_time(test())
+    run(test())
 
 
 def test_strangers_and_second_connections_are_closed_and_what_is_no_tpkt_ends_the_call() -> None:
