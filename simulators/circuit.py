@@ -139,9 +139,12 @@ class End:
         if octets:
             self._say(Octets(octets))
 
-    def frame(self, octets: bytes) -> None:
-        """Say one V.21 frame from the address octet to the last FIF octet, when the last of its bits is out."""
-        self._say(Frame(octets))
+    def frame(self, octets: bytes, *, good: bool = True) -> None:
+        """Say one V.21 frame from the address octet to the last FIF octet, when the last of its bits is out.
+
+        One that is not ``good`` is said with a wrong FCS, or without its beginning.
+        """
+        self._say(Frame(octets, good))
 
     def carrier_off(self) -> None:
         """End the signal; nothing happens if none is on."""

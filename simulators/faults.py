@@ -77,7 +77,7 @@ class Passage:
         match thing:
             case Octets(octets):
                 yield from self._octets(octets)
-            case Frame(octets):
+            case Frame(octets, good=True):
                 yield from self._frame(octets)
             case _:
                 yield thing

@@ -1,12 +1,13 @@
 """The other end of a call as a script: what it expects to hear and what it says, in order.
 
-``Script(expect(Fcf.DIS), silence(2.5), expect(Fcf.DIS), send("FF 13 83 00 02 00"))`` plays one end of a circuit.
+``Script(expect(Fcf.DIS), timer(2.55, 3.45), expect(Fcf.DIS), send("FF 13 83 00 02 00"))`` plays one end of a circuit.
 It stops at the first thing that is not as it should be, and hangs up; ``finished`` is false then, and ``diff()`` shows
-where.
+where. It keeps no state of T.30 and answers nothing by itself: all that it says and wants to hear stands in it.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import binascii
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ from simulators.machine import Machine
 from t30.capabilities import Station
 from t30.exchange import Procedure
 from t30.fcf import Fcf
+from t30.frame import MORE_FOLLOW
 from t30.frame import Frame as Command
 from t30.hdlc import AROUND_FRAME, stuffed
 from t30.line import LineClock, Tone
@@ -40,6 +42,9 @@ from t30.timers import FAST_FLAGS, TURNAROUND
 
 PATIENCE = 8.0
 """Seconds to wait for what is expected, unless a step says otherwise."""
+
+GOOD_FCS = 0x1D0F
+"""What the check of an HDLC frame with its FCS comes to when it is whole."""
 
 
 class Difference(Exception):
@@ -73,6 +78,7 @@ class Script:
         self._played = 0
         self._difference = ""
         self._inside = False
+        self._ahead: Heard | None = None
 
     @property
     def finished(self) -> bool:
@@ -92,13 +98,21 @@ class Script:
 
     async def hear(self, end: End, within: float) -> Heard | None:
         """Return the next thing heard, for a step."""
-        thing = await end.heard(within)
+        thing, self._ahead = self._ahead, None
+        thing = thing or await end.heard(within)
         if isinstance(thing, CarrierOn | CarrierOff | Gone):
             self._inside = isinstance(thing, CarrierOn)
         return thing
 
+    def put_back(self, thing: Heard) -> None:
+        """Have ``thing`` heard once more, for a step that only looked when it came."""
+        self._ahead = thing
+        self._inside = False
+
     async def rest(self, end: End) -> None:
-        """Let the rest of the signal pass that is on, for a step."""
+        """Let the rest of the signal pass that is on, for a step; not what was put back."""
+        if self._ahead is not None:
+            return
         while self._inside or (end.present is not None and not end.gone):
             if await self.hear(end, PATIENCE) is None:
                 raise Difference(f"a carrier that is on for ever ({end.present})")
@@ -114,41 +128,99 @@ class Script:
 # ------------------------------------------------------------------------------------------------------------ hearing
 
 
-def expect(fcf: Fcf, *, within: float = PATIENCE) -> Step:
-    """Expect a V.21 signal with this frame in it; frames before it in the same signal are passed over."""
+def expect(*frames: Fcf | str, within: float = PATIENCE) -> Step:
+    """Expect a V.21 signal with these frames in it, one after the other; frames before the first are passed over.
+
+    Args:
+        frames: what the frame says; or the frame in hex, from the address octet to the last FIF octet, where ``..`` is
+            any octet and ``...`` at the end any number of them.
+        within: seconds in which each thing must be heard.
+    """
 
     async def play(script: Script, end: End) -> None:
-        while True:
+        waiting = list(frames)
+        while waiting:
             thing = await script.hear(end, within)
-            if isinstance(thing, CarrierOff | ToneHeard) or thing == CarrierOn(Modulation.V21):
+            begun = len(waiting) < len(frames)
+            if (isinstance(thing, CarrierOff | ToneHeard) or thing == CarrierOn(Modulation.V21)) and not begun:
                 continue
-            frame = Command.parse(thing.octets) if isinstance(thing, Frame) and thing.good else None
-            if frame is None or (frame.final and frame.fcf is not fcf):
+            frame = thing.octets if isinstance(thing, Frame) and thing.good else b""
+            if frame and _fits(frame, waiting[0]):
+                script.frames.append(frame)
+                del waiting[0]
+            elif begun or frame[1:2] != bytes([MORE_FOLLOW]):
                 raise Difference(_told(thing, within))
-            if frame.fcf is fcf:
-                script.frames.append(frame.octets)
-                return
 
-    return Step(f"expect {fcf}", play)
+    return Step("expect " + ", ".join(map(str, frames)), play)
 
 
-def expect_signal(modulation: Modulation, *, within: float = PATIENCE) -> Step:
-    """Expect a fast signal, to its end."""
+def expect_until(last: Fcf | str, again: Fcf | str, *, least: float, most: float, within: float = PATIENCE) -> Step:
+    """Expect one and the same frame again and again, and another one at last, so many seconds from now."""
+
+    async def play(script: Script, end: End) -> None:
+        began = end.clock.now()
+        heard = b""
+        while not (heard and _fits(heard, last)):
+            thing = await script.hear(end, within)
+            heard = thing.octets if isinstance(thing, Frame) and thing.good else b""
+            passed = end.clock.now() - began
+            known = not heard or heard[1] == MORE_FOLLOW or _fits(heard, again) or _fits(heard, last)
+            if thing is None or isinstance(thing, Gone) or not known or passed > most:
+                raise Difference(f"{_told(thing, within)}, after {passed:.3f} s")
+        if passed < least:
+            raise Difference(f"{last} after {passed:.3f} s")
+
+    return Step(f"expect {again} again and again, and {last} after {least} to {most} s", play)
+
+
+def expect_signal(modulation: Modulation, octets: bytes | None = None, *, within: float = PATIENCE) -> Step:
+    """Expect a fast signal, to its end; with ``octets``, one of just these."""
+
+    async def play(script: Script, end: End) -> None:
+        heard = await _signal(script, end, modulation, within)
+        if octets is not None and heard != octets:
+            raise Difference(f"{len(heard)} octets, other ones: {heard[:20].hex(' ')}...")
+
+    what = "a signal" if octets is None else f"{len(octets)} octets"
+    return Step(f"expect {what} of {modulation}", play)
+
+
+def expect_block(modulation: Modulation, *frames: bytes, within: float = PATIENCE) -> Step:
+    """Expect these HDLC frames, no more and no fewer, in a fast modulation: a partial page."""
+
+    async def play(script: Script, end: End) -> None:
+        heard = tuple(_unstuffed(await _signal(script, end, modulation, within)))
+        if heard != frames:
+            told = ", ".join(frame[:4].hex(" ") for frame in heard[:8])
+            raise Difference(f"{len(heard)} frames: {told}...")
+
+    return Step(f"expect {len(frames)} frames in {modulation}", play)
+
+
+def expect_tone(tone: Tone, *, within: float = PATIENCE) -> Step:
+    """Expect a tone to begin."""
+
+    async def play(script: Script, end: End) -> None:
+        thing = await script.hear(end, within)
+        if thing != ToneHeard(tone):
+            raise Difference(_told(thing, within))
+
+    return Step(f"expect {tone.name}", play)
+
+
+def timer(least: float, most: float) -> Step:
+    """Expect the other side to begin a signal, or hang up, no sooner and no later than that after the last signal."""
 
     async def play(script: Script, end: End) -> None:
         await script.rest(end)
-        while isinstance(thing := await script.hear(end, within), ToneHeard):
-            pass
-        if thing != CarrierOn(modulation):
-            raise Difference(_told(thing, within))
-        octets = b""
-        while isinstance(thing := await script.hear(end, within), Octets):
-            octets += thing.octets
-        if not isinstance(thing, CarrierOff):
-            raise Difference(f"{_told(thing, within)} after {len(octets)} octets of {modulation}")
-        script.signals.append(octets)
+        began = end.clock.now()
+        thing = await script.hear(end, most)
+        passed = end.clock.now() - began
+        if thing is None or passed < least:
+            raise Difference(f"{_told(thing, most)}, after {passed:.3f} s")
+        script.put_back(thing)
 
-    return Step(f"expect a signal of {modulation}", play)
+    return Step(f"expect the next signal after {least} to {most} s", play)
 
 
 def silence(seconds: float) -> Step:
@@ -184,13 +256,42 @@ def send(*frames: str, after: float = TURNAROUND) -> Step:
 
     async def play(script: Script, end: End) -> None:
         await script.rest(end)
-        await _begin(end, Modulation.V21, after)
-        for frame in said:
-            await _pause(end, (len(frame) + AROUND_FRAME) * 8 / Modulation.V21.bps)
-            end.frame(frame)
+        await _say(end, said, after)
+
+    return Step("send " + _names(said), play)
+
+
+def send_damaged(*frames: str, after: float = TURNAROUND) -> Step:
+    """Send one V.21 signal in which no frame can be read: clipped, or hit by noise."""
+    said = [bytes.fromhex(frame) for frame in frames]
+
+    async def play(script: Script, end: End) -> None:
+        await script.rest(end)
+        await _say(end, said, after, good=False)
+
+    return Step(f"send {_names(said)} damaged", play)
+
+
+def interrupt(*frames: str, after: float = 0.0) -> Step:
+    """Send one V.21 signal whatever the other side does: into its signal, where they collide."""
+    said = [bytes.fromhex(frame) for frame in frames]
+
+    async def play(_: Script, end: End) -> None:
+        await _say(end, said, after)
+
+    return Step(f"interrupt by {_names(said)}", play)
+
+
+def carrier(modulation: Modulation, seconds: float, *, after: float = TURNAROUND) -> Step:
+    """Send training, or flags, and then nothing for so long."""
+
+    async def play(script: Script, end: End) -> None:
+        await script.rest(end)
+        await _begin(end, modulation, after)
+        await _pause(end, seconds)
         end.carrier_off()
 
-    return Step("send " + ", ".join(str(Command.parse(frame) or frame.hex(" ")) for frame in said), play)
+    return Step(f"send {seconds} s of {modulation} without anything in it", play)
 
 
 def send_signal(modulation: Modulation, octets: bytes, *, after: float = TURNAROUND) -> Step:
@@ -264,6 +365,14 @@ def join(
     return clock.run(call())
 
 
+async def _say(end: End, frames: list[bytes], after: float, *, good: bool = True) -> None:
+    await _begin(end, Modulation.V21, after)
+    for frame in frames:
+        await _pause(end, (len(frame) + AROUND_FRAME) * 8 / Modulation.V21.bps)
+        end.frame(frame, good=good)
+    end.carrier_off()
+
+
 async def _begin(end: End, modulation: Modulation, after: float) -> None:
     end.discard()
     await _pause(end, after)
@@ -276,12 +385,58 @@ async def _pause(end: End, seconds: float) -> None:
         raise Difference("the other side hung up")
 
 
+async def _signal(script: Script, end: End, modulation: Modulation, within: float) -> bytes:
+    """Take in one fast signal, and keep it."""
+    await script.rest(end)
+    while isinstance(thing := await script.hear(end, within), ToneHeard):
+        pass
+    if thing != CarrierOn(modulation):
+        raise Difference(_told(thing, within))
+    octets = b""
+    while isinstance(thing := await script.hear(end, within), Octets):
+        octets += thing.octets
+    if not isinstance(thing, CarrierOff):
+        raise Difference(f"{_told(thing, within)} after {len(octets)} octets of {modulation}")
+    script.signals.append(octets)
+    return octets
+
+
+def _unstuffed(octets: bytes) -> Iterator[bytes]:
+    """Yield the HDLC frames whose FCS is right; not by the deframer that the engine's drivers use."""
+    line = "".join(f"{octet:08b}"[::-1] for octet in octets)
+    for between in line.split("01111110"):
+        bits = between.replace("111110", "11111")
+        if len(bits) < 40 or len(bits) % 8:
+            continue
+        in_order = int(bits, 2).to_bytes(len(bits) // 8, "big")
+        if binascii.crc_hqx(in_order, 0xFFFF) == GOOD_FCS:
+            yield bytes(int(f"{octet:08b}"[::-1], 2) for octet in in_order[:-2])
+
+
+def _fits(frame: bytes, wanted: Fcf | str) -> bool:
+    if isinstance(wanted, Fcf):
+        parsed = Command.parse(frame)
+        return parsed is not None and parsed.fcf is wanted
+    octets = wanted.removesuffix("...").split()
+    longer = wanted.endswith("...") and len(frame) > len(octets)
+    given = frame[: len(octets)] if longer else frame
+    return len(given) == len(octets) and all(
+        each == ".." or int(each, 16) == octet for each, octet in zip(octets, given, strict=True)
+    )
+
+
+def _names(frames: list[bytes]) -> str:
+    return ", ".join(str(Command.parse(frame) or frame.hex(" ")) for frame in frames)
+
+
 def _told(thing: Heard | None, within: float) -> str:
     match thing:
         case None:
             return f"nothing for {within} s"
         case Gone():
             return "the other side hung up"
+        case CarrierOff():
+            return "the end of the signal"
         case CarrierOn(modulation):
             return f"a signal of {modulation}"
         case ToneHeard(tone):

@@ -184,14 +184,18 @@ class Exchange:
 
     # -------------------------------------------------------------------------------------------- the two subroutines
 
-    def command(self, within: float = timers.T2) -> Procedure[Message | None]:
+    def command(self, within: float = timers.T2, *, after_carrier: float | None = None) -> Procedure[Message | None]:
         """Return the next command: "command received?" (T.30 5.2, the receiver's side); None if none came in time.
+
+        Args:
+            within: seconds until it must have begun.
+            after_carrier: the same, once a fast carrier has passed by.
 
         Raises:
             Disconnected: if it is DCN.
         """
         for _ in range(timers.TRIES):
-            heard = yield from self.message(within, after_carrier=within)
+            heard = yield from self.message(within, after_carrier=within if after_carrier is None else after_carrier)
             if not isinstance(heard, Damaged):
                 return _not_goodbye(heard)
         return None  # what cannot be read is repeated, but not for ever

@@ -164,9 +164,7 @@ class Reception:
             self.page_octets = 0
         modulation = self.dcs.modulation
         if modulation is None:
-            # The rate is none of T.30: let its training pass, then refuse it.
-            yield from self._respond(command, self.exchange.frame(Fcf.FTT), after=2 * timers.TCF_SECONDS)
-            return None
+            return (yield from self._refuse_rate(command))
         record.modulation, record.ecm = modulation, self.dcs.ecm
         heard = yield from self._training_check(modulation)
         if isinstance(heard, Message):
@@ -177,6 +175,13 @@ class Reception:
         else:
             yield from self._respond(command, self.exchange.frame(Fcf.FTT))
         return None
+
+    def _refuse_rate(self, command: Message) -> Procedure[Message | None]:
+        """Let the training of a rate that is none of T.30 pass, and refuse it; return a command that came first."""
+        heard = yield from self.exchange.command(2 * timers.TCF_SECONDS, after_carrier=timers.AFTER_CARRIER)
+        if heard is None:
+            yield from self._respond(command, self.exchange.frame(Fcf.FTT))
+        return heard
 
     def _training_check(self, modulation: Modulation) -> Procedure[bytes | Message]:
         """Return what came as training check, or the command that came in its place."""

@@ -1,0 +1,112 @@
+"""What the scripted machines say and hear, as it is on the wire; by hand from T.4, T.6 and T.30, not by our code.
+
+Frames are hex from the address octet on: ``FF``; ``13`` final or ``03`` not; what the frame says, its lowest bit set by
+the station that has received DIS; its information field. The first bit on the wire is the least significant.
+"""
+
+from t30.rates import Modulation
+
+# ----------------------------------------------------------------------------------------------------- the rates of DCS
+
+RATES = {
+    "02": Modulation.V27TER_2400,
+    "0A": Modulation.V27TER_4800,
+    "0E": Modulation.V29_7200,
+    "06": Modulation.V29_9600,
+    "2E": Modulation.V17_7200,
+    "26": Modulation.V17_9600,
+    "2A": Modulation.V17_12000,
+    "22": Modulation.V17_14400,
+}
+"""Second octet of DCS: "receiver", and the rate."""
+LADDER = ("22", "2A", "06", "0E", "0A", "02")
+"""How our sender goes down."""
+CHECK = {code: bytes(rate.bps * 3 // 16) for code, rate in RATES.items()}
+"""1.5 s of zeros at each rate."""
+
+# ---------------------------------------------------------------------------------- what an answerer of a script says
+
+CSI = "FF 03 40 35 35 35 20 31 2B 20 20 20 20 20 20 20 20 20 20 20 20 20 20"  # +1 555
+DIS = "FF 13 80 00 2E 70"  # V.17, V.29 and V.27ter; MH, standard, A4, 0 ms a line
+DIS_ECM = "FF 13 80 00 2E F0 04"
+DIS_MMR = "FF 13 80 00 2E F0 44"
+CFR, FTT, CTR, CRP = "FF 13 84", "FF 13 44", "FF 13 C4", "FF 13 1A"
+MCF, RTN, RTP, RNR, ERR = "FF 13 8C", "FF 13 4C", "FF 13 CC", "FF 13 EC", "FF 13 1C"
+DCN_ANSWERER = "FF 13 FA"
+
+
+def ppr(*missing: int) -> str:
+    """PPR that asks for these frames."""
+    wanted = sum(1 << number for number in missing).to_bytes(32, "little")
+    return "FF 13 BC " + wanted.hex(" ").upper()
+
+
+# ------------------------------------------------------------------------------------ what a caller of a script says
+
+TSI = "FF 03 43 31 20 30 33 20 39 34 2B 20 20 20 20 20 20 20 20 20 20 20 20"  # +49 30 1
+DCS = "FF 13 83 00 22 70"  # V.17 14400, MH, standard, A4
+DCS_V29 = "FF 13 83 00 06 70"
+DCS_ECM = "FF 13 83 00 06 F0 04"  # V.29 9600, MH, error correction, frames of 256 octets
+DCS_MMR = "FF 13 83 00 06 F0 44"
+MPS, EOM, EOP = "FF 13 4F", "FF 13 8F", "FF 13 2F"
+RR, DCN, CRP_CALLER = "FF 13 6F", "FF 13 FB", "FF 13 1B"
+
+
+def pps(after: str, frames: int, *, page: int = 0, block: int = 0) -> str:
+    """PPS: what follows (``00`` the next block, else as MPS, EOM, EOP), page, block, frames less one."""
+    return f"FF 13 BF {after} {page:02X} {block:02X} {frames - 1:02X}"
+
+
+# ---------------------------------------------------------------------------------------------------------------- pages
+
+EOL = "000000000001"
+WHITE = "010011011" + "00110101"  # 1728 and 0 white pels
+LINE = {
+    1728: WHITE,
+    2048: "000000010011" + "00110101",
+    2432: "000000011101" + "00110101",
+    2592: "000000011111" + "00011011",  # 2560 and 32
+    3456: "000000011111" + "011010011" + "00110101",  # 2560, 896 and 0
+}
+"""One white line of each width."""
+SHORT = "011000" + "00110101"  # 1664 white pels: a damaged line
+
+
+def octets(bits: str) -> bytes:
+    """Return the octets of bits in the order of the wire, filled up with zeros."""
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
+
+
+def mh(rows: int, *, pels: int = 1728, bad: range = range(0), fill: int = 0, rtc: bool = True) -> bytes:
+    """Return a white page in MH, some of its lines too short by 64 pels; with ``fill`` bits after its first line."""
+    lines = [EOL + (SHORT if row in bad else LINE[pels]) for row in range(rows)]
+    lines[0] += "0" * fill
+    return octets("".join(lines) + EOL * 6 * rtc)
+
+
+def mr(rows: int) -> bytes:
+    """Return a white page in MR with K = 2: each second line is coded by the one above it."""
+    lines = [EOL + ("1" + WHITE if row % 2 == 0 else "0" + "1") for row in range(rows)]
+    return octets("".join(lines) + (EOL + "1") * 6)
+
+
+def mmr(rows: int) -> bytes:
+    """Return a white page in MMR: V0 for each line, then EOFB."""
+    return octets("1" * rows + EOL * 2)
+
+
+def pieces(page: bytes, size: int = 256, *, first: int = 0) -> list[bytes]:
+    """Return frames of page data, numbered from ``first``; the last one is filled up with zeros."""
+    cut = [page[at : at + size].ljust(size, b"\0") for at in range(0, len(page), size)]
+    return [bytes.fromhex("FF 03 06") + bytes((number,)) + each for number, each in enumerate(cut, first)]
+
+
+RCP = [bytes.fromhex("FF 03 86")] * 3
+"""The end of a partial page."""
+
+# ------------------------------------------------------------------------------------------------------------- our side
+
+OUR_DIS = "FF 13 80 00 EE FA C4 80 17"
+"""V.17, all resolutions, MR, A3, unlimited length, 0 ms a line, error correction, MMR, metric."""
+OUR_DIS_PLAIN = "FF 13 80 00 EE FA 80 80 17"
