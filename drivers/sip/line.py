@@ -26,6 +26,9 @@ from t30.line import (
 )
 from t30.rates import Modulation
 
+GOODBYE = 0.5
+"""Seconds that the end of their last signal is waited for before we hang up."""
+
 
 class SipLine:
     """One channel: one call at a time, going out or coming in."""
@@ -89,7 +92,7 @@ class SipLine:
             case Answer():
                 return await self._answer()
             case HangUp():
-                self._hang_up()
+                await self._say_goodbye()
                 return Sent()
         if self._leg is None or self._leg.endpoint is None:
             raise LineError("there is no call on this line")
@@ -131,6 +134,14 @@ class SipLine:
         if result is None and leg.endpoint is not None:
             self._timing = leg.endpoint.timing
         return result or Connected()
+
+    async def _say_goodbye(self) -> None:
+        """Hang up, once what they say at the end has been said: cut off, it would look like a failure there."""
+        try:
+            if self._leg is not None and self._leg.endpoint is not None:
+                await self._leg.endpoint.hear_out(GOODBYE)
+        finally:
+            self._hang_up()
 
     def _hang_up(self) -> None:
         if self._leg is not None:

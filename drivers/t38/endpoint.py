@@ -7,6 +7,7 @@ once and gone as a signal on a wire is.
 import asyncio
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from drivers.t38 import sending
@@ -47,6 +48,8 @@ KEEP_ALIVE = 2.0
 """Seconds without a packet of ours after which we send one: what stands between us forgets a way that nobody uses."""
 TURNED_AT_ONCE = 512
 """Octets of a page that are turned into something else before others are let in: of white rows they are thousands."""
+TAIL = 0.1
+"""Seconds after their last packet until they, too, have surely finished the signal."""
 FINISHES = 0.1
 """Seconds before a chunk is due anyway, by which the listening ends."""
 
@@ -194,9 +197,16 @@ class Endpoint:
             self._spoke_at = self._clock.now()
         return Sent()
 
-    async def _silence(self) -> None:
+    async def hear_out(self, within: float) -> None:
+        """Wait until the other side's signal is over, so many seconds at most; not while something is performed."""
+        if self._fault is None and self._waiting is None and self._going is None:
+            with suppress(LineError):
+                await self._silence(within)
+            await asyncio.sleep(self._clock.real(TAIL))
+
+    async def _silence(self, within: float = SILENCE_LIMIT) -> None:
         """Wait until the other side's signal is over, but not for ever."""
-        deadline = self._clock.now() + SILENCE_LIMIT
+        deadline = self._clock.now() + within
         while self._reception.present is not None and self._clock.now() < deadline:
             if not await self._more(deadline - self._clock.now()):
                 self._reception.off()

@@ -4,6 +4,7 @@ import pytest
 
 from simulators.network import Weather
 from t30.capabilities import Station
+from t30.line import LineError
 from t30.pages import Coding
 from tests.drivers.sip.calls import Call, call
 from tests.simulators.calls import sheet
@@ -33,6 +34,12 @@ def test_pages_arrive_pel_for_pel_whoever_offers_t38(way: tuple[str, str], ecm: 
     done = call(SHEETS[:1], ours=way[0], theirs=way[1], sender=Station("+49 30 1234567", ecm=ecm))
     check(done, pages=1)
     assert done.sent.ecm == ecm
+
+
+def test_the_goodbye_of_the_sender_is_heard_out_before_the_call_is_hung_up() -> None:
+    done = call(SHEETS[:1], weather=Weather(delay=0.001))
+    check(done, pages=1)
+    assert not [step for step in done.sender.transcript if isinstance(step.event, LineError)], done.told()
 
 
 @pytest.mark.parametrize("version", range(4))
