@@ -13,6 +13,7 @@ from drivers.sip.negotiation import Agreement, Image, Negotiation, Sound, Stream
 from drivers.sip.ports import Pair
 from drivers.sip.switching import Begins, End, Switching
 from drivers.sip.t38 import T38, Correction, TcfMethod
+from drivers.sip.transactions import Why
 from drivers.t38.endpoint import Endpoint
 from drivers.t38.media import ASSUMED, Agreed, Media
 from drivers.t38.route import UdpRoute
@@ -145,7 +146,7 @@ class Leg:
             case NotChanged(_, status):
                 self._not_changed(status)
             case Refused(_, status, reason):
-                self._end(NotConnected(self._cause(status), detail=f"{status} {reason}".strip()))
+                self._end(self._refused(status, reason))
             case Over(_, cause):
                 self._dropped(cause)
             case Progress():
@@ -165,6 +166,14 @@ class Leg:
         if self._switching is not None and not self._switching.takes:
             return (self._sound_stream,)
         return (self._image_stream, self._sound_stream)
+
+    def _refused(self, status: int, reason: str) -> NotConnected:
+        """Return what it means that our INVITE got this final response, or none."""
+        if reason == Why.UNDELIVERABLE.value:
+            return NotConnected(Cause.NETWORK, detail=self._trunk.unreachable)
+        if reason == Why.NO_RESPONSE.value:
+            return NotConnected(Cause.TIMEOUT)
+        return NotConnected(self._cause(status), detail=f"{status} {reason}".strip())
 
     def _cause(self, status: int) -> Cause:
         """Return what a final response to our INVITE means."""

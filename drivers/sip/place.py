@@ -68,7 +68,8 @@ class Place:
     def profile(self, options: TrunkOptions) -> Profile:
         """Return who we are to the trunk."""
         host, port = self.transports.local
-        host = options.advertise or host
+        # Without a certificate nobody can connect to us, and there is no port: what they send comes by our connection.
+        host, port = options.advertise or host, port or options.transport.port
         contact = Uri("sip", escaped_user(options.user) or None, host, port=port)
         if options.transport is not Transport.UDP:
             contact = contact.with_param("transport", options.transport.value.lower())

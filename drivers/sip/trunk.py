@@ -140,6 +140,11 @@ class Trunk:
         """The address for media that the trunk is told."""
         return self._place.media_host
 
+    @property
+    def unreachable(self) -> str:
+        """Why the trunk could not be reached the last time; "" if the network did not say."""
+        return self._place.transports.reason
+
     async def targets(self) -> tuple[Target, ...]:
         """Return where the trunk is, the best first.
 

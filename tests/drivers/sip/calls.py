@@ -34,6 +34,7 @@ class LanSignalling(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.receiver: Callable[[bytes, Flow], None] | None = None
         self.local: Address = ("", 0)
+        self.reason = ""
         self._socket: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,6 +9,7 @@ from drivers.registry import open_line
 from simulators.machine import Machine
 from simulators.tray import Tray
 from t30.capabilities import Station
+from t30.line import Cause, Dial, LineEvent, NotConnected
 from tests.drivers.sip.authority import Authority
 from tests.simulators.calls import sheet
 
@@ -66,3 +67,15 @@ def test_a_page_arrives_over_every_transport(tmp_path: Path) -> None:
     assert [each.partition(" Reason")[0] for each in told] == [
         f"{name}: delivered, received, same page" for name in ways
     ], told
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_a_trunk_where_nobody_listens_is_told_from_one_that_refuses(transport: str) -> None:
+    async def dial() -> LineEvent:
+        line = await open_line(f"sip:127.0.0.1:9?transport={transport}")
+        try:
+            return await line.perform(Dial("1"))
+        finally:
+            await line.close()
+
+    assert asyncio.run(dial()) == NotConnected(Cause.NETWORK, detail="Connection refused")
