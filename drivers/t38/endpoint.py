@@ -97,6 +97,7 @@ class Endpoint:
         self._fault: LineError | None = None
         self._give_up: asyncio.TimerHandle | None = None
         self._keep_alive: asyncio.TimerHandle | None = None
+        self._transmitted_at = 0.0
         self._going: _Going | None = None
         self._spoke_at = clock.now()
 
@@ -214,12 +215,17 @@ class Endpoint:
     def _transmit(self, packet: Packet) -> None:
         for datagram in self.media.outgoing(packet):
             self._send(datagram)
-        if self._keep_alive is not None:
-            self._keep_alive.cancel()
-        self._keep_alive = self._loop.call_later(self._clock.real(KEEP_ALIVE), self._stay)
+        self._transmitted_at = self._loop.time()
+        if self._keep_alive is None:
+            self._keep_alive = self._loop.call_at(self._transmitted_at + self._clock.real(KEEP_ALIVE), self._stay)
 
     def _stay(self) -> None:
-        """Keep the way open; within a signal, with what it began with."""
+        """Keep the way open, if nothing went out for long; within a signal, with what it began with."""
+        due = self._transmitted_at + self._clock.real(KEEP_ALIVE)
+        if due > self._loop.time():  # one timer for many packets
+            self._keep_alive = self._loop.call_at(due, self._stay)
+            return
+        self._keep_alive = None
         self._transmit(NO_SIGNAL if self._going is None else self._going.indicator)
 
     # ----------------------------------------------------------------------------------------------------- receiving
@@ -230,7 +236,8 @@ class Endpoint:
                 self._reception.missed()
             else:
                 self._reception.take(packet, self.heard_at)
-        if packets:
+        if self._reception.news:  # most packets are none, and to wake costs more than to take one
+            self._reception.news = False
             self._wake()
 
     def _waited(self) -> None:

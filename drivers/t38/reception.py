@@ -107,9 +107,15 @@ class Signal:
 
 
 class Reception:
-    """Takes packets in their order."""
+    """Takes packets in their order.
+
+    Attributes:
+        news: somebody who waits should look: a signal began or ended, a frame is whole, there are octets where there
+            were none, or a chunk of them.
+    """
 
     def __init__(self) -> None:
+        self.news = False
         self.signals: deque[Signal] = deque(maxlen=MOST_SIGNALS)
         """Those that were not asked for to their end, the oldest first."""
         self._frame = bytearray()
@@ -136,7 +142,7 @@ class Reception:
     def off(self) -> None:
         """End the signal that is on."""
         if (present := self.present) is not None:
-            present.ended = True
+            present.ended = self.news = True
         self._frame.clear()
         self._damaged = False
 
@@ -162,6 +168,7 @@ class Reception:
             return
         self.off()
         if modulation is not None:
+            self.news = True
             self.signals.append(Signal(modulation, now, now))
 
     def _data(self, packet: DataPacket, now: float) -> None:
@@ -175,6 +182,7 @@ class Reception:
             self.off()
             signal = Signal(_likely(packet.type, signal), now, now)
             self.signals.append(signal)
+            self.news = True
         signal.last = now
         for kind, octets in packet.fields:
             self._field(signal, kind, octets)
@@ -186,12 +194,15 @@ class Reception:
                 self.off()
             return
         if kind is FieldType.T4_NON_ECM_DATA or kind is FieldType.T4_NON_ECM_SIG_END:
-            signal.octets += octets[: MOST_WAITING - len(signal.octets)]
+            before = len(signal.octets)
+            signal.octets += octets[: MOST_WAITING - before]
+            self.news |= not before or len(signal.octets) >= CHUNK_OCTETS or signal.page is not None
         elif octets:
             self._damaged = self._damaged or len(self._frame) + len(octets) > MOST_OCTETS
             self._frame += octets[: MOST_OCTETS - len(self._frame)]
         if kind in ENDS_FRAME:
             if self._frame and len(signal.frames) < MOST_FRAMES:
+                self.news = True
                 signal.frames.append(FrameReceived(bytes(self._frame), kind not in BAD_FRAME and not self._damaged))
             self._frame.clear()
             self._damaged = False

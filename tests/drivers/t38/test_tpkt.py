@@ -147,6 +147,7 @@ def test_a_lost_connection_ends_the_call_once_what_came_before_is_read() -> None
         await called(line, caller)
         await caller.perform(SendFrames(Modulation.V21, (DCN,), 0.0))
         await caller.perform(HangUp())
+        await asyncio.sleep(0.3)
         heard = await line.perform(ListenFrame(Modulation.V21, 3.0))
         assert isinstance(heard, FrameReceived) and heard.octets == DCN
         began = line.clock.now()
