@@ -13,7 +13,7 @@ from t30.line import LineClock, LineError
 
 log = structlog.get_logger(__name__)
 
-_ANSWER = b"SIP/2.0 "
+ANSWER = b"SIP/2.0 "
 
 
 class Gate:
@@ -46,7 +46,7 @@ class Gate:
     def unsent(self, octets: bytes, peer: Address, reason: str) -> None:
         """Take note of a message that did not arrive, and log it; that a stranger takes no answer is no news."""
         self.reason = reason
-        if not octets.startswith(_ANSWER) or self.trusts(peer[0]):
+        if not octets.startswith(ANSWER) or self.trusts(peer[0]):
             self.tell("message not sent", peer=peer, reason=reason)
 
     def tell(self, event: str, *, peer: Address, reason: str) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from drivers.sip.connection import Connection, Outgoing, StreamLimits
-from drivers.sip.port import Gate, bound, is_v6, way_back
+from drivers.sip.port import ANSWER, Gate, bound, is_v6, way_back
 from drivers.sip.tls import Tls
 from drivers.sip.ways import Address, Flow, Target, Transport
 from t30.line import LineError
@@ -87,6 +87,10 @@ class Streams:
             made.close()
             raise LineError(f"{transport.value} at {local[0]} port {local[1]}: {error.strerror}") from error
         return cls(transport, made.getsockname()[:2], made, heard, gate=gate, tls=tls, limits=limits)
+
+    def holds(self, flow: Flow) -> bool:
+        """Tell whether the connection of a flow is still there."""
+        return flow.connection in self._all
 
     def send(self, octets: bytes, to: Target | Flow, failed: Callable[[], None]) -> None:
         """Send a message by the connection that there is, or by a new one.
@@ -251,7 +255,9 @@ class Streams:
         for key in [key for key, each in self._by_target.items() if each is connection]:
             del self._by_target[key]
         again = [each for each in unsure if each.target is not None and connection.proven and not self._closed]
-        self._fail(connection.peer, reason, [each for each in unsure if each not in again])
+        # Who closes a connection after our answer to its last request has had the answer.
+        requests = [each for each in unsure if not each.octets.startswith(ANSWER)]
+        self._fail(connection.peer, reason, [each for each in requests if each not in again])
         for each in again:
             assert each.target is not None
             self._send_to(each.target, Outgoing(each.octets, each.failed))

@@ -65,6 +65,10 @@ class Transports:
         """Why the last message that failed could not be sent; "" before."""
         return self._gate.reason
 
+    def holds(self, flow: Flow) -> bool:
+        """Tell whether the connection of a flow is still there; there is none of UDP."""
+        return self._port.holds(flow)
+
     def send(self, octets: bytes, to: Target | Flow, failed: Callable[[], None]) -> None:
         """Send a message; to a flow, if it is the answer to a request or a request to who holds the connection open.
 

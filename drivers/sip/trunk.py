@@ -55,6 +55,7 @@ class Trunk:
         self._agent = Agent(place.profile(options), random=random)
         self._legs: dict[Call, Leg] = {}
         self._by_id: dict[str, Leg] = {}
+        self._flows: dict[str, Flow] = {}
         self._coming: dict[Call, list[Seen]] = {}
         self._ringing: deque[Leg] = deque()
         self._waiting: deque[asyncio.Future[Leg]] = deque()
@@ -231,8 +232,8 @@ class Trunk:
                     leg.take(effect)
                 if isinstance(effect, Over | Refused):
                     self._coming.pop(effect.call, None)
-                    # Its last messages are still shown to whoever records it.
-                    self._loop.call_later(FAREWELL, self._by_id.pop, effect.call.call_id, None)
+                    # Its last messages still go their way, and are shown to whoever records it.
+                    self._loop.call_later(FAREWELL, self._forget_messages, effect.call.call_id)
 
     def _rearm(self) -> None:
         if self._timer is not None:
@@ -265,11 +266,20 @@ class Trunk:
         for effect in effects:
             if isinstance(effect, Invited):
                 self._coming[effect.call] = [seen]
+                if flow.connection:
+                    self._flows[effect.call.call_id] = flow
         self.do(effects)
 
     def _transmit(self, effect: Transmit) -> None:
+        """Send a message; a request in a call that came by a connection goes back by it while it is there.
+
+        Who connects from behind address translation, or has no certificate, cannot be connected to.
+        """
+        flow = self._flows.get(effect.message.call_id)
         if isinstance(effect.to, Target | Flow):
             self._send(effect.message, effect.to)
+        elif flow is not None and self._place.transports.holds(flow):
+            self._send(effect.message, flow)
         else:
             self._start(self._send_to(effect))
 
@@ -294,6 +304,10 @@ class Trunk:
     def _undelivered(self, message: Request | Response) -> None:
         if isinstance(message, Request):
             self.do(self._agent.undeliverable(message, self.now()))
+
+    def _forget_messages(self, call_id: str) -> None:
+        self._by_id.pop(call_id, None)
+        self._flows.pop(call_id, None)
 
     def _show(self, message: Request | Response, seen: Seen) -> None:
         leg = self._by_id.get(message.call_id)

@@ -60,6 +60,10 @@ class Datagrams:
             made.setsockopt(*_RECVERR[made.family], 1)
         return cls(made, heard, gate)
 
+    def holds(self, flow: Flow) -> bool:  # noqa: ARG002 (as streams have it)
+        """Tell whether the connection of a flow is still there: there is none."""
+        return False
+
     def send(self, octets: bytes, to: Target | Flow, failed: Callable[[], None]) -> None:
         """Send a datagram; ``failed`` is called soon, and once, if it is known not to have arrived."""
         target = to if isinstance(to, Target) else way_back(octets, to) or Target(to.transport, to.peer)

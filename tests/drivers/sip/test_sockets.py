@@ -79,3 +79,19 @@ def test_a_trunk_where_nobody_listens_is_told_from_one_that_refuses(transport: s
             await line.close()
 
     assert asyncio.run(dial()) == NotConnected(Cause.NETWORK, detail="Connection refused")
+
+
+@pytest.mark.slow
+def test_who_has_no_certificate_is_reached_by_the_connection_that_it_opened(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.settings("127.0.0.1")
+    here, there = FIRST + 40, FIRST + 41
+    told = asyncio.run(
+        fax(
+            "tls",
+            f"sip:127.0.0.1:{there}?transport=tls&ca={files.ca}&t38=answer",
+            f"sip:127.0.0.1:{here}?local=127.0.0.1:{there}&transport=tls&ca={files.ca}"
+            f"&cert={files.certificate}&key={files.key}",
+        )
+    )
+    assert told.startswith("tls: delivered, received, same page"), told
