@@ -26,7 +26,7 @@ from simulators.circuit import (
     Octets,
     ToneHeard,
 )
-from simulators.line import CircuitLine
+from simulators.line import PIECE_SECONDS, CircuitLine
 from simulators.machine import Machine
 from t30.capabilities import Station
 from t30.exchange import Procedure
@@ -108,6 +108,11 @@ class Script:
         """Have ``thing`` heard once more, for a step that only looked when it came."""
         self._ahead = thing
         self._inside = False
+
+    def forget(self, end: End) -> None:
+        """Have nothing heard of what came so far, for a step."""
+        self._ahead, self._inside = None, False
+        end.discard()
 
     async def rest(self, end: End) -> None:
         """Let the rest of the signal pass that is on, for a step; not what was put back."""
@@ -235,6 +240,16 @@ def silence(seconds: float) -> Step:
     return Step(f"silence for {seconds} s", play)
 
 
+def pause(seconds: float) -> Step:
+    """Say nothing for so long, whatever the other side does."""
+
+    async def play(script: Script, end: End) -> None:
+        await _pause(end, seconds)
+        script.forget(end)
+
+    return Step(f"pause for {seconds} s", play)
+
+
 def expect_hang_up(*, within: float = PATIENCE) -> Step:
     """Expect the other side to go on hook."""
 
@@ -300,8 +315,10 @@ def send_signal(modulation: Modulation, octets: bytes, *, after: float = TURNARO
     async def play(script: Script, end: End) -> None:
         await script.rest(end)
         await _begin(end, modulation, after)
-        await _pause(end, len(octets) * 8 / modulation.bps)
-        end.octets(octets)
+        size = int(PIECE_SECONDS * modulation.bps / 8)
+        for piece in (octets[at : at + size] for at in range(0, len(octets), size)):
+            await _pause(end, len(piece) * 8 / modulation.bps)
+            end.octets(piece)
         end.carrier_off()
 
     return Step(f"send {len(octets)} octets in {modulation}", play)

@@ -125,6 +125,7 @@ class Dcs(_Common):
     scan_time = Pattern(21, _CHOSEN_SCAN_TIMES, "ms per scan line", otherwise=20)
     small_frames = bit(28, "64-octet frames")
     inch = bit(44, "resolution in inches")
+    subaddress = bit(49, "a subaddress comes with it")
 
     @property
     def resolution(self) -> Resolution:

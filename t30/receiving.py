@@ -324,6 +324,7 @@ class Reception:
         if ecm.missing(self.block.held, self.block.frames, self.dcs.frame_octets):
             held = set(range(256)) - set(ecm.missing(self.block.held, 256, self.dcs.frame_octets))
             yield from self._respond(command, self.exchange.frame(Fcf.PPR, ecm.ppr(held)))
+            self.carrier = self.carrier and self.carrier.short  # only what follows CTR at once has long training
             return
         yield from self._keep_block()
         self.confirmed_block = counters

@@ -246,6 +246,7 @@ def _identification(exchange: Exchange, terms: Terms, dcs: Dcs) -> list[Frame]:
         Fcf.TSI: station.ident,
     }
     frames = [exchange.frame(fcf, encoded(text)) for fcf, text in said.items() if text]
+    dcs = dcs.but(subaddress=True) if said[Fcf.SUB] else dcs
     return [*frames, exchange.frame(Fcf.DCS, dcs.octets)]
 
 

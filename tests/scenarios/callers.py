@@ -5,7 +5,7 @@ from typing import Any
 from simulators.script import Step, expect, expect_hang_up, send, send_signal, timer
 from t30.rates import Modulation
 from tests.scenarios.stage import Scenario
-from tests.scenarios.wire import CFR, CHECK, DCN, DCS_V29, EOP, MCF, OUR_DIS, mh
+from tests.scenarios.wire import CFR, CHECK, DCN, DCS_ECM, DCS_V29, EOP, MCF, OUR_DIS, mh
 
 V17, V29 = Modulation.V17_14400, Modulation.V29_9600
 TURNAROUND = (0.055, 0.095)
@@ -34,3 +34,6 @@ def partly(reason: str, *far: Step, **others: Any) -> Scenario:
 def failed(reason: str, *far: Step, **others: Any) -> Scenario:
     """Return a call in which nothing is confirmed."""
     return Scenario(far=far, verdict="failed", reason=reason, **others)
+
+
+ECM_TRAINED = (expect(OUR_DIS), send(DCS_ECM), send_signal(V29, CHECK["06"]), expect(CFR))

@@ -78,9 +78,18 @@ def octets(bits: str) -> bytes:
     return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
 
 
-def mh(rows: int, *, pels: int = 1728, bad: range = range(0), fill: int = 0, rtc: bool = True) -> bytes:
-    """Return a white page in MH, some of its lines too short by 64 pels; with ``fill`` bits after its first line."""
-    lines = [EOL + (SHORT if row in bad else LINE[pels]) for row in range(rows)]
+def mh(rows: int, *, pels: int = 1728, bad: range = range(0), fill: int = 0, rtc: bool = True, least: int = 0) -> bytes:
+    """Return a white page in MH.
+
+    Args:
+        rows: how many lines it has.
+        pels: in each of them.
+        bad: lines that are too short by 64 pels.
+        fill: bits after the first line.
+        rtc: six EOL end it.
+        least: bits of each line, its EOL and its fill included.
+    """
+    lines = [(EOL + (SHORT if row in bad else LINE[pels])).ljust(least, "0") for row in range(rows)]
     lines[0] += "0" * fill
     return octets("".join(lines) + EOL * 6 * rtc)
 

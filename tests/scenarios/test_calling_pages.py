@@ -1,0 +1,211 @@
+"""Phases C and D of a station that calls, without error correction: a scripted answerer before our sender."""
+
+from simulators.script import (
+    expect,
+    expect_hang_up,
+    expect_signal,
+    hang_up,
+    interrupt,
+    pause,
+    send,
+    send_damaged,
+    silence,
+    timer,
+)
+from t30.pages import Resolution
+from t30.rates import Modulation
+from tests.scenarios.answerers import (
+    GOODBYE,
+    PAGE,
+    PAGE_AND_END,
+    SHEET,
+    T4,
+    THE_REST,
+    TRAINED,
+    TURNAROUND,
+    V17,
+    again,
+    delivered,
+    failed,
+    partly,
+)
+from tests.scenarios.stage import Scenario, blank, check, each
+from tests.scenarios.wire import (
+    CFR,
+    CHECK,
+    CRP,
+    DCN_ANSWERER,
+    DIS,
+    EOM,
+    EOP,
+    FTT,
+    MCF,
+    MPS,
+    RTN,
+    RTP,
+    mh,
+)
+
+V12000 = Modulation.V17_12000
+FINE = blank(40, resolution=Resolution.FINE)
+DIS_FINE = "FF 13 80 00 6E 70"
+SENT = (*TRAINED, expect_signal(V17.short, PAGE))
+MORE = (*SENT, expect(MPS))
+LAST = (*SENT, expect(EOP))
+CHANGE = (
+    *(send(DIS_FINE), expect("FF 13 83 00 22 70"), expect_signal(V17, CHECK["22"]), send(CFR)),
+    *(expect_signal(V17.short, PAGE), expect(EOM)),
+)
+"""A page of standard resolution, before a fine one."""
+FINE_CHOICE = (expect("FF 13 83 00 62 70"), expect_signal(V17, CHECK["22"]), send(CFR))
+LOWER = (expect("FF 13 83 00 2A 70"), expect_signal(V12000, CHECK["2A"]), send(CFR))
+TWO = (SHEET, SHEET)
+MIXED = (SHEET, FINE)
+
+SEVERAL_PAGES = {
+    "pages of one format follow each other by MPS, with short training": delivered(
+        *(*TRAINED, timer(*TURNAROUND), expect_signal(V17.short, PAGE), timer(*TURNAROUND), expect(MPS), send(MCF)),
+        *(timer(*TURNAROUND), expect_signal(V17.short, mh(50)), timer(*TURNAROUND), expect(MPS), send(MCF)),
+        *PAGE_AND_END,
+        confirmed=3,
+        pages=(SHEET, blank(50), SHEET),
+        driver=True,
+    ),
+    "twenty pages go out in one call": delivered(
+        *MORE,
+        send(MCF),
+        *(expect_signal(V17.short, PAGE), expect(MPS), send(MCF)) * 18,
+        *PAGE_AND_END,
+        confirmed=20,
+        pages=(SHEET,) * 20,
+    ),
+    "a page of another format is negotiated anew by EOM": delivered(
+        *(*CHANGE, send(MCF), pause(0.5), send(DIS_FINE), *FINE_CHOICE, *PAGE_AND_END),
+        confirmed=2,
+        pages=MIXED,
+        driver=True,
+    ),
+    "after EOM the line is not tried faster than it was": delivered(
+        *(send(DIS_FINE), expect("FF 13 83 00 22 70"), expect_signal(V17), send(FTT), *LOWER),
+        *(expect_signal(V12000.short, PAGE), expect(EOM), send(MCF), pause(0.5), send(DIS_FINE)),
+        *(expect("FF 13 83 00 6A 70"), expect_signal(V12000, CHECK["2A"]), send(CFR)),
+        *(expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=2,
+        pages=MIXED,
+    ),
+    "T1 runs anew after EOM: an answerer that is silent then is left when it has elapsed": partly(
+        "fax.no_machine", *CHANGE, send(MCF), timer(30.0, 40.0), *GOODBYE, pages=MIXED, driver=True
+    ),
+    "DCN in place of DIS after EOM ends the call": partly(
+        "fax.disconnected", *CHANGE, send(MCF), send(DCN_ANSWERER), expect_hang_up(), pages=MIXED
+    ),
+    "EOM without an answer comes again after T4": delivered(
+        *(*CHANGE, *again(EOM), send(MCF), pause(0.5), send(DIS_FINE), *FINE_CHOICE, *PAGE_AND_END),
+        confirmed=2,
+        pages=MIXED,
+    ),
+    "MPS without an answer comes again after T4": delivered(
+        *MORE, *again(MPS), *again(MPS), send(MCF), *PAGE_AND_END, confirmed=2, pages=TWO, driver=True
+    ),
+    "our own MPS as an echo is no answer to it": delivered(
+        *MORE, send(MPS), send(MCF), *PAGE_AND_END, confirmed=2, pages=TWO
+    ),
+    "DCN in answer to MPS ends the call, and no page is confirmed": failed(
+        "fax.disconnected", *MORE, send(DCN_ANSWERER), expect_hang_up(), pages=TWO, driver=True
+    ),
+    "an answerer that hangs up after its first MCF has one page": partly(
+        "line.dropped", *MORE, send(MCF), expect_signal(V17.short, PAGE), hang_up()
+    ),
+    "a second page without an answer leaves the first one confirmed": partly(
+        "fax.no_response",
+        *(*MORE, send(MCF), expect_signal(V17.short, PAGE), expect(EOP), *again(EOP), *again(EOP), timer(*T4)),
+        *GOODBYE,
+    ),
+}
+
+REFUSALS = {
+    "RTN has the page sent again one rate lower": delivered(
+        *(*LAST, send(RTN), *LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE), driver=True
+    ),
+    "RTN in the midst of a document has that page sent again, and no other": delivered(
+        *(*MORE, send(MCF), expect_signal(V17.short, mh(50)), expect(MPS), send(RTN), *LOWER),
+        *(expect_signal(V12000.short, mh(50)), expect(MPS), send(MCF)),
+        *(expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=3,
+        pages=(SHEET, blank(50), SHEET),
+    ),
+    "a page that is refused three times ends the call": failed(
+        "fax.page_refused",
+        *(*LAST, send(RTN), *LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(RTN)),
+        *(expect("FF 13 83 00 06 70"), expect_signal(Modulation.V29_9600, CHECK["06"]), send(CFR)),
+        *(expect_signal(Modulation.V29_9600, PAGE), expect(EOP), send(RTN)),
+        *GOODBYE,
+        driver=True,
+    ),
+    "RTP confirms the page, and training follows": delivered(
+        *MORE, send(RTP), *THE_REST, confirmed=2, pages=TWO, driver=True
+    ),
+    "RTP after the last page confirms it": delivered(*LAST, send(RTP), *GOODBYE),
+    "training that fails after RTN goes on down from there": delivered(
+        *(*LAST, send(RTN), expect("FF 13 83 00 2A 70"), expect_signal(V12000, CHECK["2A"]), send(FTT)),
+        *(expect("FF 13 83 00 06 70"), expect_signal(Modulation.V29_9600, CHECK["06"]), send(CFR)),
+        *(expect_signal(Modulation.V29_9600, PAGE), expect(EOP), send(MCF), *GOODBYE),
+    ),
+    "DIS in answer to EOP has the page sent again": delivered(*LAST, send(DIS), *THE_REST),
+    "FTT in answer to EOP ends the call": failed("fax.protocol", *LAST, send(FTT), *GOODBYE),
+    "CFR in answer to EOP ends the call": failed("fax.protocol", *LAST, send(CFR), *GOODBYE),
+}
+
+END = {
+    "MCF after EOP has DCN as answer, and we hang up": delivered(*LAST, send(MCF), timer(*TURNAROUND), *GOODBYE),
+    "a fax is delivered though the answerer hangs up after its last MCF": delivered(
+        *LAST, send(MCF), hang_up(), driver=True
+    ),
+    "EOP without an answer comes three times, and then DCN": failed(
+        "fax.no_response", *LAST, *again(EOP), *again(EOP), timer(*T4), *GOODBYE, driver=True
+    ),
+    "MCF to the third EOP is in time": delivered(*LAST, *again(EOP), *again(EOP), send(MCF), *GOODBYE),
+    "MCF that takes its time is still MCF": delivered(*LAST, silence(2.0), send(MCF), *GOODBYE, driver=True),
+    "damaged MCF has EOP said again": delivered(
+        *LAST, send_damaged(MCF), expect(EOP), send(MCF), *GOODBYE, driver=True
+    ),
+    "MCF that is damaged three times is none": failed(
+        "fax.no_response", *LAST, *(send_damaged(MCF), expect(EOP)) * 2, send_damaged(MCF), *GOODBYE
+    ),
+    "CRP has EOP said again": delivered(*LAST, send(CRP), expect(EOP), send(MCF), *GOODBYE, driver=True),
+    "our own EOP as an echo is no answer to it": delivered(*LAST, send(EOP), send(MCF), *GOODBYE, driver=True),
+    "our own EOP as an echo, and nothing else, has EOP said again": delivered(
+        *LAST, send(EOP), expect(EOP), send(MCF), *GOODBYE
+    ),
+    "EOP and MCF that collide in phase D are both said again": delivered(
+        *LAST, silence(3.03), interrupt(MCF), expect(EOP), send(MCF), *GOODBYE
+    ),
+    "an answer that is none of T.30 has EOP said again": delivered(
+        *LAST, send("FF 13 54"), expect(EOP), send(MCF), *GOODBYE
+    ),
+    "DCN in answer to EOP ends the call, and the page is not confirmed": failed(
+        "fax.disconnected", *LAST, send(DCN_ANSWERER), expect_hang_up(), driver=True
+    ),
+    "a clipped DCN in answer to EOP is no MCF": failed(
+        "line.dropped", *LAST, send_damaged(DCN_ANSWERER), expect(EOP), hang_up()
+    ),
+    "an answerer that hangs up after EOP has not confirmed": failed("line.dropped", *LAST, hang_up()),
+    "an answerer that hangs up in the midst of the page has not confirmed": failed(
+        "line.dropped", *TRAINED, pause(0.3), hang_up()
+    ),
+}
+
+
+@each(SEVERAL_PAGES)
+def test_how_a_calling_station_goes_from_page_to_page(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(REFUSALS)
+def test_what_a_calling_station_makes_of_pages_that_are_not_good(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(END)
+def test_how_a_call_ends_for_a_calling_station(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
