@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 from drivers.g711.hearing import Heard
@@ -112,6 +112,8 @@ class Leg:
             streams = (self._image_stream,)
             self._expect()
         targets = await self._trunk.targets()
+        if self.over:  # hung up meanwhile
+            return await self.begun
         self.call = self._trunk.invite(self, number, (self._negotiation, streams, targets))
         self.call.takes = self._takes
         self._at(self._trunk.now() + self._options.ring, self._rang_out)
@@ -192,8 +194,10 @@ class Leg:
         if self._switching is None or self.endpoint is not None or self.call is None:
             return
         now = self._trunk.now()
+        # Once only: an answer that refuses the sound as well says that the call carries nothing.
+        again = status < 300 and not self._switching.refused
         self._switching.was_refused(now)
-        if status < 300:
+        if again:
             self._trunk.do(self.call.offer((self._sound_stream,), now))
         self._watch()
 
@@ -289,9 +293,12 @@ class Leg:
 
     def _aim(self, route: UdpRoute, agreement: Agreement) -> None:
         """Talk to where they say; listen to that host, and to where their signalling comes from, too."""
-        self._hosts = self._trunk.hosts | {agreement.host}
+        said = _address(agreement.host)
         # A name in place of an address is rare, and to look it up would hold up every call: signalling shows the way.
-        peer = (agreement.host if _is_numeric(agreement.host) else next(iter(self._trunk.hosts)), agreement.port)
+        host = str(said) if said is not None else next(iter(self._trunk.hosts))
+        self._hosts = self._trunk.hosts | {host}
+        # 0.0.0.0 is how calls were once put on hold: nobody is there until something comes, or until they say where.
+        peer = None if said is not None and said.is_unspecified else (host, agreement.port)
         route.aim(peer, also=self._hosts, networks=self._options.media_from)
         if route is self._pair.image:
             route.receiver, route.fits = self._take, self._fits
@@ -363,9 +370,9 @@ def _agreed(trunk: "Trunk", agreement: Agreement) -> Agreed:
     )
 
 
-def _is_numeric(host: str) -> bool:
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return a host as a number; None for a name."""
     try:
-        ip_address(host)
+        return ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None

@@ -6,6 +6,7 @@ from drivers.registry import LineUrl
 from drivers.sip.leg import Leg
 from drivers.sip.options import TrunkOptions
 from drivers.sip.trunk import Trunk
+from drivers.sip.uri import as_dialled
 from drivers.t38.endpoint import Timing
 from drivers.t38.media import Media
 from drivers.witness import Witness
@@ -114,17 +115,21 @@ class SipLine:
 
     async def _dial(self, number: str) -> LineEvent:
         self._hang_up()
+        user = as_dialled(number)
+        if not user:
+            raise LineError(f"{number!r} is not a number that can be called", code="usage")
         leg = await self._trunk.outgoing()
         self._take(leg)
-        return self._connected(leg, await leg.dial(number))
+        return self._connected(leg, await leg.dial(user))
 
     async def _answer(self) -> LineEvent:
-        if self._leg is None:
+        leg = self._leg
+        if leg is None:
             return NotConnected(Cause.NO_CARRIER)
-        result = await self._leg.answer()
+        result = await leg.answer()
         if result is not None and result.cause is Cause.NO_T38:
             raise LineError(f"no T.38 in this call: {result.detail}", code=Cause.NO_T38.value)
-        return self._connected(self._leg, result)
+        return self._connected(leg, result)
 
     def _take(self, leg: Leg) -> None:
         self._leg = leg

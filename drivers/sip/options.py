@@ -12,7 +12,7 @@ from drivers.registry import LineUrl
 from drivers.sip.digest import Account
 from drivers.sip.grammar import SipMalformed, host_and_port
 from drivers.sip.switching import Begins
-from drivers.sip.uri import Uri, escaped_user
+from drivers.sip.uri import Uri, as_dialled, escaped_user
 from drivers.sip.ways import Address, Transport
 from drivers.t38.udptl import Protection
 from t30.line import LineError
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 PORTS = (4000, 4999)
 """Ports for sound and pages, unless the URL names others: two for each call."""
+
+LEAST_SESSION = 90
+"""Seconds of a session that everybody must agree to (RFC 4028); asking for less is an error."""
 
 SWITCH = {"on": True, "off": False}
 
@@ -39,6 +42,7 @@ OPTIONS: Mapping[str, Option] = {
     "local": Option("any free port", "HOST:PORT where we listen for calls."),
     "advertise": Option("as `local`", "The address the trunk is told in place of ours, behind address translation."),
     "proxy": Option("", "HOST[:PORT] through which every request goes: an outbound proxy."),
+    "from": Option("the URL's user", "The number that our calls come from."),
     "auth_user": Option("the URL's user", "The user name of digest authentication."),
     "password_env": Option("", "The environment variable that holds the password."),
     "register": Option("on with a user", "`on` or `off`: whether to register with the trunk before waiting for calls."),
@@ -57,7 +61,9 @@ OPTIONS: Mapping[str, Option] = {
     "ports": Option("4000-4999", "LOW-HIGH: UDP ports for sound and pages."),
     "media_from": Option("", "Networks from which media may come besides where the trunk says and signals from."),
     "allow": Option("the trunk's addresses", "Networks whose signalling is listened to, separated by commas."),
-    "session_expires": Option("1800", "Seconds after which a call must have been refreshed; 0: we do not ask for it."),
+    "session_expires": Option(
+        "1800", "Seconds after which a call must have been refreshed, 90 at least; 0: we do not ask for it."
+    ),
     "ring": Option("60", "Seconds that a call may ring."),
     "ca": Option("the system's", "A file with the certificates that the trunk's is checked against (TLS)."),
     "cert": Option("", "Our own certificate, with its chain, in a PEM file: needed to be called over TLS."),
@@ -72,6 +78,7 @@ class TrunkOptions:
 
     Attributes:
         user: who we are to the trunk; "" if the URL has no user.
+        caller: the number that our calls come from.
         host, port: of the trunk; None: the transport's port, or what the DNS says.
         local: port 0: any; host "": the address that leads to the trunk.
         fields: the file names of TLS.
@@ -80,6 +87,7 @@ class TrunkOptions:
     user: str
     host: str
     port: int | None
+    caller: str = ""
     transport: Transport = Transport.UDP
     local: Address = ("", 0)
     advertise: str = ""
@@ -130,6 +138,7 @@ class TrunkOptions:
             user=user,
             host=host,
             port=port,
+            caller=said.read("from", as_dialled(user), _caller),
             transport=transport,
             local=said.read("local", ("", 0), _address),
             advertise=said.read("advertise", "", lambda text: str(ip_address(text))),
@@ -150,7 +159,7 @@ class TrunkOptions:
             ports=said.read("ports", PORTS, _ports),
             media_from=said.read("media_from", (), _networks),
             allow=said.read("allow", (), _networks),
-            session_expires=said.number("session_expires", most=86400),
+            session_expires=said.read("session_expires", 1800, _session),
             ring=float(said.number("ring", least=1, most=600)),
             ca=said.read("ca", None, _file),
             cert=said.read("cert", None, _file),
@@ -209,6 +218,8 @@ class _Said:
 def _whom(url: LineUrl) -> tuple[str, str, int | None]:
     """Read ``[USER@]HOST[:PORT]``."""
     user, _, place = url.address.rpartition("@")
+    if ":" in user:
+        raise LineError(f"sip:...@{place}: a password does not stand in a URL; password_env names it", code="usage")
     try:
         host, port = host_and_port(place)
     except SipMalformed as error:
@@ -243,6 +254,20 @@ def _whole(text: str, *, least: int, most: int) -> int:
     return int(text)
 
 
+def _caller(text: str) -> str:
+    number = as_dialled(text)
+    if not number or not number.isprintable():
+        raise ValueError("it is a number, or a user")
+    return number
+
+
+def _session(text: str) -> int:
+    seconds = _whole(text, least=0, most=86400)
+    if 0 < seconds < LEAST_SESSION:
+        raise ValueError(f"it is 0, or {LEAST_SESSION} at least")
+    return seconds
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -263,8 +288,8 @@ def _ports(text: str) -> tuple[int, int]:
     if not dash:
         raise ValueError("it is LOW-HIGH")
     ports = _whole(low, least=1024, most=65535), _whole(high, least=1024, most=65535)
-    if ports[1] <= ports[0]:
-        raise ValueError("there must be two ports at the least")
+    if ports[1] <= ports[0] + ports[0] % 2:
+        raise ValueError("there must be two ports at the least, the first of them even")
     return ports
 
 

@@ -29,7 +29,7 @@ class Place:
     Attributes:
         transports: for signalling.
         ports: for media.
-        media_host: the address that the trunk is told for media.
+        media_host: the address that the trunk is told, for media and for signalling.
         hosts: the numeric addresses of the trunk.
     """
 
@@ -63,13 +63,14 @@ class Place:
         transports = await Transports.open(options.transport, local, guard=guard, tls=tls, clock=clock)
         place = cls(options, transports, resolver, guard=guard, random=random)
         place._know(targets)
+        if place.media_host in {"0.0.0.0", "::"}:
+            place.media_host = _facing(targets[0])  # nobody can call or send to 0.0.0.0
         return place
 
     def profile(self, options: TrunkOptions) -> Profile:
         """Return who we are to the trunk."""
-        host, port = self.transports.local
         # Without a certificate nobody can connect to us, and there is no port: what they send comes by our connection.
-        host, port = options.advertise or host, port or options.transport.port
+        host, port = self.media_host, self.transports.local[1] or options.transport.port
         contact = Uri("sip", escaped_user(options.user) or None, host, port=port)
         if options.transport is not Transport.UDP:
             contact = contact.with_param("transport", options.transport.value.lower())

@@ -1,7 +1,9 @@
 """UDP ports for media: each call has two, an even one for sound and the next for pages."""
 
+import asyncio
+from collections.abc import Coroutine
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 from drivers.t38.route import UdpRoute
 from t30.line import LineError
@@ -31,7 +33,7 @@ class Ports:
         for _ in range(self._pairs):
             port = self._low + 2 * self._next
             self._next = (self._next + 1) % self._pairs
-            pair = await Pair.open(self._host, port)
+            pair = await _whole(Pair.open(self._host, port))
             if pair is not None:
                 return pair
         raise LineError(f"none of the UDP ports {self._range} of {self._host} is free for a call")
@@ -61,3 +63,19 @@ class Pair:
         """Release both; may be called more than once."""
         self.sound.close()
         self.image.close()
+
+
+async def _whole(opening: Coroutine[Any, Any, Pair | None]) -> Pair | None:
+    """Return what is opened; if nobody waits for that any more, it is closed as soon as it is open."""
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_discard)
+        raise
+
+
+def _discard(opened: "asyncio.Task[Pair | None]") -> None:
+    pair = None if opened.cancelled() else opened.result()
+    if pair is not None:
+        pair.close()

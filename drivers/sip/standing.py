@@ -23,14 +23,12 @@ class Standing:
         do: does what the agent says.
 
     Attributes:
-        fault: why it cannot be used now; None: it can.
         down: is called when it can no longer be used.
     """
 
     def __init__(
         self, options: TrunkOptions, place: Place, *, agent: Agent, do: Callable[[list[Effect]], None]
     ) -> None:
-        self.fault: LineError | None = None
         self.down: Callable[[LineError], None] | None = None
         self._options = options
         self._place = place
@@ -40,6 +38,13 @@ class Standing:
         self._registration: asyncio.Future[None] | None = None
         self._answer: asyncio.Future[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._unregistered: LineError | None = None
+        self._silent: LineError | None = None
+
+    @property
+    def fault(self) -> LineError | None:
+        """Why the trunk cannot be used now; None: it can."""
+        return self._unregistered or self._silent
 
     async def ready(self) -> None:
         """Return when the trunk may call us: registered, where that is asked for.
@@ -64,19 +69,23 @@ class Standing:
         self._answer = self._loop.create_future()
         self._do(self._agent.probe(await self._place.targets(), began))
         await self._answer
-        if self.fault is not None:
-            raise self.fault
+        if self._silent is not None:
+            raise self._silent
         return self._loop.time() - began
 
     def take(self, effect: Registered | NotRegistered | Alive) -> None:
         """Take note of what the trunk said, or did not say."""
         match effect:
             case Registered():
+                self._silent = None
                 self._settle(None)
-            case NotRegistered(status, reason):
+            case NotRegistered(status, reason, again_in):
                 self._settle(self._gone(f"the trunk does not register us: {status} {reason}".strip()))
+                if again_in is None:
+                    self._registration = None  # so that the next one who waits for calls tries again
             case Alive(status):  # any answer at all is a sign of life
-                self._set(None if status else self._gone("the trunk does not answer"))
+                self._silent = None if status else self._gone("the trunk does not answer")
+                self._tell(self._silent)
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result(None)
 
@@ -89,14 +98,17 @@ class Standing:
 
     async def _registered(self) -> None:
         """Register, if that was not done yet, or was refused for good."""
-        if self._registration is None:
-            self._registration = self._loop.create_future()
+        # Found before anything is begun: this may fail, or be broken off, and another line may be faster.
+        targets = () if self._registration is not None else await self._place.targets()
+        registration = self._registration
+        if registration is None:
+            registration = self._registration = self._loop.create_future()
             # Whoever waited may be gone by the time it is refused.
-            self._registration.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._do(self._agent.register(await self._place.targets(), self._loop.time()))
+            registration.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._do(self._agent.register(targets, self._loop.time()))
         try:
             async with asyncio.timeout(REGISTERED_WITHIN):
-                await asyncio.shield(self._registration)
+                await asyncio.shield(registration)
         except TimeoutError:
             raise self._gone("the trunk does not answer our registration") from None
 
@@ -108,10 +120,10 @@ class Standing:
             else:
                 registration.set_exception(fault)
                 self._registration = None  # so that the next one who waits for calls tries again
-        self._set(fault)
+        self._unregistered = fault
+        self._tell(fault)
 
-    def _set(self, fault: LineError | None) -> None:
-        self.fault = fault
+    def _tell(self, fault: LineError | None) -> None:
         if fault is not None and self.down is not None:
             self.down(fault)
 
@@ -121,7 +133,8 @@ class Standing:
             try:
                 await self.answered_within()
             except LineError as fault:
-                self._set(fault)
+                self._silent = fault
+                self._tell(fault)
 
     def _gone(self, why: str) -> LineError:
         return LineError(f"{self._options.uri}: {why}")

@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any, ClassVar, Self
 
@@ -12,6 +14,7 @@ from drivers.sip.agent import Agent
 from drivers.sip.call import Call
 from drivers.sip.effects import Alive, Effect, Invited, NotRegistered, Over, Refused, Registered, Transmit
 from drivers.sip.grammar import SipMalformed
+from drivers.sip.headers import NameAddr
 from drivers.sip.leg import Leg
 from drivers.sip.messages import Request, Response, SipRefused, parse
 from drivers.sip.negotiation import Negotiation, Stream
@@ -32,6 +35,14 @@ FAREWELL = 4.0
 """Seconds that a trunk waits for answers to its last requests before it closes its sockets."""
 
 
+@dataclass(slots=True, eq=False)
+class _Shared:
+    """A trunk that is open, or about to be, and how many lines still wait for it."""
+
+    opening: "asyncio.Task[Trunk]"
+    waiting: int = 0
+
+
 class Trunk:
     """One trunk, shared by the lines of one URL.
 
@@ -42,7 +53,8 @@ class Trunk:
         lines: how many share it now: so many calls at once it has.
     """
 
-    _open: ClassVar[dict[tuple[int, str], "asyncio.Task[Trunk]"]] = {}
+    _open: ClassVar[dict[tuple[int, str], _Shared]] = {}
+    _leaving: ClassVar[dict[tuple[int, str], "asyncio.Task[None]"]] = {}
 
     def __init__(self, options: TrunkOptions, place: Place, *, name: str, random: Random) -> None:
         self._loop = asyncio.get_running_loop()
@@ -61,6 +73,7 @@ class Trunk:
         self._waiting: deque[asyncio.Future[Leg]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._standing = Standing(options, place, agent=self._agent, do=self.do)
         self._standing.down = self._down
         self._quiet = asyncio.Event()
@@ -72,6 +85,8 @@ class Trunk:
     async def shared(cls, name: str, options: TrunkOptions) -> Self:
         """Return the trunk of a URL, opened for its first line; each is to be released.
 
+        One that is about to be closed is waited for, since it has the port.
+
         Args:
             name: the whole URL, by which lines that share a trunk know it.
             options: what it says.
@@ -81,16 +96,20 @@ class Trunk:
         """
         key = (id(asyncio.get_running_loop()), name)
         while True:
-            task = cls._open.get(key)
-            if task is None:
-                task = cls._open[key] = asyncio.ensure_future(cls._made(name, options))
+            while (leaving := cls._leaving.get(key)) is not None:
+                await asyncio.wait([leaving])
+            shared = cls._open.get(key)
+            if shared is None:
+                shared = cls._open[key] = _Shared(asyncio.ensure_future(cls._made(name, options)))
+            shared.waiting += 1
             try:
-                trunk = await asyncio.shield(task)
+                trunk = await asyncio.shield(shared.opening)
             except BaseException:
-                if task.done() and cls._open.get(key) is task:
-                    del cls._open[key]
+                shared.waiting -= 1
+                cls._leave_if_unused(key, shared)
                 raise
-            if cls._open.get(key) is task:  # else it was closed by its last line in this very moment
+            shared.waiting -= 1
+            if cls._open.get(key) is shared:  # else it was closed by its last line in this very moment
                 trunk.lines += 1
                 return trunk  # type: ignore[return-value]
 
@@ -105,25 +124,60 @@ class Trunk:
         self.lines -= 1
         if self.lines > 0:
             return
-        self._open.pop((id(self._loop), self._name), None)
-        await self._close()
+        key = (id(self._loop), self._name)
+        self._open.pop(key, None)
+        await asyncio.shield(self._leave(key, self._close()))
+
+    @classmethod
+    def _leave_if_unused(cls, key: tuple[int, str], shared: _Shared) -> None:
+        """Close a trunk for which nobody waits any more, and which nobody has; forget one that could not be opened."""
+        if cls._open.get(key) is not shared or shared.waiting:
+            return
+        opening = shared.opening
+        failed = opening.done() and (opening.cancelled() or opening.exception() is not None)
+        if not opening.done() or failed or not opening.result().lines:
+            del cls._open[key]
+            if not failed:
+                cls._leave(key, cls._abandoned(opening))
+
+    @classmethod
+    def _leave(cls, key: tuple[int, str], closing: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Have a trunk closed, though whoever wanted it closed may not wait for that."""
+        task = cls._leaving[key] = asyncio.ensure_future(closing)
+        task.add_done_callback(lambda _: cls._leaving.pop(key, None))
+        return task
+
+    @staticmethod
+    async def _abandoned(opening: "asyncio.Task[Trunk]") -> None:
+        with suppress(LineError):  # nobody wants to know any more
+            trunk = await opening
+            await trunk._close()
 
     async def _close(self) -> None:
-        for leg in list(self._legs.values()):
-            leg.hang_up()
-        self._standing.close()
         try:
+            self._say_goodbye()
             async with asyncio.timeout(FAREWELL):
                 while self._agent.busy:
                     self._quiet.clear()
                     await self._quiet.wait()
         except TimeoutError:
             log.info("a trunk did not answer our last requests", trunk=self.options.host)
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await self._place.close()
+        finally:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await self._place.close()
+
+    def _say_goodbye(self) -> None:
+        """End all calls, those that are about to ring as well, and the registration."""
+        for leg in list(self._legs.values()):
+            leg.hang_up()
+        for call in list(self._coming):
+            self._coming.pop(call, None)
+            self.do(call.refuse(480, self.now()))
+        self._standing.close()
 
     # --------------------------------------------------------------------------------------------------- for the lines
 
@@ -167,7 +221,15 @@ class Trunk:
     def invite(self, leg: Leg, number: str, what: tuple[Negotiation, tuple[Stream, ...], tuple[Target, ...]]) -> Call:
         """Send the INVITE of a call: to a number, with these streams, to the first of these targets that takes it."""
         negotiation, streams, targets = what
-        call, effects = self._agent.invite(self.options.to(number), negotiation, streams, targets, self.now())
+        caller = self.options.caller
+        call, effects = self._agent.invite(
+            self.options.to(number),
+            negotiation,
+            streams,
+            targets,
+            self.now(),
+            caller=NameAddr(self.options.to(caller)) if caller else None,
+        )
         self._adopt(leg, call)
         self.do(effects)
         return call
@@ -212,9 +274,11 @@ class Trunk:
 
     def do(self, effects: list[Effect]) -> None:
         """Do what the agent says."""
-        for effect in effects:
-            self._one(effect)
-        self._rearm()
+        try:
+            for effect in effects:
+                self._one(effect)
+        finally:
+            self._rearm()
 
     # --------------------------------------------------------------------------------------------------------- effects
 
@@ -240,7 +304,7 @@ class Trunk:
             self._timer.cancel()
             self._timer = None
         wakes = self._agent.wakes
-        if wakes is not None:
+        if wakes is not None and not self._closed:
             self._timer = self._loop.call_at(wakes, self._woken)
         if not self._agent.busy:
             self._quiet.set()

@@ -16,6 +16,7 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _PLAIN = re.compile(f"[{_UNRESERVED}]")
 _FORBIDDEN = re.compile(r'[\s<>"\x00-\x1f\x7f]')
 _VISUAL = re.compile(r"[\-.() ]")
+_WRITTEN = re.compile(r"[\s\-.()/,Ww]")
 _DIALLED = re.compile(r"\+?[0-9A-Fa-f*#]+")
 _MUST_MATCH = ("user", "ttl", "method", "maddr", "transport")
 
@@ -112,6 +113,16 @@ class Uri:
         fields = "&".join(f"{escaped(name, _HEADER)}={escaped(value, _HEADER)}" for name, value in self.headers)
         query = f"?{fields}" if fields else ""
         return f"{self.scheme}:{user}{as_host(self.host, self.port)}{_strict(self.params)}{query}"
+
+
+def as_dialled(written: str) -> str:
+    """Return a number as it stands in a URI: without what people write between digits, and without pauses.
+
+    >>> [as_dialled(each) for each in ("+49 (30) 12-34", "0,030/1234", "*31#5550100", "front desk")]
+    ['+49301234', '00301234', '*31#5550100', 'front desk']
+    """
+    dialled = _WRITTEN.sub("", written)
+    return dialled if not dialled or _DIALLED.fullmatch(dialled) else written.strip()
 
 
 def escaped_user(plain: str) -> str:

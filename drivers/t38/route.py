@@ -127,8 +127,10 @@ class UdpRoute(asyncio.DatagramProtocol):
         """Go on: that nobody listens there yet is no news, since nobody promised to."""
 
     def send(self, datagram: bytes) -> None:
-        """Send a datagram to the peer."""
-        if self.peer is not None and self._transport is not None and not self._transport.is_closing():
+        """Send a datagram to the peer; to one of the other version of IP there is no way."""
+        if self.peer is None or (":" in self.peer[0]) != (":" in self.local[0]):
+            return
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.sendto(datagram, self.peer)
 
     def close(self) -> None:

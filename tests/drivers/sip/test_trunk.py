@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
+from drivers.sip.effects import NotRegistered, Registered
 from drivers.sip.line import SipLine
+from drivers.sip.ports import Pair
+from drivers.sip.sdp import Description
+from drivers.sip.switching import End
 from drivers.sip.trunk import HELD
+from drivers.sip.ways import Target
 from simulators.clock import run
 from simulators.lan import Lan
 from simulators.machine import Machine
@@ -203,6 +209,176 @@ def test_who_cannot_register_has_no_line_to_be_called_on() -> None:
             await ours.perform(AwaitCall())
         assert caught.value.code == "line.unavailable"
         await close(ours, theirs)
+
+    on_lan(story)
+
+
+@pytest.mark.parametrize("when", [0.0, 0.5])
+def test_a_registration_that_was_broken_off_before_it_began_is_begun_by_the_next_who_waits(when: float) -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(f"sip:me@{THEIRS}:5060?local={OURS}:5060"), await trunk(THERE)
+        ours, theirs = line(near), line(far)
+        found = near._place.targets
+
+        async def slowly() -> tuple[Target, ...]:
+            await asyncio.sleep(1.0)
+            return await found()
+
+        near._place.targets = slowly  # type: ignore[method-assign]
+        waiting = asyncio.create_task(ours.perform(AwaitCall()))
+        await asyncio.sleep(when)
+        waiting.cancel()
+        began = near.now()
+        with pytest.raises(LineError, match="does not register us: 405"):
+            await ours.perform(AwaitCall())
+        assert near.now() - began < 2.0
+        await close(ours, theirs)
+
+    on_lan(story)
+
+
+def test_a_trunk_that_is_alive_but_does_not_register_us_any_more_stays_unavailable() -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(f"{HERE}&options=10"), await trunk(THERE)
+        ours, theirs = line(near), line(far)
+        waiting = asyncio.create_task(ours.perform(AwaitCall()))
+        await asyncio.sleep(15.0)
+        near._standing.take(NotRegistered(503, "Full", 30.0))
+        with pytest.raises(LineError, match="does not register us: 503 Full"):
+            await waiting
+        await asyncio.sleep(25.0)
+        with pytest.raises(LineError, match="does not register us: 503 Full"):
+            await ours.perform(Dial("1"))
+        near._standing.take(Registered(300.0))
+        waiting = asyncio.create_task(ours.perform(AwaitCall()))
+        await asyncio.sleep(25.0)
+        assert not waiting.done()
+        waiting.cancel()
+        await close(ours, theirs)
+
+    on_lan(story)
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "rings"),
+    [
+        ("", "+49 (30) 12-34", Ringing("", "+49301234")),
+        ("", "0,030/1234", Ringing("", "00301234")),
+        ("", "*31#5550100", Ringing("", "*31#5550100")),
+        ("", "front desk", Ringing("", "front desk")),
+        ("&from=%2B49 30 99", "1", Ringing("+493099", "1")),
+    ],
+)
+def test_a_number_is_called_and_shown_without_what_people_write_between_digits(
+    options: str, number: str, rings: Ringing
+) -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(f"{HERE}{options}"), await trunk(THERE)
+        ours, theirs = line(near), line(far)
+        ringing = asyncio.create_task(theirs.perform(AwaitCall()))
+        dialling = asyncio.create_task(ours.perform(Dial(number)))
+        assert await ringing == rings
+        dialling.cancel()
+        await close(ours, theirs)
+
+    on_lan(story)
+
+
+def test_nothing_is_called_where_there_is_no_number() -> None:
+    async def story(lan: Lan) -> None:
+        ours = line(await trunk(HERE))
+        with pytest.raises(LineError, match="' - ' is not a number") as caught:
+            await ours.perform(Dial(" - "))
+        assert caught.value.code == "usage"
+        await close(ours)
+
+    on_lan(story)
+
+
+def test_a_call_that_is_given_up_before_its_invite_is_never_made() -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(HERE), await trunk(THERE)
+        ours, theirs = line(near), line(far)
+        ringing = asyncio.create_task(theirs.perform(AwaitCall()))
+        found = near._place.targets
+
+        async def slowly() -> tuple[Target, ...]:
+            await asyncio.sleep(1.0)
+            return await found()
+
+        near._place.targets = slowly  # type: ignore[method-assign]
+        dialling = asyncio.create_task(ours.perform(Dial("1")))
+        await asyncio.sleep(0.5)
+        await ours.perform(HangUp())
+        assert await dialling == NotConnected(Cause.NO_CARRIER)
+        await asyncio.sleep(5.0)
+        assert not ringing.done()
+        ringing.cancel()
+        await close(ours, theirs)
+
+    on_lan(story)
+
+
+def test_who_answers_every_offer_with_port_0_is_not_asked_for_ever() -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(f"{HERE}&t38_after=1"), await trunk(f"{THERE}&t38=answer")
+        ours, theirs = line(near), line(far)
+        offers = []
+        ringing = asyncio.create_task(theirs.perform(AwaitCall()))
+        dialling = asyncio.create_task(ours.perform(Dial("1")))
+        await ringing
+        answering = asyncio.create_task(theirs.perform(Answer()))
+        await asyncio.sleep(0.5)
+        assert theirs._leg is not None
+
+        def refused(offer: bytes, *_: object) -> bytes:
+            offers.append(offer)
+            lines = Description.parse(offer)
+            return replace(lines, media=tuple(each.refused() for each in lines.media)).octets()
+
+        theirs._leg._negotiation.answer = refused  # type: ignore[method-assign]
+        assert await dialling == NotConnected(Cause.NO_T38, detail=End.REFUSED.value)
+        assert len(offers) == 2, "T.38, and sound once more"
+        assert await answering == NotConnected(Cause.NO_CARRIER, detail="hung up there")
+        await close(ours, theirs)
+
+    on_lan(story)
+
+
+def test_nothing_is_sent_to_who_says_no_address_until_something_comes_from_there() -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(HERE), await trunk(THERE)
+        far._place.media_host = "0.0.0.0"
+        sent_to = set()
+        lan.seen = lambda _, to, __: sent_to.add(to[0])
+        ours, theirs = line(near), line(far)
+        receiving = asyncio.create_task(Machine(Station(), theirs, Tray()).receive())
+        assert (await Machine(Station(), ours, Tray([sheet(1)])).send("1")).verdict == "delivered"
+        assert (await receiving).verdict == "received"
+        assert sent_to == {OURS, THEIRS}
+        await close(ours, theirs)
+
+    on_lan(story)
+
+
+def test_a_call_that_comes_while_the_trunk_closes_is_refused_and_leaves_nothing() -> None:
+    async def story(lan: Lan) -> None:
+        near, far = await trunk(HERE), await trunk(THERE)
+        ours, theirs = line(near), line(far)
+        opened = far._place.ports.pair
+
+        async def slowly() -> Pair:
+            await asyncio.sleep(0.5)
+            return await opened()
+
+        far._place.ports.pair = slowly  # type: ignore[method-assign]
+        dialling = asyncio.create_task(ours.perform(Dial("1")))
+        await asyncio.sleep(0.2)
+        await theirs.close()
+        assert await dialling == NotConnected(Cause.NO_ANSWER, detail="480 Temporarily Unavailable")
+        await asyncio.sleep(0)
+        assert not far._legs
+        await close(ours)
 
     on_lan(story)
 
