@@ -133,13 +133,14 @@ class Script:
 # ------------------------------------------------------------------------------------------------------------ hearing
 
 
-def expect(*frames: Fcf | str, within: float = PATIENCE) -> Step:
+def expect(*frames: Fcf | str, within: float = PATIENCE, whole: bool = False) -> Step:
     """Expect a V.21 signal with these frames in it, one after the other; frames before the first are passed over.
 
     Args:
         frames: what the frame says; or the frame in hex, from the address octet to the last FIF octet, where ``..`` is
             any octet and ``...`` at the end any number of them.
         within: seconds in which each thing must be heard.
+        whole: there must be no frame before the first.
     """
 
     async def play(script: Script, end: End) -> None:
@@ -153,7 +154,7 @@ def expect(*frames: Fcf | str, within: float = PATIENCE) -> Step:
             if frame and _fits(frame, waiting[0]):
                 script.frames.append(frame)
                 del waiting[0]
-            elif begun or frame[1:2] != bytes([MORE_FOLLOW]):
+            elif begun or whole or frame[1:2] != bytes([MORE_FOLLOW]):
                 raise Difference(_told(thing, within))
 
     return Step("expect " + ", ".join(map(str, frames)), play)

@@ -158,7 +158,9 @@ CHOICE_OF_RATE = {
         expect(OUR_DIS),
         *THE_REST,
     ),
-    "CRP has DIS said again": received(expect(OUR_DIS), send(CRP_CALLER), expect(OUR_DIS), *THE_REST),
+    "CRP has DIS said again, after 75 ms": received(
+        expect(OUR_DIS), send(CRP_CALLER), timer(*TURNAROUND), expect(OUR_DIS), *THE_REST, driver=True
+    ),
     "frames that we do not know, before DCS, do not hide it": received(
         expect(OUR_DIS),
         send("FF 03 23 B5 00 2A", "FF 03 63 31 32", "FF 03 55", DCS_V29),
@@ -221,6 +223,9 @@ CHOICE_OF_RATE = {
     ),
     "a training check that never comes has FTT as answer": received(
         expect(OUR_DIS), send(DCS_V29), timer(3.0, 6.1), expect(FTT), *THE_REST
+    ),
+    "DCS again in place of the training check is obeyed": received(
+        expect(OUR_DIS), send("FF 13 83 00 2A 70"), silence(0.5), *THE_REST, driver=True
     ),
     "training without a training check has FTT as answer": received(
         expect(OUR_DIS), send(DCS_V29), carrier(V29, 0.2), expect(FTT), *THE_REST

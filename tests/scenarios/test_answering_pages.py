@@ -211,8 +211,29 @@ QUALITY = {
     "training without a page after it is a page that was lost": received(
         *TRAINED, carrier(V29, 0.3), send(EOP), expect(RTN), *THE_REST
     ),
+    "a page in another modulation than was agreed goes by unheard, and is refused": received(
+        *TRAINED, send_signal(V17, mh(200, fill=150_000)), send(EOP), expect(RTN), *THE_REST
+    ),
+    "a second page in another modulation goes by unheard, and is refused though its MPS is like the first": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
+        *(send_signal(V17, mh(200, fill=150_000)), send(MPS), expect(RTN)),
+        *THE_REST,
+        confirmed=2,
+        got=(PAGE, PAGE),
+    ),
     "a page whose carrier is lost in the middle is refused": received(
         *TRAINED, send_signal(V29, mh(900)[:2400]), silence(3.0), send(EOP), expect(RTN), *THE_REST
+    ),
+    "a page whose carrier breaks for a moment is refused, though its end and EOP come in time": received(
+        *(*TRAINED, send_signal(V29, mh(100)[:150]), send_signal(V29, mh(100)[150:]), send(EOP), expect(RTN)),
+        *THE_REST,
+    ),
+    "a page without RTC is refused where the sender had ended the one before": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
+        *(send_signal(V29, mh(40, rtc=False)), send(EOP), expect(RTN)),
+        *THE_REST,
+        confirmed=2,
+        got=(PAGE, PAGE),
     ),
     "a page cut off by training that begins again is replaced": received(
         *TRAINED, send_signal(V29, mh(900)[:2400]), silence(1.0), *THE_REST

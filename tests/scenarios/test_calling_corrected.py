@@ -156,6 +156,10 @@ PAGES = {
         confirmed=2,
         pages=TWO,
     ),
+    "DIS in answer to PPS has the page sent again": one(
+        *(*LAST, send(DIS_ECM), expect("FF 13 83 00 22 F0 04"), expect_signal(V17, CHECK["22"]), send(CFR)),
+        *(WHOLE, expect(pps("2F", 3)), send(MCF), *GOODBYE),
+    ),
     "RTN after PPS has the page sent again one rate lower": one(
         *(*LAST, send(RTN), expect("FF 13 83 00 2A F0 04"), expect_signal(V12000, CHECK["2A"]), send(CFR)),
         *(expect_block(V12000.short, *FRAMES, *RCP), expect(pps("2F", 3)), send(MCF), *GOODBYE),

@@ -162,6 +162,12 @@ TERMS = {
     ),
     **{f"lines last as long as {dis} wants": line_time(dis, fine=False) for dis in LINE_TIMES},
     **{f"fine lines last as long as {dis} wants": line_time(dis, fine=True) for dis in LINE_TIMES},
+    "at a lower rate lines last as long, with fewer bits": delivered(
+        *(send("FF 13 80 00 2E 00"), expect("FF 13 83 00 22 00"), expect_signal(V17), send(FTT)),
+        *(expect("FF 13 83 00 2A 00"), expect_signal(RATES["2A"]), send(CFR)),
+        *(expect_signal(RATES["2A"].short, mh(40, least=240)), expect(EOP), send(MCF), *GOODBYE),
+        driver=True,
+    ),
     "with error correction no line has to last": failed(
         "line.dropped",
         send("FF 13 80 00 2E C0 04"),
@@ -191,7 +197,8 @@ TERMS = {
         driver=True,
     ),
     "a subaddress and a password are kept back where they are not taken": delivered(
-        send(DIS), expect(DCS), *CHOICE[1:], send(CFR), *PAGE_AND_END, station=Station(subaddress="7", password="9")
+        *(send(DIS), expect(DCS, whole=True), *CHOICE[1:], send(CFR), *PAGE_AND_END),
+        station=Station(subaddress="7", password="9"),
     ),
 }
 

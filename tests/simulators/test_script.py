@@ -156,6 +156,8 @@ def test_waiting_in_vain_is_a_difference() -> None:
         (expect("FF 13 80 00 EE ..."), ""),
         (expect("FF 13 80 00 EF ..."), "+ DIS"),
         (expect("FF 03 40 ...", "FF 13 80 ..."), ""),
+        (expect("FF 03 40 ...", "FF 13 80 ...", whole=True), ""),
+        (expect("FF 13 80 ...", whole=True), "+ CSI"),
         (expect("FF 13 80 ...", "FF 13 80 ..."), "+ the end of the signal"),
         (expect_tone(Tone.CED), ""),
         (expect_tone(Tone.CNG), "+ CED"),
