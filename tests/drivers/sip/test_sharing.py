@@ -1,6 +1,7 @@
 """Lines that share a trunk on real sockets: opening, closing and giving up at any moment; no port is left behind."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -17,10 +18,12 @@ from simulators.clock import run
 from t30.line import AwaitCall, LineError
 
 HOST = "127.0.0.1"
-LOCAL = (HOST, 23070)
-URL = f"sip:localhost:23071?local={LOCAL[0]}:{LOCAL[1]}"
+FIRST = 12000 + os.getpid() % 1000 * 8
+"""Ports of this process: others may run these tests, too."""
+LOCAL, THERE, SOUND = (HOST, FIRST), (HOST, FIRST + 1), FIRST + 2
+URL = f"sip:localhost:{THERE[1]}?local={LOCAL[0]}:{LOCAL[1]}"
 """A trunk whose name takes a moment to find."""
-SILENT = f"sip:me@{HOST}:23071?local={LOCAL[0]}:{LOCAL[1]}"
+SILENT = f"sip:me@{HOST}:{THERE[1]}?local={LOCAL[0]}:{LOCAL[1]}"
 """One that registers us, or would."""
 
 
@@ -96,7 +99,7 @@ def test_a_trunk_that_nobody_waits_for_any_more_is_not_left_open() -> None:
 def test_a_trunk_that_is_closing_is_waited_for_by_who_opens_it_anew() -> None:
     async def story() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-            silent.bind((HOST, 23071))
+            silent.bind(THERE)
             line = await opened(SILENT)
             waiting = asyncio.create_task(line.perform(AwaitCall()))
             await asyncio.sleep(1.0)
@@ -114,7 +117,7 @@ def test_a_trunk_that_is_closing_is_waited_for_by_who_opens_it_anew() -> None:
 def test_a_closing_that_is_broken_off_releases_the_port_all_the_same() -> None:
     async def story() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-            silent.bind((HOST, 23071))
+            silent.bind(THERE)
             line = await opened(SILENT)
             waiting = asyncio.create_task(line.perform(AwaitCall()))
             await asyncio.sleep(1.0)
@@ -142,7 +145,7 @@ def test_a_trunk_that_cannot_be_opened_is_tried_anew_by_the_next() -> None:
 
 def test_where_we_listen_on_every_address_the_trunk_is_told_the_one_that_leads_to_it() -> None:
     async def story() -> None:
-        line = await opened(f"sip:{HOST}:23071?local=0.0.0.0:{LOCAL[1]}")
+        line = await opened(f"sip:{HOST}:{THERE[1]}?local=0.0.0.0:{LOCAL[1]}")
         profile = line._trunk._agent.profile
         assert (line._trunk.media_host, profile.contact.host, profile.sent_by) == (HOST, HOST, LOCAL)
         await line.close()
@@ -153,18 +156,20 @@ def test_where_we_listen_on_every_address_the_trunk_is_told_the_one_that_leads_t
 def test_ports_that_nobody_waits_for_any_more_are_released() -> None:
     async def story() -> None:
         for steps in range(8):
-            opening = asyncio.create_task(Ports(HOST, 23080, 23081, random=Random(1)).pair())
+            opening = asyncio.create_task(Ports(HOST, SOUND, SOUND + 1, random=Random(1)).pair())
             await moments(steps)
             opening.cancel()
             await asyncio.wait([opening])
             if not opening.cancelled():
                 opening.result().close()
-            await settled(lambda: is_free((HOST, 23080)) and is_free((HOST, 23081)))
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.gather(*others)  # what is still being opened
+            await settled(lambda: is_free((HOST, SOUND)) and is_free((HOST, SOUND + 1)))
 
     everywhere(story)
 
 
-@pytest.mark.parametrize("peer", [("::1", 23090), ("2001:db8::1", 4000)])
+@pytest.mark.parametrize("peer", [("::1", 4000), ("2001:db8::1", 4000)])
 def test_media_that_cannot_be_sent_to_the_address_that_was_said_costs_no_call(peer: tuple[str, int]) -> None:
     async def story() -> None:
         route = await UdpRoute.bind((HOST, 0))
