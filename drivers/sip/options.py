@@ -39,9 +39,9 @@ class Option:
 
 OPTIONS: Mapping[str, Option] = {
     "transport": Option("udp", "`udp`, `tcp` or `tls`: how signalling travels. `tls` checks the trunk's certificate."),
-    "local": Option("any free port", "HOST:PORT where we listen for calls."),
+    "local": Option("any free port", "HOST:PORT where we listen for calls; each trunk has its own."),
     "advertise": Option("as `local`", "The address the trunk is told in place of ours, behind address translation."),
-    "proxy": Option("", "HOST[:PORT] through which every request goes: an outbound proxy."),
+    "proxy": Option("", "HOST[:PORT] of an outbound proxy: each call and registration begins there."),
     "from": Option("the URL's user", "The number that our calls come from."),
     "auth_user": Option("the URL's user", "The user name of digest authentication."),
     "password_env": Option("", "The environment variable that holds the password."),
@@ -60,7 +60,7 @@ OPTIONS: Mapping[str, Option] = {
     "law": Option("pcmu,pcma", "The codings of sound until T.38, the preferred one first."),
     "ports": Option("4000-4999", "LOW-HIGH: UDP ports for sound and pages."),
     "media_from": Option("", "Networks from which media may come besides where the trunk says and signals from."),
-    "allow": Option("the trunk's addresses", "Networks whose signalling is listened to, separated by commas."),
+    "allow": Option("those of the trunk or proxy", "Networks whose signalling is listened to, separated by commas."),
     "session_expires": Option(
         "1800", "Seconds after which a call must have been refreshed, 90 at least; 0: we do not ask for it."
     ),

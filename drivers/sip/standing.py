@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from drivers.sip.agent import Agent
 from drivers.sip.effects import Alive, Effect, NotRegistered, Registered
@@ -11,6 +12,8 @@ from t30.line import LineError
 
 REGISTERED_WITHIN = 35.0
 """Seconds after which a trunk that does not answer a registration is not to be had."""
+LOOKED_UP_EVERY = 60.0
+"""Seconds between two looks at where a trunk's name leads; the DNS says how long an answer holds."""
 
 
 class Standing:
@@ -38,6 +41,7 @@ class Standing:
         self._registration: asyncio.Future[None] | None = None
         self._answer: asyncio.Future[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._unregistered: LineError | None = None
         self._silent: LineError | None = None
 
@@ -56,6 +60,8 @@ class Standing:
             await self._registered()
         if self._options.asks_every and self._asking is None:
             self._asking = asyncio.create_task(self._ask())
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
         if self.fault is not None:
             raise self.fault
 
@@ -91,10 +97,18 @@ class Standing:
 
     def close(self) -> None:
         """Ask no more, and have the trunk forget us."""
-        if self._asking is not None:
-            self._asking.cancel()
+        for task in (self._asking, self._looking):
+            if task is not None:
+                task.cancel()
         if self._registration is not None and self.fault is None:
             self._do(self._agent.unregister(self._loop.time()))
+
+    async def _look(self) -> None:
+        """Look from time to time where the trunk is: it is listened to by its addresses, and those may change."""
+        while True:
+            await asyncio.sleep(LOOKED_UP_EVERY)
+            with suppress(LineError):  # then it is where it was
+                await self._place.targets()
 
     async def _registered(self) -> None:
         """Register, if that was not done yet, or was refused for good."""

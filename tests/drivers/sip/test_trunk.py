@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from drivers.sip.effects import NotRegistered, Registered
 from drivers.sip.line import SipLine
 from drivers.sip.ports import Pair
+from drivers.sip.resolving import Resolver
 from drivers.sip.sdp import Description
+from drivers.sip.standing import LOOKED_UP_EVERY
 from drivers.sip.switching import End
 from drivers.sip.trunk import HELD
-from drivers.sip.ways import Target
+from drivers.sip.uri import Uri
+from drivers.sip.ways import Target, Transport
 from simulators.clock import run
 from simulators.lan import Lan
 from simulators.machine import Machine
@@ -416,5 +420,27 @@ def test_strangers_cannot_speak_in_a_call() -> None:
         assert (await sending).verdict == "delivered"
         assert (await receiving).verdict == "received"
         await close(ours, theirs)
+
+    on_lan(story)
+
+
+def test_a_trunk_whose_name_leads_elsewhere_now_is_listened_to_there() -> None:
+    async def story(lan: Lan) -> None:
+        near = await trunk(HERE)
+        ours = line(near)
+        waiting = asyncio.create_task(ours.perform(AwaitCall()))
+        looked_up = near.hosts
+        moved = Target(Transport.UDP, ("10.0.0.9", 5060), "trunk")
+
+        class Moved(Resolver):
+            async def targets(self, uri: Uri, transport: Transport | None) -> list[Target]:  # noqa: ARG002
+                return [moved]
+
+        near._place._resolver = Moved(Random(1))
+        await asyncio.sleep(LOOKED_UP_EVERY + 1)
+        assert (looked_up, near.hosts) == (frozenset({THEIRS}), frozenset({"10.0.0.9"}))
+        assert near._place._guard.trusts("10.0.0.9")
+        waiting.cancel()
+        await close(ours)
 
     on_lan(story)
