@@ -32,6 +32,9 @@ PROGRAMS = {
 LIBRARIES = {"spandsp": "libspandsp2"}
 """Library, as the linker calls it -> the Debian package that has it."""
 
+UNPACKED = Path(__file__).parents[1] / ".peers"
+"""Peers whose packages are not installed but only unpacked."""
+
 CHARTS = Path(__file__).parents[2] / "shared" / "charts"
 
 settings.register_profile("local", deadline=None, print_blob=True)
@@ -79,6 +82,19 @@ def peer_library() -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
+def unpacked() -> Callable[[str], Path]:
+    """Return a function that finds the files of a peer in ``.peers``, which ``tests/interop/unpack`` fills."""
+
+    def find(name: str) -> Path:
+        if os.geteuid() != 0:
+            _skip(f"{name} runs as root only")
+        found = UNPACKED / name
+        return found if found.is_dir() else _skip(f"{name} is not unpacked (run tests/interop/unpack)")
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def soak() -> bool:
     """Return whether the long figures are asked for; a test marked ``soak`` runs short otherwise."""
     return os.environ.get("FAXGW_SOAK") == "1"
@@ -101,7 +117,11 @@ def charts() -> Path:
 
 
 def _lacking(name: str, package: str) -> NoReturn:
-    reason = f"{name} is not installed (Debian package {package})"
+    _skip(f"{name} is not installed (Debian package {package})")
+
+
+def _skip(reason: str) -> NoReturn:
+    """Skip the test, or fail it where every peer is required."""
     if os.environ.get("FAXGW_REQUIRE_PEERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -1,19 +1,17 @@
 """efax, a program that nobody here wrote, faxes through ``faxgw simulate modem`` on a pseudo-terminal."""
 
-import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.interop.pages import Pels, differences, read_pages, text_page, write_pages
+from tests.interop.simulated_modem import SimulatedModem, simulated_modem
 
 pytestmark = pytest.mark.interop
 
@@ -30,40 +28,11 @@ EFAX_TAKES = 90
 PAGES = [text_page(ROWS, title="efax 1"), text_page(ROWS, title="efax 2")]
 
 
-@dataclass
-class SimulatedModem:
-    """A ``faxgw simulate modem`` in a process of its own."""
-
-    process: subprocess.Popen[str]
-    path: str
-
-    def calls(self) -> list[dict[str, Any]]:
-        """Wait for its end and return what its calls came to."""
-        told, errors = self.process.communicate(timeout=30)
-        print(errors)
-        assert self.process.returncode == 0
-        calls: list[dict[str, Any]] = json.loads(told)["calls"]
-        return calls
-
-
 @pytest.fixture
-def simulated_modem() -> Iterator[Callable[..., SimulatedModem]]:
+def start_modem() -> Iterator[Callable[..., SimulatedModem]]:
     """Return a function that starts a modem with the options given."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*options: object) -> SimulatedModem:
-        command = [Path(sys.executable).with_name("faxgw"), "simulate", "modem", "--json", *options]
-        process = subprocess.Popen(
-            [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        running.append(process)
-        assert process.stderr
-        return SimulatedModem(process, process.stderr.readline().strip())
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    with ExitStack() as until_end:
+        yield lambda *options: until_end.enter_context(simulated_modem(*options))
 
 
 def run_efax(efax: Path, path: str, *options: object) -> None:
@@ -86,10 +55,10 @@ def as_pbm(pages: list[Pels], folder: Path) -> list[Path]:
 
 
 def test_efax_sends_through_the_simulated_modem(
-    simulated_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
+    start_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
 ) -> None:
     efax = peer("efax")
-    modem = simulated_modem("--speed", SENDING, "--answer", tmp_path / "received.tif", "--calls", 1)
+    modem = start_modem("--speed", SENDING, "--answer", tmp_path / "received.tif", "--calls", 1)
     run_efax(efax, modem.path, "-h", "", "-t", "5550100", *as_pbm(PAGES, tmp_path))
     (call,) = modem.calls()
     assert (call["outcome"], call["remote_id"], call["ecm"]) == ("received", "+1 555 0199", False)
@@ -99,12 +68,10 @@ def test_efax_sends_through_the_simulated_modem(
 
 
 def test_efax_receives_through_the_simulated_modem(
-    simulated_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
+    start_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
 ) -> None:
     efax = peer("efax")
-    modem = simulated_modem(
-        "--speed", RECEIVING, "--call-with", write_pages(tmp_path / "sent.tif", PAGES), "--calls", 1
-    )
+    modem = start_modem("--speed", RECEIVING, "--call-with", write_pages(tmp_path / "sent.tif", PAGES), "--calls", 1)
     run_efax(efax, modem.path, "-r", tmp_path / "page")
     (call,) = modem.calls()
     assert (call["outcome"], call["remote_id"], call["ecm"]) == ("delivered", "+1 555 0199", False)
@@ -113,11 +80,11 @@ def test_efax_receives_through_the_simulated_modem(
 
 
 def test_efax_waits_for_the_bell_and_one_modem_takes_call_after_call(
-    simulated_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
+    start_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
 ) -> None:
     efax = peer("efax")
     page = PAGES[:1]
-    modem = simulated_modem("--speed", RECEIVING, "--call-with", write_pages(tmp_path / "sent.tif", page))
+    modem = start_modem("--speed", RECEIVING, "--call-with", write_pages(tmp_path / "sent.tif", page))
     for name in ("first", "second"):
         run_efax(efax, modem.path, "-jS0=1", "-w", "-r", tmp_path / name)
         assert differences(page, [read_pages(file)[0] for file in tmp_path.glob(f"{name}.0*")]) == []
@@ -126,10 +93,10 @@ def test_efax_waits_for_the_bell_and_one_modem_takes_call_after_call(
 
 
 def test_efax_falls_back_to_the_rate_that_trains(
-    simulated_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
+    start_modem: Callable[..., SimulatedModem], peer: Callable[[str], Path], tmp_path: Path
 ) -> None:
     efax = peer("efax")
-    modem = simulated_modem(
+    modem = start_modem(
         "--speed",
         RECEIVING,
         "--call-with",
