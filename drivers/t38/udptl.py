@@ -17,6 +17,8 @@ NEAR = 64
 """So far ahead a number is believed by itself; two seconds of packets."""
 WINDOW = 16
 """So many datagrams are held while one before them is missing."""
+IN_A_ROW = 3
+"""How far a datagram may be after the one before it, for both to be of the same stream from another place."""
 KEPT = 2 * MOST_SPAN * MOST_ROWS + WINDOW
 """So many of the last packets are kept, to repair others by parity."""
 _LONGEST = 0x3FFF
@@ -351,8 +353,10 @@ class Ordering:
     def fits(self, octets: bytes) -> bool:
         """Tell whether a datagram from elsewhere goes on with what came before, as the second one in a row.
 
-        Before there is anything to go on with, the first one does.
+        Before there is anything to go on with, the first one does. Two by chance are not in a row: what comes between
+        them begins anew.
         """
+        before, self._elsewhere = self._elsewhere, None
         try:
             number = decode(octets).number
         except UdptlMalformed:
@@ -361,8 +365,8 @@ class Ordering:
             return True
         if _ahead(number, self._next) < 0 or not self._is_near(number):
             return False
-        before, self._elsewhere = self._elsewhere, number
-        return before is not None and 0 <= _ahead(number, before) <= WINDOW
+        self._elsewhere = number
+        return before is not None and 0 <= _ahead(number, before) <= IN_A_ROW
 
     def give_up(self) -> list[Arrived | Missing]:
         """Wait no longer for what is missing; return what is to be delivered now."""

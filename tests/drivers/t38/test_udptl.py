@@ -142,6 +142,7 @@ def test_from_elsewhere_the_second_datagram_in_a_row_goes_on_with_the_others() -
     assert [ordering.fits(datagrams[each]) for each in (9, 3, 8, 8, 10, 9)] == [False, False, False, True, True, False]
     ordering.take(datagrams[8])
     assert not ordering.fits(datagrams[9]) and ordering.fits(datagrams[10])
+    assert [ordering.fits(datagrams[each]) for each in (11, 3, 12)] == [True, False, False], "not two in a row"
     assert not ordering.fits(datagrams[9][:-1])
 
 
