@@ -30,4 +30,4 @@ def wire(
     if length is not None:
         said["Content-Length"] = length or str(len(body))
     lines = [start, *(f"{name}: {value}" for name, value in said.items()), "", ""]
-    return "\r\n".join(lines).encode() + body
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
