@@ -79,7 +79,13 @@ def _metavar(table: dict[str, T]) -> str:
 
 
 LineOption = Annotated[
-    str, typer.Option("--line", metavar="LINE", help="The line, such as class1:/dev/ttyACM0.", show_default=False)
+    str,
+    typer.Option(
+        "--line",
+        metavar="LINE",
+        help="The line: class1:/dev/ttyACM0, sip:HOST, udptl:, tpkt: or sim:NUMBER.",
+        show_default=False,
+    ),
 ]
 IdentOption = Annotated[
     str, typer.Option("--ident", parser=identity, metavar="TEXT", help="Our station identity, such as a number.")

@@ -41,7 +41,7 @@ class LineSettings(Documented, BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", examples=["front-desk"])]
     """What the line is called in routes, faxes and metrics: small letters, digits and any of "-_."."""
     url: Annotated[str, AfterValidator(_line_url), Field(examples=["class1:/dev/ttyACM0"])]
-    """How the line is reached, such as class1:/dev/ttyACM0 or sim:15550199."""
+    """How the line is reached, such as class1:/dev/ttyACM0, sip:trunk.example or sim:15550199."""
     channels: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many calls at once a SIP trunk carries, those that come in and those that go out together."""
     use: Literal["send", "receive", "both"] = "both"
