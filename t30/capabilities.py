@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from t30.fif import Fif, Pattern, bit
 from t30.pages import Coding, Length, PageFormat, PageLimits, Resolution, Width
+from t30.policy import Policy
 from t30.rates import Family, Modulation, best_first
 
 # ------------------------------------------------------------------------------------------------------ declarations
@@ -169,18 +170,6 @@ RESOLUTION_BITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
-    """When a page without error correction is good enough; the defaults are spandsp's shares and HylaFAX's run."""
-
-    confirm: float = 0.05
-    """Confirmed (MCF) up to this share of damaged scan lines."""
-    retrain: float = 0.15
-    """Confirmed with a wish to train again (RTP) up to this share; above it, refused (RTN)."""
-    longest_run: int = 5
-    """Refused, too, if more damaged lines than this follow each other."""
-
-
-@dataclass(frozen=True, slots=True)
 class Station:
     """One fax station: who it is and what it may do. Everything is allowed by default."""
 
@@ -201,7 +190,8 @@ class Station:
     """Announced: a sender may say for whom its pages are (SUB)."""
     nonstandard: bytes = b""
     """Information field of NSF, sent before DIS when there is one: country and provider code, then the vendor's own."""
-    quality: Quality = Quality()
+    policy: Policy = field(default_factory=Policy)
+    """What it chooses where T.30 leaves the choice."""
 
     def limited_to(self, modulations: frozenset[Modulation]) -> "Station":
         """Return this station on a modem that can do only these: without the families that it lacks a rate of."""
@@ -276,7 +266,8 @@ def agree(station: Station, receiver: Dis) -> Terms:
     ecm = station.ecm and receiver.ecm
     codings = station.codings & receiver.codings()
     best = (Coding.MMR, Coding.MR, Coding.MH) if ecm else (Coding.MR, Coding.MH)
-    ladder = [m for m in best_first(station.families, station.max_bps) if m in receiver.modulations]
+    allowed = best_first(station.families, station.max_bps, station.policy.ladder)
+    ladder = [modulation for modulation in allowed if modulation in receiver.modulations]
     return Terms(
         receiver,
         tuple(ladder),

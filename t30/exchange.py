@@ -85,6 +85,8 @@ class Exchange:
     """A fast carrier went by unheard since we last spoke."""
     answered_at: float | None = None
     """When the first frame was heard since we last spoke."""
+    said: Fcf | None = None
+    """Our last command or response: what the other machine answers, or does not."""
     _said: frozenset[bytes] = field(default=frozenset())
 
     # ------------------------------------------------------------------------------------------------ plain actions
@@ -109,6 +111,8 @@ class Exchange:
         """Send one V.21 signal; only its last frame is marked final."""
         octets = tuple(Frame(frame.code, frame.fif, final=frame is frames[-1]).octets for frame in frames)
         self._said = frozenset(octets)
+        if frames[-1].fcf is not Fcf.CRP:
+            self.said = frames[-1].fcf
         yield from self.do(SendFrames(Modulation.V21, octets, after), Sent)
         self.passed_over, self.answered_at = False, None
 

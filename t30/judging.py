@@ -1,9 +1,9 @@
 """Whether a training check came through, and whether a page is good enough (T.30 leaves both to the receiver)."""
 
 from t30 import timers
-from t30.capabilities import Quality
 from t30.fcf import Fcf
 from t30.pages import Verdict
+from t30.policy import Quality, TrainingCheck
 from t30.rates import Modulation
 
 
@@ -15,16 +15,27 @@ def judged(verdict: Verdict, quality: Quality) -> Fcf:
     return Fcf.MCF if share <= quality.confirm else Fcf.RTP
 
 
-def trained(octets: bytes, modulation: Modulation) -> bool:
-    """Tell whether a training check came through: 1 s of zeros in a row, and at most a tenth of it damaged.
-
-    What a modem adds while it notices the end of the carrier does not count (spandsp: up to 35 octets).
-    """
-    whole = modulation.octets(timers.TCF_SECONDS)
-    body = octets.rstrip(b"\xff")[:whole]
+def trained(octets: bytes, modulation: Modulation, check: TrainingCheck) -> bool:
+    """Tell whether a training check came through: a long run of zeros, and little else."""
+    body = _body(octets, modulation)
     longest = max((len(run) for run in _zero_runs(body)), default=0)
     damaged = len(body) - body.count(0)
-    return longest >= whole * 2 // 3 and damaged * 10 <= len(body)
+    return longest >= int(modulation.octets(timers.TCF_SECONDS) * check.zeros) and damaged <= len(body) * check.damaged
+
+
+def error_rate(octets: bytes, modulation: Modulation) -> float:
+    r"""Return the share of bits of a training check that are not zero; of one that did not come, 1.0.
+
+    >>> error_rate(bytes(600) + b"\x03" + bytes(299), Modulation.V27TER_4800) == 2 / (8 * 900)
+    True
+    """
+    body = _body(octets, modulation)
+    return int.from_bytes(body).bit_count() / (8 * len(body)) if body else 1.0
+
+
+def _body(octets: bytes, modulation: Modulation) -> bytes:
+    """Leave out what a modem adds while it notices the end of the carrier (spandsp: up to 35 octets)."""
+    return octets.rstrip(b"\xff")[: modulation.octets(timers.TCF_SECONDS)]
 
 
 def _zero_runs(octets: bytes) -> list[bytes]:

@@ -212,6 +212,10 @@ def stamped(event: E, at: float) -> E:
 # ------------------------------------------------------------------------------------------------------------- lines
 
 
+DROPPED = "line.dropped"
+"""The code of a call that the other side or the network ended."""
+
+
 class LineError(Exception):
     """A driver's fault: the line or the modem does not do what it must. ``code`` is the stable name in results.
 

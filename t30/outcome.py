@@ -1,8 +1,10 @@
 """What a call came to: which pages were confirmed, how, and if not, why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
+from t30.fcf import Fcf
 from t30.pages import PageFormat
 from t30.rates import Modulation
 
@@ -36,6 +38,42 @@ class PageResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """One training check.
+
+    Attributes:
+        passed: the receiver said so (CFR), and not FTT.
+        errors: the share of its bits that were damaged, where we are the receiver; else None.
+    """
+
+    modulation: Modulation
+    passed: bool
+    errors: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was seen of the other machine and of the line in one call.
+
+    Attributes:
+        capabilities: the last DIS, DTC or DCS of theirs, as it came.
+        nonstandard: what came in the last NSF, NSC or NSS of theirs.
+        trainings: in their order.
+        corrections: how often frames were asked for again (PPR), by either side.
+        refusals: how often a page was refused (RTN), by either side.
+        hung_up_after: what we had said last when they hung up (DCN, or the line) or went silent, before all was
+            confirmed; None if they did neither, or before we had said anything.
+    """
+
+    capabilities: bytes = b""
+    nonstandard: bytes = b""
+    trainings: tuple[Training, ...] = ()
+    corrections: int = 0
+    refusals: int = 0
+    hung_up_after: Fcf | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of a call."""
 
@@ -48,6 +86,7 @@ class Outcome:
     pages: tuple[PageResult, ...] = field(default=())
     complete: bool = False
     """The sender said that there was nothing more (EOP), and every page up to it was confirmed."""
+    evidence: Evidence = Evidence()
 
     @property
     def verdict(self) -> str:
@@ -67,10 +106,27 @@ class Record:
     ecm: bool = False
     pages: list[PageResult] = field(default_factory=list)
     complete: bool = False
+    evidence: Evidence = Evidence()
+
+    def saw(self, **seen: Any) -> None:
+        """Take note of something seen: fields of ``Evidence``, those that are empty left as they were."""
+        self.evidence = replace(self.evidence, **{name: what for name, what in seen.items() if what})
+
+    def trained(self, modulation: Modulation, *, passed: bool, errors: float | None = None) -> None:
+        """Take note of a training check."""
+        self.saw(trainings=(*self.evidence.trainings, Training(modulation, passed, errors)))
 
     def page(self, result: PageResult) -> None:
         """Enter a page; what was entered before for the same index is replaced."""
         self.pages[result.index :] = [result]
+
+    def corrected(self) -> None:
+        """Take note of a request for frames (PPR)."""
+        self.saw(corrections=self.evidence.corrections + 1)
+
+    def refused(self) -> None:
+        """Take note of a page that was refused (RTN)."""
+        self.saw(refusals=self.evidence.refusals + 1)
 
     def outcome(self, reason: Reason, seconds: float) -> Outcome:
         """Return the end of the call. What goes wrong after everything was confirmed does not count."""
@@ -85,6 +141,7 @@ class Record:
             self.ecm,
             tuple(self.pages),
             self.complete,
+            self.evidence,
         )
 
 

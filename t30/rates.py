@@ -77,11 +77,13 @@ LADDER = (
 """Rates to try in turn. HylaFAX's choice: a line that cannot carry V.17 12000 rarely carries V.17 9600 either."""
 
 
-def best_first(families: Iterable[Family], max_bps: int = 14400) -> Iterator[Modulation]:
-    """Yield what ``families`` can do at ``max_bps`` or less, the first to try first.
+def best_first(
+    families: Iterable[Family], max_bps: int = 14400, ladder: tuple[Modulation, ...] = LADDER
+) -> Iterator[Modulation]:
+    """Yield what ``families`` can do at ``max_bps`` or less, in the order of ``ladder``.
 
     >>> [str(m) for m in best_first([Family.V29, Family.V27TER])]
     ['V.29 9600', 'V.29 7200', 'V.27ter 4800', 'V.27ter 2400']
     """
     allowed = frozenset(families)
-    return (modulation for modulation in LADDER if modulation.family in allowed and modulation.bps <= max_bps)
+    return (modulation for modulation in ladder if modulation.family in allowed and modulation.bps <= max_bps)

@@ -8,7 +8,7 @@ from t30.exchange import Exchange, Message, Procedure, unexpected
 from t30.fcf import PLAIN, Fcf
 from t30.frame import Frame
 from t30.identity import decoded
-from t30.judging import judged, trained
+from t30.judging import error_rate, judged, trained
 from t30.line import (
     CarrierLost,
     Content,
@@ -154,6 +154,7 @@ class Reception:
         identity = command.find(Fcf.TSI)
         record = self.exchange.record
         record.remote_id = decoded(identity) if identity else record.remote_id
+        record.saw(capabilities=command.fif, nonstandard=command.find(Fcf.NSS))
         self.dcs = Dcs(command.fif)
         self.carrier = None
         self.block, self.confirmed_block, self.last = _Block(), None, None
@@ -169,7 +170,9 @@ class Reception:
         heard = yield from self._training_check(modulation)
         if isinstance(heard, Message):
             return heard
-        if trained(heard, modulation):
+        passed = trained(heard, modulation, self.exchange.station.policy.training)
+        record.trained(modulation, passed=passed, errors=error_rate(heard, modulation))
+        if passed:
             yield from self._respond(command, self.exchange.frame(Fcf.CFR))
             self.carrier = modulation.short
         else:
@@ -293,10 +296,11 @@ class Reception:
         verdict = yield from self.exchange.do(JudgePage(self.index), Verdict)
         if not verdict.durable:
             return  # the sender repeats its command after T4, and the page is judged again
-        response = Fcf.RTN if self._is_cut_off() else judged(verdict, self.exchange.station.quality)
+        response = Fcf.RTN if self._is_cut_off() else judged(verdict, self.exchange.station.policy.quality)
         self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(response))
         if response is Fcf.RTN:
+            self.exchange.record.refused()
             self.page_octets = 0
         else:
             self._page_is_confirmed(fcf)
@@ -324,6 +328,7 @@ class Reception:
         if ecm.missing(self.block.held, self.block.frames, self.dcs.frame_octets):
             held = set(range(256)) - set(ecm.missing(self.block.held, 256, self.dcs.frame_octets))
             yield from self._respond(command, self.exchange.frame(Fcf.PPR, ecm.ppr(held)))
+            self.exchange.record.corrected()
             self.carrier = self.carrier and self.carrier.short  # only what follows CTR at once has long training
             return
         yield from self._keep_block()

@@ -22,9 +22,6 @@ from t30.outcome import (
 from t30.pages import FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
 from t30.rates import Modulation
 
-REFUSALS = 3
-"""A page refused so often (RTN) will not get better: the call ends."""
-
 Ladder = tuple[Modulation, ...]
 """Rates still to be tried, the one in use first."""
 
@@ -33,6 +30,7 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
     """Send every page to a receiver whose capabilities are known, and say goodbye."""
     terms = _terms(exchange, receiver)
     ladder = terms.ladder
+    refused = exchange.station.policy.refused
     index = refusals = 0
     trained = False
     page = yield from fetch(exchange, index, terms, ladder[0])
@@ -55,10 +53,12 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
             note = NoteConfirmed(index, page.format, page.rows, len(page.octets), seconds)
             yield from exchange.do(note, Noted)
         trained = reply.fcf in (Fcf.MCF, Fcf.PIP, Fcf.ERR)
+        if reply.fcf is Fcf.RTN:
+            exchange.record.refused()
         if not confirmed and reply.fcf is not Fcf.ERR:
             refusals += 1
-            if refusals == REFUSALS:
-                raise PageRefused(f"page {index + 1} was refused {REFUSALS} times ({reply.fcf})")
+            if refusals == refused.times:
+                raise PageRefused(f"page {index + 1} was refused {refusals} times ({reply.fcf})")
             if reply.fcf is not Fcf.DIS:
                 ladder = ladder[1:] or ladder
             continue
@@ -91,6 +91,7 @@ def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]
         if heard.fcf is Fcf.DIS:
             identity = heard.find(Fcf.CSI)
             exchange.record.remote_id = decoded(identity) if identity else exchange.record.remote_id
+            exchange.record.saw(capabilities=heard.fif, nonstandard=heard.find(Fcf.NSF))
             return Dis(heard.fif)
     raise NoFaxMachine(f"no fax machine said what it can do within {timers.T1:.0f} s")
 
@@ -126,6 +127,8 @@ def train(exchange: Exchange, terms: Terms, format: PageFormat, ladder: Ladder) 
         reply = yield from exchange.response(
             *_identification(exchange, terms, dcs), then=tcf(modulation), crp=True, again=(Fcf.DIS, Fcf.DTC)
         )
+        if reply.fcf in (Fcf.CFR, Fcf.FTT):
+            exchange.record.trained(modulation, passed=reply.fcf is Fcf.CFR)
         if reply.fcf is Fcf.CFR:
             return ladder[min(step, len(ladder) - 1) :]
         if reply.fcf is not Fcf.FTT:
@@ -186,10 +189,11 @@ class _Attempt:
             reply = yield from self._response(self.exchange.frame(Fcf.PPS, pps), Fcf.PPR, Fcf.PIN, Fcf.RTN, *confirming)
             if reply.fcf is not Fcf.PPR:
                 return reply
+            self.exchange.record.corrected()
             wanted = ecm.requested(reply.fif, len(block)) or [len(block) - 1]
             carrier = self.ladder[0].short
             corrections += 1
-            if corrections % timers.PPR_LIMIT == 0:
+            if corrections % self.exchange.station.policy.correction.requests == 0:
                 if len(self.ladder) == 1:
                     return (yield from self._give_up())
                 carrier = yield from self._step_down()

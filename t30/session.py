@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator
 
 from t30.exchange import Exchange, Procedure
 from t30.fcf import Fcf
-from t30.line import Action, Event, HangUp, LineError
-from t30.outcome import CallEnded, Canceled, Disconnected, NotReached, Outcome, Reason
+from t30.line import DROPPED, Action, Event, HangUp, LineError
+from t30.outcome import CallEnded, Canceled, Disconnected, NoFaxMachine, NoResponse, NotReached, Outcome, Reason
 
 
 class Session:
@@ -54,15 +54,19 @@ def conclude(exchange: Exchange, body: Procedure[None]) -> Procedure[Outcome]:
     reason = Reason()
     try:
         yield from body
-    except (NotReached, Disconnected) as end:
-        reason = end.reason
-    except CallEnded as end:
-        reason = end.reason
-        yield from _say_goodbye(exchange)
-    except LineError as fault:
+    except (CallEnded, LineError) as fault:
         reason = Reason(fault.code, str(fault))
+        if _is_their_silence(fault) and not exchange.record.complete:
+            exchange.record.saw(hung_up_after=exchange.said)
+        if not isinstance(fault, NotReached | Disconnected | LineError):
+            yield from _say_goodbye(exchange)
     yield from _go_on_hook(exchange)
     return exchange.record.outcome(reason, exchange.now)
+
+
+def _is_their_silence(fault: CallEnded | LineError) -> bool:
+    """Tell whether the other machine ended the call, or said nothing more."""
+    return isinstance(fault, Disconnected | NoResponse | NoFaxMachine) or fault.code == DROPPED
 
 
 def _say_goodbye(exchange: Exchange) -> Procedure[None]:

@@ -38,9 +38,6 @@ FAST_FLAGS = 0.2
 TCF_SECONDS = 1.5
 """Length of the training check [1.5 s ± 10 %]."""
 
-PPR_LIMIT = 4
-"""So often a partial page is corrected before the sender steps down (CTC) or gives up (EOR) (T.30 Annex A)."""
-
 RESPONSE_REPEATED = ((0.9, 1.6), (T4 * 0.75, T4 * 1.25))
 """A command that repeats itself because our response was lost has been heard so long after the response: at once, if
 that came damaged (spandsp), or after T4. No page fits into the first window, and hardly one into the second."""

@@ -25,6 +25,7 @@ from t30.frame import Frame
 from t30.line import LineClock, SendFrames
 from t30.outcome import Outcome
 from t30.pages import Coding, JudgePage, Verdict
+from t30.policy import Correction
 from t30.rates import LADDER, Modulation
 from t30.t4 import Bitmap
 from tests.simulators.calls import FIVE_WAYS, sheet, station
@@ -77,7 +78,7 @@ class Plan:
     def limit(self) -> float:
         """Return the sum of the timers: every command as often as may be, every answer as late as may be."""
         exchange = timers.TRIES * (SIGNAL + timers.T4 + timers.T2)
-        page = (len(LADDER) * (timers.PPR_LIMIT + 2) + timers.TRIES) * exchange + timers.T5
+        page = (len(LADDER) * (Correction().requests + 2) + timers.TRIES) * exchange + timers.T5
         return timers.T0 + timers.T1 + len(self.pages) * page
 
 
@@ -176,7 +177,7 @@ def check_octets_are_those_of_the_line(call: Played) -> None:
 
 
 def check_confirmations_keep_to_the_policy(call: Played) -> None:
-    quality = call.receiver.station.quality
+    quality = call.receiver.station.policy.quality
     verdict: Verdict | None = None
     for step in call.receiver.transcript:
         if isinstance(step.action, JudgePage) and isinstance(step.event, Verdict):

@@ -25,8 +25,9 @@ from t30.line import (
     SendFrames,
     WrongCarrier,
 )
-from t30.outcome import Canceled
+from t30.outcome import Canceled, Training
 from t30.pages import Coding, Length, PageFormat, Resolution, Verdict, Width
+from t30.policy import Policy, Quality, TrainingCheck
 from t30.rates import LADDER, Modulation
 from tests.t30.dialogue import RTC, Dialogue
 
@@ -174,12 +175,12 @@ def test_a_rate_that_t30_does_not_know_is_refused() -> None:
     ],
 )
 def test_a_training_check_needs_a_second_of_zeros_and_few_errors(octets: bytes, good: bool) -> None:
-    assert trained(octets, V17) is good
+    assert trained(octets, V17, TrainingCheck()) is good
 
 
 def test_what_a_modem_adds_at_the_end_of_the_carrier_spoils_no_short_training_check() -> None:
-    assert trained(bytes(350) + b"\xff" * 45, Modulation.V27TER_2400)
-    assert not trained(b"\xff" * 45 + bytes(350), Modulation.V27TER_2400)
+    assert trained(bytes(350) + b"\xff" * 45, Modulation.V27TER_2400, TrainingCheck())
+    assert not trained(b"\xff" * 45 + bytes(350), Modulation.V27TER_2400, TrainingCheck())
 
 
 def test_noise_that_looks_like_one_carrier_after_another_is_not_waited_out() -> None:
@@ -612,5 +613,42 @@ def test_a_page_without_end_from_a_sender_that_ends_its_pages_is_refused() -> No
     call.hears(Fcf.MPS)
     call.says(Fcf.MCF)
     call.hears_data(V17_SHORT, Content.PAGE, b"half")
+    call.hears(Fcf.EOP)
+    call.says(Fcf.RTN)
+
+
+def test_a_receiver_tells_what_it_saw_of_the_sender_and_of_the_line() -> None:
+    call = answered(BAD)
+    call.says(Fcf.CSI, Fcf.DIS)
+    nss = (Fcf.NSS, bytes.fromhex("B5 00 55 01"))
+    call.hears(nss, TSI, dcs(V17))
+    call.hears_data(V17, Content.TCF, b"\x55" * 2700)
+    call.says(Fcf.FTT)
+    call.hears(TSI, dcs(Modulation.V29_9600))
+    call.hears_data(Modulation.V29_9600, Content.TCF, bytes(1799) + b"\x03")
+    call.says(Fcf.CFR)
+    call.hears_data(Modulation.V29_9600, Content.PAGE, b"page")
+    call.hears(Fcf.EOP)
+    call.says(Fcf.RTN)
+    call.hears(Fcf.DCN)
+    seen = call.hangs_up().evidence
+    assert seen.trainings == (Training(V17, False, 0.5), Training(Modulation.V29_9600, True, 2 / 14400))
+    assert (seen.capabilities, seen.nonstandard) == (dcs(Modulation.V29_9600)[1], nss[1])
+    assert (seen.corrections, seen.refusals, seen.hung_up_after) == (0, 1, Fcf.RTN)
+
+
+def test_the_thresholds_of_a_receiver_are_those_of_its_policy() -> None:
+    strict = Station(policy=Policy(quality=Quality(confirm=0.01, retrain=0.02), training=TrainingCheck(damaged=0.0)))
+    call = Dialogue(answering(strict), verdicts=[Verdict(100, 3, 1, durable=True)], x=True)
+    call.gives(Ringing("", ""))
+    call.connects()
+    call.says(Fcf.DIS)
+    call.hears(TSI, dcs(V17))
+    call.hears_data(V17, Content.TCF, bytes(2699) + b"\x03")
+    call.says(Fcf.FTT)
+    call.hears(TSI, dcs(V17))
+    call.hears_data(V17, Content.TCF, bytes(2700))
+    call.says(Fcf.CFR)
+    call.hears_data(V17_SHORT, Content.PAGE, b"page")
     call.hears(Fcf.EOP)
     call.says(Fcf.RTN)

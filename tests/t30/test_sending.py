@@ -1,5 +1,7 @@
 """The caller and sender, against a far machine played by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from t30 import ecm, timers
@@ -9,8 +11,9 @@ from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identity import encoded
 from t30.line import Cause, Content, FrameReceived, LineError, NotConnected, SendData, SendFrames, Sent
-from t30.outcome import Canceled
+from t30.outcome import Canceled, Training
 from t30.pages import NoteConfirmed, Resolution
+from t30.policy import Correction, Policy, Refused
 from t30.rates import LADDER, Family, Modulation
 from tests.t30.dialogue import Dialogue
 
@@ -470,3 +473,54 @@ def test_a_receiver_that_begins_again_after_a_page_gets_it_again(station: Statio
     call.hears(Fcf.MCF)
     call.says(Fcf.DCN)
     assert call.hangs_up().verdict == "delivered"
+
+
+def test_a_sender_tells_what_it_saw_of_the_receiver_and_of_the_line() -> None:
+    call = Dialogue(calling(STATION, "0100"), pages=[LONG])
+    call.connects()
+    nsf = (Fcf.NSF, bytes.fromhex("B5 00 55 01"))
+    call.hears(nsf, DIS)
+    ladder_step(call, V17)
+    call.hears(Fcf.FTT)
+    ladder_step(call, Modulation.V17_12000)
+    call.hears(Fcf.CFR)
+    call.sends_frames(Modulation.V17_12000_SHORT)
+    call.says(Fcf.PPS)
+    call.hears((Fcf.PPR, ecm.ppr(range(1, 256))))
+    call.sends_frames(Modulation.V17_12000_SHORT)
+    call.says(Fcf.PPS)
+    call.hears(Fcf.DCN)
+    seen = call.hangs_up().evidence
+    assert seen.trainings == (Training(V17, False), Training(Modulation.V17_12000, True))
+    assert (seen.capabilities, seen.nonstandard) == (DIS[1], nsf[1])
+    assert (seen.corrections, seen.refusals, seen.hung_up_after) == (1, 0, Fcf.PPS)
+
+
+def test_goodbye_after_all_was_confirmed_is_no_hanging_up() -> None:
+    call = trained(PLAIN, PAGE)
+    call.sends_data(V17_SHORT, Content.PAGE)
+    call.says(Fcf.EOP)
+    call.hears(Fcf.MCF)
+    call.says(Fcf.DCN)
+    assert call.hangs_up().evidence.hung_up_after is None
+
+
+def test_the_rates_and_the_number_of_tries_are_those_of_the_policy() -> None:
+    ladder = (Modulation.V29_9600, V17, Modulation.V27TER_4800)
+    call = in_phase_b(replace(PLAIN, policy=Policy(ladder, refused=Refused(times=2))), PAGE)
+    for modulation in ladder[:2]:
+        ladder_step(call, modulation)
+        call.hears(Fcf.CFR)
+        call.sends_data(modulation.short, Content.PAGE)
+        call.says(Fcf.EOP)
+        call.hears(Fcf.RTN)
+    call.says(Fcf.DCN)
+    assert call.hangs_up().reason.text == "page 1 was refused 2 times (RTN)"
+
+
+def test_a_page_is_corrected_at_one_rate_as_often_as_the_policy_says() -> None:
+    call = trained(replace(STATION, policy=Policy(correction=Correction(requests=1))), LONG)
+    call.sends_frames(V17_SHORT)
+    call.says(Fcf.PPS)
+    call.hears((Fcf.PPR, ecm.ppr(range(1, 256))))
+    call.says(Fcf.CTC)

@@ -19,6 +19,7 @@ from faxgw.trace.privacy import shown_action, shown_event
 from faxgw.trace.record import Recorder, Trace, read
 from faxgw.trace.values import ACTIONS, EVENTS, Payload, plain, valued
 from t30.capabilities import Station
+from t30.fcf import Fcf
 from t30.identity import encoded
 from t30.line import (
     Action,
@@ -46,7 +47,7 @@ from t30.line import (
     Tone,
     WrongCarrier,
 )
-from t30.outcome import Direction
+from t30.outcome import Direction, Evidence, Training
 from t30.pages import (
     Coding,
     FetchPage,
@@ -64,7 +65,9 @@ from t30.pages import (
     Verdict,
     Width,
 )
+from t30.policy import Policy, Quality
 from t30.rates import Modulation
+from tests.faxgw.trace.conftest import SMALL_OUTCOME
 
 FORMAT = PageFormat(Width.B4, Length.UNLIMITED, Resolution.R300, Coding.MMR, True)
 LIMITS = PageLimits(Width.A3, Length.B4, frozenset({Resolution.STANDARD, Resolution.R400}), Coding.MR, False)
@@ -129,6 +132,29 @@ def test_recorded_call_is_read_as_it_was(small_call: Path) -> None:
     assert [step.line for step in trace.steps[:3]] == [2, 4, 6]
     assert trace.steps[4].result == FrameReceived(b"\xff\x03\x40" + b"0010 555 1+".ljust(20), True, 9.75)
     assert trace.steps[4].at == 8.0
+
+
+def test_policy_and_evidence_survive_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "call.jsonl"
+    policy = Policy(ladder=(Modulation.V29_9600,), quality=Quality(longest_run=9))
+    trainings = (Training(Modulation.V29_9600, False, 0.25), Training(Modulation.V29_9600, True))
+    evidence = Evidence(b"\x00\x22", b"\xb5\x00", trainings, 2, 1, Fcf.PPS)
+    with Recorder(path, direction=Direction.IN, line="sim:1", station=Station(policy=policy)) as recorder:
+        recorder.outcome(replace(SMALL_OUTCOME, evidence=evidence))
+    trace = read(path)
+    assert trace.header.station.policy == policy
+    assert trace.outcome is not None
+    assert trace.outcome.evidence == evidence
+
+
+def test_recording_from_before_there_was_policy_and_evidence_is_read(small_call: Path) -> None:
+    first, *others, last = small_call.read_text().splitlines()
+    header, end = json.loads(first), json.loads(last)
+    header["station"]["quality"] = header["station"].pop("policy")["quality"]
+    del end["outcome"]["evidence"]
+    small_call.write_text("\n".join([json.dumps(header), *others, json.dumps(end), ""]))
+    trace = read(small_call)
+    assert (trace.header.station.policy, trace.outcome) == (Policy(), SMALL_OUTCOME)
 
 
 def test_frames_are_explained_in_the_file(small_call: Path) -> None:
