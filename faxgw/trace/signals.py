@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from drivers.t38.signals import TRAINING
 from faxgw.trace import words
 from faxgw.trace.privacy import FCF_END, FRAME_NUMBER_END
 from faxgw.trace.record import Step, Thrown, Trace
@@ -33,7 +34,7 @@ from t30.line import (
 )
 from t30.pages import FetchPage, JudgePage, KeepData, NoteConfirmed, PageReady, Verdict
 from t30.rates import Modulation
-from t30.timers import FAST_FLAGS, PREAMBLE
+from t30.timers import FAST_FLAGS
 
 
 class Party(Enum):
@@ -72,12 +73,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What is known of the bits of a signal.
+
+    Attributes:
+        content: of what is no HDLC; None for frames.
+        octets: how many there are of ``content``.
+    """
+
+    modulation: Modulation
+    content: Content | None = None
+    frames: tuple[FrameReceived, ...] = ()
+    octets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """From carrier on to carrier off; or a note of what one machine does by itself.
 
     Attributes:
         by: who sends it, or makes the note.
         travels: it goes to the other machine; else it is a note.
+        carried: of frames, training checks and pages; None for the rest.
     """
 
     kind: Kind
@@ -86,6 +103,7 @@ class Signal:
     end: float
     lines: tuple[Line, ...]
     travels: bool = True
+    carried: Carried | None = None
 
     @property
     def bad(self) -> bool:
@@ -191,7 +209,8 @@ class _View:
             self._note(start, heard.end, Line("", f"heard its own {names}, echoed by the line"))
             return
         kind, lines = self._heard(heard)
-        self.signals.append(Signal(kind, self.own.other, start, heard.end, lines))
+        carried = Carried(heard.modulation, heard.content, tuple(heard.frames), heard.octets)
+        self.signals.append(Signal(kind, self.own.other, start, heard.end, lines, carried=carried))
 
     # --------------------------------------------------------------------------------------------- what we do
 
@@ -216,21 +235,24 @@ class _View:
                 kind = Kind.FRAMES if modulation is Modulation.V21 else Kind.PAGE
                 received = [FrameReceived(octets, good=True) for octets in frames]
                 self.said = frozenset(frames)
-                self._send(step, kind, *self._frames(modulation, received), after=after)
+                carried = Carried(modulation, frames=tuple(received))
+                self._send(step, kind, *self._frames(modulation, received), after=after, carried=carried)
             case SendData(modulation, octets, content, after):
                 kind = Kind.TRAINING if content is Content.TCF else Kind.PAGE
-                self._send(step, kind, *self._data(modulation, content, len(octets)), after=after)
+                carried = Carried(modulation, content, octets=len(octets))
+                self._send(step, kind, *self._data(modulation, content, len(octets)), after=after, carried=carried)
             case JudgePage(index):
                 self._judge(step, index + 1)
             case HangUp():
                 self._send(step, Kind.CALL, Line("", "hangs up"))
 
-    def _send(self, step: Step, kind: Kind, *lines: Line, after: float = 0.0) -> None:
-        start = step.at + after
-        if isinstance(step.result, Sent | Connected | NotConnected):
-            self.signals.append(Signal(kind, self.own, min(start, step.until), step.until, lines))
-        elif start < step.until:
-            self.signals.append(Signal(kind, self.own, start, step.until, (*lines, Line("", "cut off", bad=True))))
+    def _send(self, step: Step, kind: Kind, *lines: Line, after: float = 0.0, carried: Carried | None = None) -> None:
+        start = min(step.at + after, step.until)
+        if not isinstance(step.result, Sent | Connected | NotConnected):
+            if start == step.until:
+                return
+            lines = (*lines, Line("", "cut off", bad=True))
+        self.signals.append(Signal(kind, self.own, start, step.until, lines, carried=carried))
 
     def _judge(self, step: Step, page: int) -> None:
         self.judged = page
@@ -253,7 +275,7 @@ class _View:
         match step.result:
             case FrameReceived(octets):
                 seconds = (len(octets) + AROUND_FRAME) * 8 / action.modulation.bps
-                flags = PREAMBLE if action.modulation is Modulation.V21 else FAST_FLAGS
+                flags = 0.0 if action.modulation is Modulation.V21 else FAST_FLAGS
                 heard = self._hearing(action.modulation, content, step.until - seconds - flags)
                 heard.frames.append(step.result)
                 heard.end = step.until
@@ -287,6 +309,7 @@ class _View:
         if self.reception and (self.reception.modulation, self.reception.content) != (modulation, content):
             self.close()
         if self.reception is None:
+            start -= TRAINING[modulation]
             self.reception = _Reception(modulation, content, start, start)
         return self.reception
 
