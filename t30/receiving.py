@@ -8,45 +8,25 @@ from t30.exchange import Exchange, Message, Procedure, unexpected
 from t30.fcf import PLAIN, Fcf
 from t30.frame import Frame
 from t30.identity import decoded
+from t30.incoming import Incoming
 from t30.judging import error_rate, judged, trained
 from t30.line import (
     CarrierLost,
     Content,
     DataReceived,
-    Event,
-    FrameReceived,
     ListenData,
-    ListenFrame,
     Quiet,
     WrongCarrier,
 )
 from t30.outcome import Incompatible, LocalError, NoResponse, PageResult
-from t30.pages import JudgePage, KeepData, Kept, Verdict
+from t30.pages import Verdict
 from t30.rates import Modulation
 
 TCF_WITHIN = 4.5
 """How long to wait for the training check after DCS: HylaFAX's limit."""
 
-CHUNKS_AFTER_END = 2
-"""So many more chunks of a carrier are taken in after RTC or EOFB; then it is left alone, and V.21 is listened for."""
-
 INTERRUPTIONS = 3
 """So many V.21 signals that are no command, our own echo above all, are passed over in a wait for a fast carrier."""
-
-CUT_OFF = 2.5
-"""Seconds from the end of a page's carrier to the first frame after it: 1.3 as a rule (75 ms, preamble, frame)."""
-
-FRAMES_PER_SIGNAL = 1024
-"""More frames than that in one in-message signal are noise."""
-
-
-@dataclass(slots=True)
-class _Block:
-    """One partial page in error correction mode, as far as it is held."""
-
-    held: dict[int, bytes] = field(default_factory=dict)
-    frames: int = 0
-    """How many there are: what the first PPS said."""
 
 
 @dataclass(slots=True)
@@ -54,21 +34,9 @@ class Reception:
     """What a receiver knows between two commands."""
 
     exchange: Exchange
-    index: int = 0
-    """The page that is being received, or comes next."""
-    dcs: Dcs = field(default_factory=Dcs)
+    page: Incoming = field(init=False)
     carrier: Modulation | None = None
     """The in-message signal that is expected before the next command."""
-    noticed: bool = False
-    """A carrier was heard since our last response."""
-    page_octets: int = 0
-    page_began: float = 0.0
-    page_ended: bool = False
-    """The target has seen the end of the page (RTC or EOFB)."""
-    ends_pages: bool = False
-    """It has seen the end of any page: this sender does not leave it out."""
-    carrier_ended: float = 0.0
-    block: _Block = field(default_factory=_Block)
     confirmed_block: tuple[int, int] | None = None
     """Page and block counter of the PPS that was confirmed last."""
     obeyed: bytes = b""
@@ -79,6 +47,9 @@ class Reception:
     unready: Fcf | None = None
     """What follows the page for which we said that we are not ready (RNR)."""
 
+    def __post_init__(self) -> None:
+        self.page = Incoming(self.exchange)
+
     def until_end(self, command: Message) -> Procedure[bool]:
         """Obey commands until there are no more; return whether the sender wants to negotiate again (EOM)."""
         heard: Message | None = command
@@ -87,7 +58,7 @@ class Reception:
             heard = heard or (yield from self._in_message())
             heard = heard or (yield from self.exchange.command())
         if self.last not in (Fcf.EOM, Fcf.EOP):
-            raise NoResponse(f"the sender went silent before page {self.index + 1} was whole")
+            raise NoResponse(f"the sender went silent before page {self.page.index + 1} was whole")
         return self.last is Fcf.EOM
 
     # -------------------------------------------------------------------------------------------------- commands
@@ -130,7 +101,7 @@ class Reception:
     def _say(self, response: Frame, after: float = timers.TURNAROUND) -> Procedure[None]:
         yield from self.exchange.send(response, after=after)
         self.responded_at = self.exchange.now
-        self.noticed = False
+        self.page.noticed = False
 
     def _said(self, fcf: Fcf) -> bool:
         return self.responded is not None and self.responded.fcf is fcf
@@ -140,7 +111,7 @@ class Reception:
 
         Only PPS says by itself which page it belongs to; for the rest the moment must tell.
         """
-        if self.noticed or self.exchange.passed_over:
+        if self.page.noticed or self.exchange.passed_over:
             return False
         if command.frames[-1].octets != self.obeyed or command.fcf in (Fcf.DCS, Fcf.RR):
             return False
@@ -155,18 +126,13 @@ class Reception:
         record = self.exchange.record
         record.remote_id = decoded(identity) if identity else record.remote_id
         record.saw(capabilities=command.fif, nonstandard=command.find(Fcf.NSS))
-        self.dcs = Dcs(command.fif)
-        self.carrier = None
-        self.block, self.confirmed_block, self.last = _Block(), None, None
+        self.carrier = self.confirmed_block = self.last = None
         record.complete = False
-        if self.page_octets:
-            # The page was broken off, and begins anew: what has been judged is replaced by what comes next.
-            yield from self.exchange.do(JudgePage(self.index), Verdict)
-            self.page_octets = 0
-        modulation = self.dcs.modulation
+        yield from self.page.begins_anew(dcs := Dcs(command.fif))
+        modulation = dcs.modulation
         if modulation is None:
             return (yield from self._refuse_rate(command))
-        record.modulation, record.ecm = modulation, self.dcs.ecm
+        record.modulation, record.ecm = modulation, dcs.ecm
         heard = yield from self._training_check(modulation)
         if isinstance(heard, Message):
             return heard
@@ -220,100 +186,35 @@ class Reception:
         """Take in the signal between two commands, if one is expected; return a command that came in its place."""
         if self.carrier is None:
             return None
-        if not self.page_octets and not self.block.held:
-            self.page_began = self.exchange.now
         for _ in range(INTERRUPTIONS):
-            stopped_by = yield from (self._frames(self.carrier) if self.dcs.ecm else self._page(self.carrier))
+            stopped_by = yield from self.page.signal(self.carrier)
             if not isinstance(stopped_by, WrongCarrier) or not _maybe_v21(stopped_by.which):
                 return None
             command = yield from self.exchange.interruption(self.carrier)
-            if command is not None or self.noticed:
+            if command is not None or self.page.noticed:
                 return command
         return None
-
-    def _page(self, carrier: Modulation) -> Procedure[Event | None]:
-        """Take in a page without error correction, up to the end of its carrier; return what ended it."""
-        spare = CHUNKS_AFTER_END
-        while spare:
-            event = yield from self.exchange.do(ListenData(carrier, Content.PAGE, timers.T2))
-            match event:
-                case DataReceived(octets):
-                    yield from self._keep(octets)
-                    spare -= self.page_ended
-                case CarrierLost():
-                    self.noticed = True
-                    self.carrier_ended = self.exchange.now
-                    return event
-                case Quiet() | WrongCarrier():
-                    return event
-                case _:
-                    raise LocalError(f"ListenData was answered by {event!r}")
-        return None
-
-    def _frames(self, carrier: Modulation) -> Procedure[Event | None]:
-        """Take in the frames of a partial page, up to the end of their carrier; return what ended them."""
-        within = timers.T2
-        for _ in range(FRAMES_PER_SIGNAL):
-            event = yield from self.exchange.do(ListenFrame(carrier, within))
-            match event:
-                case FrameReceived(octets, good):
-                    if good:
-                        self._hold(octets)
-                    self.noticed = True
-                    within = timers.NEXT_FRAME
-                case CarrierLost():
-                    self.noticed = True
-                    return event
-                case Quiet() | WrongCarrier():
-                    return event
-                case _:
-                    raise LocalError(f"ListenFrame was answered by {event!r}")
-        return None
-
-    def _hold(self, octets: bytes) -> None:
-        """Put away the page data of one good frame; a frame of a length that was not agreed on is asked for again."""
-        frame = Frame.parse(octets)
-        if frame is None or frame.fcf is not Fcf.FCD or not 1 < len(frame.fif) <= 1 + self.dcs.frame_octets:
-            return
-        self.block.held[frame.fif[0]] = frame.fif[1:]
-
-    def _keep(self, octets: bytes) -> Procedure[None]:
-        """Hand page data to the target."""
-        self.noticed = True
-        self.page_octets += len(octets)
-        kept = yield from self.exchange.do(KeepData(self.index, self.dcs.format, octets), Kept)
-        self.page_ended = kept.page_ended
-        self.ends_pages = self.ends_pages or kept.page_ended
 
     # -------------------------------------------------------------------------------------------------- post-message
 
     def _page_ends(self, command: Message, fcf: Fcf) -> Procedure[None]:
         """Judge a page sent without error correction, and say so; say nothing while it is not safe on disk."""
         self.carrier = None
-        if not self.page_octets:
+        if not self.page.octets:
             yield from self._respond(command, self.exchange.frame(Fcf.RTN))
             return
-        verdict = yield from self.exchange.do(JudgePage(self.index), Verdict)
+        verdict = yield from self.page.judge()
         if not verdict.durable:
             return  # the sender repeats its command after T4, and the page is judged again
-        response = Fcf.RTN if self._is_cut_off() else judged(verdict, self.exchange.station.policy.quality)
+        response = Fcf.RTN if self.page.is_cut_off() else judged(verdict, self.exchange.station.policy.quality)
         self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(response))
         if response is Fcf.RTN:
             self.exchange.record.refused()
-            self.page_octets = 0
+            self.page.octets = 0
         else:
             self._page_is_confirmed(fcf)
             self.carrier = self._next_carrier(fcf) if response is Fcf.MCF else None
-
-    def _is_cut_off(self) -> bool:
-        """Tell whether a page lost its carrier in the middle: no RTC, and the sender went on for a while.
-
-        RTC alone cannot tell, since some senders leave it out; but a sender either does or does not.
-        """
-        answered = self.exchange.answered_at
-        silent = answered is not None and answered - self.carrier_ended > CUT_OFF
-        return not self.page_ended and (self.ends_pages or silent or self.exchange.passed_over)
 
     def _partial_page_ends(self, command: Message) -> Procedure[None]:
         """Ask for what is missing of a partial page, or confirm it (T.30 Annex A)."""
@@ -321,30 +222,26 @@ class Reception:
         if len(command.fif) < 4:
             raise unexpected(command, "a partial page")
         counters = (command.fif[1], command.fif[2])
-        if counters == self.confirmed_block and not self.block.held and self.responded:
+        block = self.page.block
+        if counters == self.confirmed_block and not block.held and self.responded:
             yield from self._say(self.responded)
             return
-        self.block.frames = max(self.block.frames or command.fif[3] + 1, *(n + 1 for n in self.block.held), 1)
-        if ecm.missing(self.block.held, self.block.frames, self.dcs.frame_octets):
-            held = set(range(256)) - set(ecm.missing(self.block.held, 256, self.dcs.frame_octets))
+        block.frames = max(block.frames or command.fif[3] + 1, *(n + 1 for n in block.held), 1)
+        if self.page.missing(block.frames):
+            held = set(range(ecm.FRAMES_PER_BLOCK)) - set(self.page.missing(ecm.FRAMES_PER_BLOCK))
             yield from self._respond(command, self.exchange.frame(Fcf.PPR, ecm.ppr(held)))
             self.exchange.record.corrected()
             self.carrier = self.carrier and self.carrier.short  # only what follows CTR at once has long training
             return
-        yield from self._keep_block()
+        yield from self.page.keep_block()
         self.confirmed_block = counters
         yield from self._confirm(command, after)
-
-    def _keep_block(self) -> Procedure[None]:
-        """Hand a partial page to the target, in the order of its frames."""
-        held, self.block = self.block.held, _Block()
-        yield from self._keep(b"".join(held[number] for number in sorted(held)))
 
     def _confirm(self, command: Message, after: Fcf | None) -> Procedure[None]:
         """Confirm a partial page, and with its last one the page; RNR while it is not safe on disk."""
         self.unready = after
         if after is not None:
-            verdict = yield from self.exchange.do(JudgePage(self.index), Verdict)
+            verdict = yield from self.page.judge()
             if not verdict.durable:
                 yield from self._respond(command, self.exchange.frame(Fcf.RNR))
                 self.carrier = None
@@ -358,10 +255,9 @@ class Reception:
     def _page_is_given_up(self, command: Message) -> Procedure[None]:
         """Keep what there is of a page that the sender stops correcting (EOR): it is not confirmed."""
         after = _after_page(command)
-        if self.block.held:
-            yield from self._keep_block()
-        if after is not None and self.page_octets:
-            verdict = yield from self.exchange.do(JudgePage(self.index), Verdict)
+        yield from self.page.keep_block()
+        if after is not None and self.page.octets:
+            verdict = yield from self.page.judge()
             self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(Fcf.ERR))
         if after is not None:
@@ -375,25 +271,24 @@ class Reception:
 
     def _enter(self, verdict: Verdict) -> None:
         """Write a page into the record; it is confirmed only when our response is out."""
-        seconds = self.exchange.now - self.page_began
-        rows, bad_rows = verdict.rows, verdict.bad_rows
+        page, rows, bad_rows = self.page, verdict.rows, verdict.bad_rows
+        seconds = self.exchange.now - page.began
         self.exchange.record.page(
             PageResult(
-                self.index, self.dcs.format, self.page_octets, rows, confirmed=False, bad_rows=bad_rows, seconds=seconds
+                page.index, page.dcs.format, page.octets, rows, confirmed=False, bad_rows=bad_rows, seconds=seconds
             )
         )
 
     def _page_is_confirmed(self, after: Fcf) -> None:
         """Note that our response is out, and go on to the next page, or note that there is none."""
         pages = self.exchange.record.pages
-        pages[-1] = replace(pages[-1], confirmed=True, seconds=self.exchange.now - self.page_began)
+        pages[-1] = replace(pages[-1], confirmed=True, seconds=self.exchange.now - self.page.began)
         self.exchange.record.complete = after is Fcf.EOP and all(page.confirmed for page in pages)
         self._turn_page(after)
 
     def _turn_page(self, after: Fcf) -> None:
         self.last = after
-        self.index += 1
-        self.page_octets = 0
+        self.page.turn()
 
 
 def _after_page(command: Message) -> Fcf | None:
