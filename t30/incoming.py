@@ -159,6 +159,6 @@ class Incoming:
             self.octets = 0
 
     def turn(self) -> None:
-        """Go on to the next page."""
-        self.index += 1
+        """Go on to the next page, unless nothing came of this one: what is kept has no gaps."""
+        self.index += self.octets > 0
         self.octets = 0

@@ -37,6 +37,8 @@ class Reception:
     page: Incoming = field(init=False)
     carrier: Modulation | None = None
     """The in-message signal that is expected before the next command."""
+    given_up: bool = False
+    """The sender has left something uncorrected (EOR): the fax is not whole."""
     confirmed_block: tuple[int, int] | None = None
     """Page and block counter of the PPS that was confirmed last."""
     obeyed: bytes = b""
@@ -253,8 +255,12 @@ class Reception:
         self.carrier = self._next_carrier(after)
 
     def _page_is_given_up(self, command: Message) -> Procedure[None]:
-        """Keep what there is of a page that the sender stops correcting (EOR): it is not confirmed."""
+        """Keep what there is of a page that the sender stops correcting (EOR): it is not confirmed.
+
+        Where nothing was asked for, there is nothing to give up.
+        """
         after = _after_page(command)
+        self.given_up = self.given_up or self._said(Fcf.PPR)
         yield from self.page.keep_block()
         if after is not None and self.page.octets:
             verdict = yield from self.page.judge()
@@ -283,7 +289,8 @@ class Reception:
         """Note that our response is out, and go on to the next page, or note that there is none."""
         pages = self.exchange.record.pages
         pages[-1] = replace(pages[-1], confirmed=True, seconds=self.exchange.now - self.page.began)
-        self.exchange.record.complete = after is Fcf.EOP and all(page.confirmed for page in pages)
+        whole = not self.given_up and all(page.confirmed for page in pages)
+        self.exchange.record.complete = after is Fcf.EOP and whole
         self._turn_page(after)
 
     def _turn_page(self, after: Fcf) -> None:

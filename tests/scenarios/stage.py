@@ -84,6 +84,7 @@ def check(scenario: Scenario, *, by_driver: bool) -> None:
     outcome = played.outcome
     assert (outcome.verdict, outcome.reason.code) == (scenario.verdict, scenario.reason), told
     assert sum(page.confirmed for page in outcome.pages) == scenario.confirmed, told
+    assert [page.index for page in outcome.pages] == list(range(len(outcome.pages))), told
     assert outcome.remote_id == scenario.remote_id, told
     if scenario.got is not None:
         kept = [bytes(page.octets) for _, page in sorted(played.tray.received.items())]

@@ -338,6 +338,37 @@ UNREADY_AND_GIVEN_UP = {
         reason="fax.disconnected",
         confirmed=1,
     ),
+    "a page of which nothing came before EOR is missing, and the fax is not whole": Scenario(
+        far=(
+            *ECM_TRAINED,
+            *(send(pps("4F", 3)), expect(ppr(*range(256))), send("FF 13 CF 4F"), expect(ERR)),
+            *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=1)), expect(MCF)),
+            *GOODBYE,
+        ),
+        verdict="partial",
+        reason="fax.disconnected",
+        confirmed=1,
+        got=(NEXT,),
+    ),
+    "a part of a page of which nothing came before EOR is missing, and the fax is not whole": Scenario(
+        far=(
+            *ECM_TRAINED,
+            *(send(pps("00", 3)), expect(ppr(*range(256))), send("FF 13 CF 00"), expect(ERR)),
+            *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, block=1)), expect(MCF)),
+            *GOODBYE,
+        ),
+        verdict="partial",
+        reason="fax.disconnected",
+        confirmed=1,
+    ),
+    "EOR out of turn gives nothing up": received(
+        *ECM_TRAINED,
+        *(WHOLE, send(pps("4F", 3)), expect(MCF), send("FF 13 CF 4F"), expect(ERR)),
+        *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=1)), expect(MCF)),
+        *GOODBYE,
+        confirmed=2,
+        got=(PAGE, NEXT),
+    ),
     "EOR that comes again because ERR was lost has ERR as answer again": failed(
         "fax.disconnected",
         *ECM_TRAINED,
