@@ -22,7 +22,8 @@ from faxgw.documents.source import PageSource
 from faxgw.documents.target import PageTarget
 from faxgw.errors import RequestError
 from faxgw.trace.ladder import ladder
-from faxgw.trace.record import Recorder, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder
 from simulators.modem import Modem
 from simulators.pty import PseudoTerminal
 from simulators.switch import Switch

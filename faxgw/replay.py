@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from faxgw import __version__
 from faxgw.errors import RequestError
 from faxgw.trace.privacy import shown_action
 from faxgw.trace.record import Thrown, Trace
+from faxgw.trace.values import agrees
+from t30 import ENGINE
 from t30.answering import answering
 from t30.calling import calling
 from t30.line import Action, AwaitCall, Dial, LineError
@@ -33,15 +36,22 @@ def replay(trace: Trace) -> Difference | None:
     """Run a recorded call again and return the first difference, or None.
 
     A recording that was cut off is compared as far as it goes. Page data is compared by its length, since a trace has
-    no more of it; everything else exactly.
+    no more of it; everything else exactly, but for what the version that wrote the trace did not know yet.
 
     Raises:
-        RequestError: if the recording is of no call that the engine could have made.
+        RequestError: if the recording is of no call that the engine could have made, or of a newer one.
     """
+    if trace.unknown and trace.header.engine > ENGINE:
+        names = ", ".join(trace.unknown[:3]) + (", ..." if len(trace.unknown) > 3 else "")
+        raise RequestError(
+            "usage",
+            f"the trace cannot be replayed: {trace.header.writer} wrote it, and what it says of {names} means nothing "
+            f"to this faxgw {__version__} (engine {ENGINE})",
+        )
     session = _session(trace)
     for step in trace.steps:
         engine = shown_action(session.action) if session.action else session.outcome
-        if engine != step.action:
+        if not agrees(engine, step.action, step.given or None):
             return Difference(step.line, session.path, step.action, engine)
         match step.result:
             case Thrown():
@@ -50,14 +60,16 @@ def replay(trace: Trace) -> Difference | None:
                 return None
             case event:
                 session.handle(event)
-    if trace.outcome in (None, session.outcome):
+    if trace.outcome is None or agrees(session.outcome, trace.outcome, trace.given or None):
         return None
     return Difference(0, session.path, trace.outcome, session.action or session.outcome)
 
 
 def _session(trace: Trace) -> Session:
     """Begin the same call as the recorded one."""
-    match trace.steps[0].action if trace.steps else None:
+    if not trace.steps:
+        raise RequestError("usage", "the recording ends before the call began: there is nothing to replay")
+    match trace.steps[0].action:
         case Dial(number):
             return Session(calling(trace.header.station, number))
         case AwaitCall():

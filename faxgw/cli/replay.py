@@ -7,9 +7,11 @@ from pathlib import Path
 import typer
 
 from faxgw.replay import Difference, replay
-from faxgw.trace.record import read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Trace
 from faxgw.trace.values import plain
 from faxgw.trace.words import frames_of
+from t30 import ENGINE
 from t30.line import Action
 from t30.outcome import Outcome
 
@@ -24,17 +26,22 @@ def command(call: Path = _CALL) -> None:
     recorded = read(call)
     difference = replay(recorded)
     if difference is not None:
-        typer.echo(_told(call, difference))
+        typer.echo(_told(call, recorded, difference))
         raise typer.Exit(1)
     end = "and came to the same end" if recorded.outcome else "as far as the recording goes"
-    typer.echo(f"{call}: the engine did the same {len(recorded.steps):,} times, {end}")
+    by = f"; {recorded.header.writer} did it then" if recorded.header.engine != ENGINE else ""
+    typer.echo(f"{call}: the engine did the same {len(recorded.steps):,} times, {end}{by}")
 
 
-def _told(call: Path, difference: Difference) -> str:
+def _told(call: Path, trace: Trace, difference: Difference) -> str:
     where = f"line {difference.line}" if difference.line else "the end"
+    writer = trace.header.writer
+    told = f"the engine leaves the recording, which {writer} wrote"
+    if trace.header.engine != ENGINE:
+        told = f"here this engine ({ENGINE}) does something else than that of {writer}, which wrote the recording"
     return "\n".join(
         (
-            f"{call}, {where}: the engine leaves the recording",
+            f"{call}, {where}: {told}",
             f"  recorded: {_short(difference.recorded)}",
             f"  engine:   {_short(difference.engine)}",
             f"  in:       {difference.path or 'the end of the call'}",

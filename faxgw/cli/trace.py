@@ -10,7 +10,8 @@ from faxgw.errors import RequestError
 from faxgw.trace.ladder import ladder
 from faxgw.trace.listing import listing
 from faxgw.trace.pcap import pcap, reading
-from faxgw.trace.record import Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Trace
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -24,6 +24,8 @@ _COLOURS = {
 def listing(trace: Trace) -> Iterator[Text]:
     """Yield the lines: what the call was, each signal with start and duration in seconds, what it came to."""
     yield Text(title(trace), "bold")
+    if trace.unknown:
+        yield Text(f"not told, since this version does not know it: {words.shortened(list(trace.unknown))}", "red")
     yield Text(f"{'start':>8}{'seconds':>9}  caller   answerer", "dim")
     for signal in with_network(trace):
         yield from _signal(signal)

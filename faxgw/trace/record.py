@@ -8,7 +8,7 @@ Each line is handed to the system before the call goes on, so a killed process l
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,9 @@ from faxgw import __version__
 from faxgw.errors import RequestError
 from faxgw.trace import words
 from faxgw.trace.privacy import shown_action, shown_event, shown_station
-from faxgw.trace.values import ACTIONS, EVENTS, plain, valued
-from faxgw.trace.wires import BEFORE, Prelude, WireReader, WireWriter
+from faxgw.trace.values import plain
+from faxgw.trace.wires import BEFORE, Prelude, WireWriter
+from t30 import ENGINE
 from t30.capabilities import Station
 from t30.line import Action, AwaitCall, Event, FaxLine, LineClock, LineError
 from t30.outcome import CallEnded, Canceled, Direction, Outcome
@@ -28,8 +29,6 @@ from t30.outcome import CallEnded, Canceled, Direction, Outcome
 FAULTS = (LineError, Canceled, CallEnded)
 VERSION = 2
 """Raised when a reader of today could not read the file of tomorrow."""
-READ = (1, 2)
-"""Those that are read; 1 has nothing of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,7 @@ class Header:
         line: the scheme of the line only (``class1``, ``sim``, ...): what follows it may hold credentials.
         started: local time in ISO 8601, with the offset.
         station: who we are and what we may do, secrets masked.
+        engine: which engine made the call; the first did not say so.
     """
 
     product: str
@@ -47,6 +47,12 @@ class Header:
     line: str
     started: str
     station: Station
+    engine: int = 1
+
+    @property
+    def writer(self) -> str:
+        """Who wrote the trace."""
+        return f"{self.product} (engine {self.engine})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,14 @@ class Step:
         line: of the file, where the action stands; what came of it stands on the next one, but for the network.
         at: when it was begun, in seconds since the call began.
         result: None if the recording was cut off before it was known.
+        given: the action as it stands in the file: what it lacks has its default in ``action``.
     """
 
     line: int
     at: float
     action: Action
     result: Event | Thrown | None
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def until(self) -> float:
@@ -93,6 +101,8 @@ class Trace:
         seen: what the line showed of its network, as it is shown to everybody, in the order of time; times are seconds
             since the call began, negative before that.
         began: when that was; None where nothing was shown.
+        given: the outcome as it stands in the file.
+        unknown: names of what stands in the file and means nothing to this version: a newer one wrote it.
     """
 
     header: Header
@@ -100,11 +110,8 @@ class Trace:
     outcome: Outcome | None
     seen: tuple[Seen, ...] = ()
     began: datetime | None = None
-
-
-_ROLES: dict[str, Mapping[str, type]] = {"action": ACTIONS, "event": EVENTS, "thrown": {Thrown.__name__: Thrown}}
-"""The key by which a line says what it is, and the types that it may name."""
-_RESULTS = (*EVENTS.values(), Thrown)
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    unknown: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -144,7 +151,7 @@ class Recorder:
         self._file: TextIO | None = opened
         moment = (started or datetime.now(UTC)).astimezone().isoformat(timespec="seconds")
         scheme = line.partition(":")[0]
-        header = Header(f"faxgw {__version__}", direction, scheme, moment, shown_station(station))
+        header = Header(f"faxgw {__version__}", direction, scheme, moment, shown_station(station), ENGINE)
         self._write({"trace": VERSION, **plain(header)})
 
     def watch(self, line: FaxLine) -> None:
@@ -266,99 +273,3 @@ class Recorder:
 def _line(role: str, what: Action | Event | Thrown, at: float) -> dict[str, Any]:
     says = words.frames_of(what)
     return {"at": at, role: type(what).__name__, **plain(what), **({"says": says} if says else {})}
-
-
-# ----------------------------------------------------------------------------------------------------------- reading
-
-
-def read(path: Path) -> Trace:
-    """Read a trace; where the recording was cut off in the middle of a line, that line does not count.
-
-    Raises:
-        RequestError: if the file cannot be read or is no trace of this version.
-    """
-    first, *lines = _lines(path)
-    header = _header(path, first)
-    steps: list[Step] = []
-    network = _Network()
-    outcome: Outcome | None = None
-    waiting = False
-    for number, text in enumerate(lines, 2):
-        at, what = _read_line(path, number, text, network)
-        fits = outcome is None and isinstance(
-            what, (*(_RESULTS if waiting else (*ACTIONS.values(), Outcome)), _Network)
-        )
-        if not fits:
-            raise RequestError("usage", f"{path}, line {number}: {type(what).__name__} has no place here")
-        if what is network:
-            continue
-        if isinstance(what, Outcome):
-            outcome = what
-        elif waiting:
-            steps[-1] = replace(steps[-1], result=what)
-        else:
-            steps.append(Step(number, at, what, None))
-        waiting = not waiting
-    return Trace(header, tuple(steps), outcome, network.in_order(), network.began)
-
-
-class _Network:
-    """What is read of the network so far."""
-
-    def __init__(self) -> None:
-        self.began: datetime | None = None
-        self._seen: list[Seen] = []
-        self._reader = WireReader()
-
-    def read(self, given: dict[str, Any]) -> None:
-        self._seen += self._reader.read(given)
-        if "began" in given:
-            self.began = datetime.fromisoformat(given["began"])
-
-    def in_order(self) -> tuple[Seen, ...]:
-        return tuple(sorted(self._seen, key=lambda each: each.at))
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the first line, and all others that were written to their end."""
-    try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
-        return whole.decode().split("\n")
-    except OSError as error:
-        raise RequestError("usage", f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RequestError("usage", f"{path} is no trace of a call: it is no text") from error
-
-
-def _header(path: Path, text: str) -> Header:
-    try:
-        given = json.loads(text)
-        version = given["trace"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RequestError("usage", f"{path} is no trace of a call: its first line is no header") from error
-    if version not in READ:
-        raise RequestError("usage", f"{path} is a trace of version {version!r}; this faxgw reads up to {VERSION}")
-    with _told(path, 1):
-        header: Header = valued(Header, given)
-    return header
-
-
-def _read_line(path: Path, number: int, text: str, network: _Network) -> tuple[float, Any]:
-    with _told(path, number):
-        given = json.loads(text)
-        if "wire" in given:
-            network.read(given)
-            return 0.0, network
-        if "outcome" in given:
-            return 0.0, valued(Outcome, given["outcome"])
-        role, kinds = next((role, kinds) for role, kinds in _ROLES.items() if role in given)
-        return valued(float, given["at"]), valued(kinds[given[role]], given)
-
-
-@contextmanager
-def _told(path: Path, number: int) -> Iterator[None]:
-    """Say where in the file something is that cannot be read."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError, AttributeError, StopIteration, RecursionError) as error:
-        raise RequestError("usage", f"{path}, line {number}: this is no line of a trace ({error!r:.80})") from error

@@ -1,6 +1,7 @@
 """The values of the ports as JSON and back: by their types, so that one table serves every action and event."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -78,6 +79,40 @@ def valued(kind: Any, json: Any) -> Any:
         given = _is(dict, json)
         return kind(**{name: valued(hint, given[name]) for name, hint in _hints(kind).items() if name in given})
     return _is(kind, json)
+
+
+def unknown(kind: Any, json: Any) -> Iterator[str]:
+    """Yield the names in ``json`` that a value of type ``kind`` has no field for, those inside it with dots."""
+    outer = get_origin(kind)
+    if outer is UnionType:
+        kinds = [one for one in get_args(kind) if one is not NoneType]
+        yield from unknown(kinds[0], json)
+    elif outer in (tuple, frozenset) and isinstance(json, list):
+        for each in json:
+            yield from unknown(get_args(kind)[0], each)
+    elif isinstance(kind, type) and is_dataclass(kind) and isinstance(json, dict):
+        hints = _hints(kind)
+        for name, given in json.items():
+            if name not in hints:
+                yield name
+            else:
+                yield from (f"{name}.{each}" for each in unknown(hints[name], given))
+
+
+def agrees(now: object, then: object, given: Any) -> bool:
+    """Tell whether a value is the same as one that was recorded, as far as that was.
+
+    Args:
+        now: of today.
+        then: as it was read.
+        given: as it stands in the file: fields that it lacks are not compared.
+    """
+    if is_dataclass(then) and isinstance(given, dict) and type(now) is type(then):
+        names = [each.name for each in fields(then) if each.name in given]
+        return all(agrees(getattr(now, name), getattr(then, name), given[name]) for name in names)
+    if isinstance(now, tuple) and isinstance(then, tuple) and isinstance(given, list):
+        return len(now) == len(then) == len(given) and all(map(agrees, now, then, given))
+    return now == then
 
 
 @cache

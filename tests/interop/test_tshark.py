@@ -13,7 +13,8 @@ from drivers.t38.media import Agreed
 from drivers.t38.udptl import Protection
 from drivers.witness import Wire
 from faxgw.trace.pcap import pcap, reading
-from faxgw.trace.record import Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Trace
 from simulators.network import Weather
 from t30.capabilities import Station
 from t30.frame import Frame

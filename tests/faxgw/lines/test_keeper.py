@@ -12,7 +12,8 @@ from faxgw.config import LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.lines.keeper import Keeper
 from faxgw.sandbox import start_call
-from faxgw.trace.record import Recorder, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder
 from simulators.exchange import Exchange
 from t30.capabilities import Station
 from t30.line import AwaitCall, Connected, Dial, LineAction, LineClock, LineEvent, Ringing

@@ -13,7 +13,7 @@ from faxgw.faxes.requests import Drawing
 from faxgw.faxes.sealed import open_owned
 from faxgw.replay import replay
 from faxgw.store.tables import pages
-from faxgw.trace.record import read
+from faxgw.trace.reading import read
 from t30.capabilities import Station
 from t30.fcf import Fcf
 from tests.faxgw.lines.conftest import Office

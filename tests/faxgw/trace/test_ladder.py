@@ -12,7 +12,8 @@ import pytest
 from faxgw.trace import words
 from faxgw.trace.ladder import LETTERS, ladder
 from faxgw.trace.listing import listing
-from faxgw.trace.record import Recorder, Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder, Trace
 from faxgw.trace.signals import Kind, Party, party, signals
 from simulators.faults import Faults
 from t30.capabilities import Station

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from faxgw.trace.line_time import Phase, line_time
-from faxgw.trace.record import read
+from faxgw.trace.reading import read
 from simulators.faults import Faults
 from t30.capabilities import Station
 from t30.rates import Family, Modulation

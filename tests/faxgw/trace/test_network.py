@@ -19,7 +19,8 @@ from drivers.witness import Seen, Wire
 from faxgw.errors import RequestError
 from faxgw.replay import replay
 from faxgw.trace.listing import listing
-from faxgw.trace.record import Recorder, Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder, Trace
 from faxgw.trace.wires import MOST_BEFORE, Prelude, WireReader, WireWriter
 from simulators.clock import run
 from simulators.network import Plug, Weather, pair

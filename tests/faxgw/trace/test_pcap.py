@@ -13,7 +13,8 @@ from drivers.t38.media import Agreed
 from drivers.witness import Seen, Wire
 from faxgw import cli
 from faxgw.trace.pcap import pcap, reading
-from faxgw.trace.record import Recorder, Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder, Trace
 from t30.capabilities import Station
 from t30.outcome import Direction
 from tests.faxgw.trace.calls import t38_calls

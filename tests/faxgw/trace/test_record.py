@@ -16,7 +16,8 @@ from faxgw.replay import replay as played_again
 from faxgw.trace.ladder import ladder
 from faxgw.trace.listing import listing
 from faxgw.trace.privacy import shown_action, shown_event
-from faxgw.trace.record import Recorder, Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder, Trace
 from faxgw.trace.values import ACTIONS, EVENTS, Payload, plain, valued
 from t30.capabilities import Station
 from t30.fcf import Fcf

@@ -10,7 +10,8 @@ import pytest
 from faxgw.calls import PageFault
 from faxgw.errors import RequestError
 from faxgw.replay import Difference, replay
-from faxgw.trace.record import Recorder, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Recorder
 from simulators.faults import Faults
 from t30.calling import calling
 from t30.capabilities import Station

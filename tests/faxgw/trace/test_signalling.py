@@ -13,7 +13,8 @@ from drivers.witness import Seen, Wire
 from faxgw.trace.ladder import ladder
 from faxgw.trace.listing import listing
 from faxgw.trace.losses import Pause, Traffic, traffic
-from faxgw.trace.record import Trace, read
+from faxgw.trace.reading import read
+from faxgw.trace.record import Trace
 from faxgw.trace.signalling import datagrams, with_network
 from faxgw.trace.signals import Kind, Party
 from simulators.network import Weather
