@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from t30.pages import (
+    ANYBODY,
+    AdmitPoller,
+    Admitted,
     FetchPage,
     JudgePage,
     KeepData,
     Kept,
+    Key,
     Length,
     NoMorePages,
     NoteConfirmed,
@@ -78,14 +82,16 @@ class Tray:
     Args:
         outgoing: pages to send: sheets, or pages that are coded already and go out as they are.
         slow: how often in a row a page is said not to be durable yet.
+        key: what a caller must say who wants to fetch the pages.
 
     Attributes:
         received: the pages that came, by index; a page sent again replaces the one before.
         replaced: the pages that were, in order.
     """
 
-    def __init__(self, outgoing: Sequence[Sheet | PageReady] = (), *, slow: int = 0) -> None:
+    def __init__(self, outgoing: Sequence[Sheet | PageReady] = (), *, slow: int = 0, key: Key = ANYBODY) -> None:
         self.outgoing = tuple(outgoing)
+        self.key = key
         self.received: dict[int, ReceivedPage] = {}
         self.replaced: list[ReceivedPage] = []
         self._slow = slow
@@ -102,6 +108,8 @@ class Tray:
                 return self._fetch(action)
             case NoteConfirmed():
                 return Noted()
+            case AdmitPoller():
+                return Admitted(self.key.opens(action))
             case KeepData(index, format, octets):
                 return self._place(index, format).keep(octets)
             case JudgePage(index):

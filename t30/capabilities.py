@@ -170,6 +170,16 @@ RESOLUTION_BITS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A document that callers may fetch. Whether what a caller says is right, the page port knows."""
+
+    selective: bool = False
+    """A caller may have to say which document it wants (SEP)."""
+    password: bool = False
+    """A caller may have to say a password (PWD)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Station:
     """One fax station: who it is and what it may do. Everything is allowed by default."""
 
@@ -183,11 +193,15 @@ class Station:
     length: Length = Length.UNLIMITED
     frame_octets: int = 256
     subaddress: str = ""
-    """Sent (SUB) to a receiver that takes one."""
+    """Sent to a receiver that takes one (SUB), or to say which document is to be fetched (SEP)."""
     password: str = field(default="", repr=False)
-    """Sent (PWD) to a receiver that takes one."""
+    """Sent (PWD) to a receiver that takes one, or to a machine that gives its document for one."""
     takes_subaddress: bool = False
     """Announced: a sender may say for whom its pages are (SUB)."""
+    receives: bool = True
+    """Called, it takes faxes."""
+    offer: Offer | None = None
+    """Called, it has a document that the caller may fetch."""
     nonstandard: bytes = b""
     """Information field of NSF, sent before DIS when there is one: country and provider code, then the vendor's own."""
     policy: Policy = field(default_factory=Policy)
@@ -200,8 +214,12 @@ class Station:
 
     def dis(self) -> Dis:
         """Return what this station says that it can do."""
+        offer = self.offer or Offer()
         return Dis().but(
-            receiver=True,
+            polled=self.offer is not None,
+            selective_polling=offer.selective,
+            password=offer.password,
+            receiver=self.receives,
             modulations=_announced(self.families, self.max_bps),
             two_d=Coding.MR in self.codings,
             width=self.width,
@@ -217,6 +235,11 @@ class Station:
             r400=Resolution.R400 in self.resolutions,
             metric=bool(self.resolutions & {Resolution.R300, Resolution.R400}),
         )
+
+    def dtc(self) -> Dtc:
+        """Return what this station says when it has called to fetch a document."""
+        poller = replace(self, receives=True, offer=None, takes_subaddress=False)
+        return Dtc(poller.dis().octets)
 
 
 def _announced(families: frozenset[Family], max_bps: int) -> frozenset[Modulation]:

@@ -209,6 +209,24 @@ class Incompatible(RemoteError):
     code = "fax.incompatible"
 
 
+class NothingToPoll(RemoteError):
+    """They have no document to be fetched."""
+
+    code = "fax.nothing_to_poll"
+
+
+class PollRefused(Disconnected):
+    """They said goodbye (DCN) when they were asked for their document."""
+
+    code = "fax.poll_refused"
+
+
+class NotAdmitted(RemoteError):
+    """They did not say what our document is given out for."""
+
+    code = "fax.poll_refused"
+
+
 class CannotTrain(RemoteError):
     """No rate survived the training check."""
 

@@ -1,10 +1,12 @@
 """The port to page data. The engine never looks inside a page: encoding, judging and durable storing happen behind it.
 
-A page source answers ``FetchPage`` and ``NoteConfirmed``; a page target answers ``KeepData`` and ``JudgePage``.
+A page source answers ``FetchPage`` and ``NoteConfirmed``, one that may be polled ``AdmitPoller``, too; a page target
+answers ``KeepData`` and ``JudgePage``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from hmac import compare_digest
 from typing import Protocol
 
 
@@ -148,6 +150,18 @@ class JudgePage:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmitPoller:
+    """Ask a source whether a caller may fetch its document, of which the next ``FetchPage`` is the first page.
+
+    Each field is what the caller said, empty if it did not: its identity, the document that it wants, a password.
+    """
+
+    caller: str
+    address: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PageReady:
     """The page, coded and ready to send: ``octets`` first bit on the wire = least significant, RTC or EOFB included."""
 
@@ -172,6 +186,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """Whether the caller may have the document."""
+
+    granted: bool
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """The octets are taken. ``page_ended``: an RTC or EOFB was seen, so that the sender turns to V.21 now."""
 
@@ -190,8 +212,25 @@ class Verdict:
     at: float = 0.0
 
 
-PageAction = FetchPage | NoteConfirmed | KeepData | JudgePage
-PageEvent = PageReady | NoMorePages | Noted | Kept | Verdict
+PageAction = FetchPage | NoteConfirmed | AdmitPoller | KeepData | JudgePage
+PageEvent = PageReady | NoMorePages | Noted | Admitted | Kept | Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a caller must say to be given a document: which one it is, a password; empty: whatever it says is right."""
+
+    address: str = ""
+    password: str = field(default="", repr=False)
+
+    def opens(self, said: AdmitPoller) -> bool:
+        """Tell whether the caller has said it."""
+        return self.address in ("", said.address) and (
+            not self.password or compare_digest(self.password.encode(), said.password.encode())
+        )
+
+
+ANYBODY = Key()
 
 
 class PagePort(Protocol):

@@ -7,7 +7,7 @@ from t30.capabilities import Dcs
 from t30.exchange import Exchange, Message, Procedure, unexpected
 from t30.fcf import PLAIN, Fcf
 from t30.frame import Frame
-from t30.identity import decoded
+from t30.identification import take_note
 from t30.incoming import Incoming
 from t30.judging import error_rate, judged, trained
 from t30.line import (
@@ -124,10 +124,8 @@ class Reception:
 
     def _train(self, command: Message) -> Procedure[Message | None]:
         """Judge the training check that follows DCS; return a command that came in its place."""
-        identity = command.find(Fcf.TSI)
         record = self.exchange.record
-        record.remote_id = decoded(identity) if identity else record.remote_id
-        record.saw(capabilities=command.fif, nonstandard=command.find(Fcf.NSS))
+        take_note(record, command)
         self.carrier = self.confirmed_block = self.last = None
         record.complete = False
         yield from self.page.begins_anew(dcs := Dcs(command.fif))

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from t30 import ecm, timers
-from t30.capabilities import Dcs, Dis, Terms, agree
+from t30.capabilities import Dis, Dtc, Terms, agree
 from t30.exchange import Exchange, Message, Procedure, unexpected
 from t30.fcf import CONFIRMATIONS, Fcf
 from t30.frame import Frame
-from t30.identity import decoded, encoded
+from t30.identification import of_sender, take_note
 from t30.line import Content, SendData, SendFrames, SendTone, Sent, Tone
 from t30.outcome import (
     CannotTrain,
@@ -21,6 +21,9 @@ from t30.outcome import (
 )
 from t30.pages import FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
 from t30.rates import Modulation
+
+BEGINNINGS = (Fcf.DIS, Fcf.DTC)
+"""What a receiver says when it begins, or begins again: called, or polling."""
 
 Ladder = tuple[Modulation, ...]
 """Rates still to be tried, the one in use first."""
@@ -59,7 +62,7 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
             refusals += 1
             if refusals == refused.times:
                 raise PageRefused(f"page {index + 1} was refused {refusals} times ({reply.fcf})")
-            if reply.fcf is not Fcf.DIS:
+            if reply.fcf not in BEGINNINGS:
                 ladder = ladder[1:] or ladder
             continue
         index, refusals, page = index + 1, 0, upcoming
@@ -89,10 +92,11 @@ def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]
         if heard.fcf is Fcf.DCN:
             raise Disconnected("the other machine hung up (DCN) before it said what it can do")
         if heard.fcf is Fcf.DIS:
-            identity = heard.find(Fcf.CSI)
-            exchange.record.remote_id = decoded(identity) if identity else exchange.record.remote_id
-            exchange.record.saw(capabilities=heard.fif, nonstandard=heard.find(Fcf.NSF))
+            take_note(exchange.record, heard)
             return Dis(heard.fif)
+        if heard.fcf is Fcf.DTC and not exchange.x:
+            take_note(exchange.record, heard)
+            return Dtc(heard.fif)
     raise NoFaxMachine(f"no fax machine said what it can do within {timers.T1:.0f} s")
 
 
@@ -125,7 +129,7 @@ def train(exchange: Exchange, terms: Terms, format: PageFormat, ladder: Ladder) 
         exchange.record.modulation = modulation
         dcs = terms.dcs(format, modulation)
         reply = yield from exchange.response(
-            *_identification(exchange, terms, dcs), then=tcf(modulation), crp=True, again=(Fcf.DIS, Fcf.DTC)
+            *of_sender(exchange, terms, dcs), then=tcf(modulation), crp=True, again=BEGINNINGS
         )
         if reply.fcf in (Fcf.CFR, Fcf.FTT):
             exchange.record.trained(modulation, passed=reply.fcf is Fcf.CFR)
@@ -213,7 +217,7 @@ class _Attempt:
     def _response(self, command: Frame, *expected: Fcf) -> Procedure[Message]:
         """Send a command until it is answered; while the receiver is not ready, ask again, up to T5.
 
-        DIS is an answer, too: the command came damaged, and the receiver begins again (spandsp).
+        DIS (or DTC) is an answer, too: the command came damaged, and the receiver begins again (spandsp).
         """
         reply = yield from self.exchange.response(command)
         began = self.exchange.now
@@ -221,7 +225,7 @@ class _Attempt:
             if self.exchange.now - began > timers.T5:
                 raise NoResponse(f"the receiver was not ready for {timers.T5:.0f} s (RNR)")
             reply = yield from self.exchange.response(self.exchange.frame(Fcf.RR))
-        if reply.fcf not in (Fcf.MCF, Fcf.DIS, *expected):
+        if reply.fcf not in (Fcf.MCF, *BEGINNINGS, *expected):
             raise unexpected(reply, str(command.fcf))
         return reply
 
@@ -239,19 +243,6 @@ def _terms(exchange: Exchange, receiver: Dis) -> Terms:
 def _resumed(offered: Ladder, reached: Ladder) -> Ladder:
     """Return the ladder after a new negotiation: not above what the line was found to carry."""
     return tuple(modulation for modulation in offered if modulation.bps <= reached[0].bps) or offered[-1:]
-
-
-def _identification(exchange: Exchange, terms: Terms, dcs: Dcs) -> list[Frame]:
-    """Return what precedes training: password and subaddress where the receiver takes them, identity, DCS."""
-    station = exchange.station
-    said = {
-        Fcf.PWD: station.password if terms.receiver.password else "",
-        Fcf.SUB: station.subaddress if terms.receiver.subaddress else "",
-        Fcf.TSI: station.ident,
-    }
-    frames = [exchange.frame(fcf, encoded(text)) for fcf, text in said.items() if text]
-    dcs = dcs.but(subaddress=True) if said[Fcf.SUB] else dcs
-    return [*frames, exchange.frame(Fcf.DCS, dcs.octets)]
 
 
 def _result(index: int, page: PageReady, seconds: float, *, confirmed: bool) -> PageResult:

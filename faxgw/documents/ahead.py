@@ -9,8 +9,12 @@ from typing import TypeVar
 from faxgw.documents.coded import page_hash
 from faxgw.documents.layout import Layout
 from t30.pages import (
+    ANYBODY,
+    AdmitPoller,
+    Admitted,
     Coding,
     FetchPage,
+    Key,
     Length,
     NoMorePages,
     NoteConfirmed,
@@ -43,10 +47,12 @@ class AheadOfTheLine(ABC):
     """Answers ``FetchPage`` and ``NoteConfirmed``. At most three drawn pages are in memory, of however many.
 
     Attributes:
+        key: what a caller must say who wants to fetch the pages.
         sent: SHA-256 (``page_hash``) of the pels of each page last fetched, by its number within the document.
     """
 
-    def __init__(self, indices: Sequence[int]) -> None:
+    def __init__(self, indices: Sequence[int], *, key: Key = ANYBODY) -> None:
+        self.key = key
         self._indices = indices
         self._drawn: dict[int, _Drawn] = {}
         self._looking: set[asyncio.Future[None]] = set()
@@ -82,7 +88,7 @@ class AheadOfTheLine(ABC):
             await asyncio.to_thread(encode, bitmap, coding)
 
     async def perform(self, action: PageAction) -> PageEvent:
-        """Answer ``FetchPage`` and ``NoteConfirmed``.
+        """Answer ``FetchPage``, ``NoteConfirmed`` and ``AdmitPoller``.
 
         Raises:
             RequestError: ``document.*``, if the page cannot be drawn.
@@ -93,6 +99,8 @@ class AheadOfTheLine(ABC):
             case NoteConfirmed():
                 await self._confirmed(self._indices[action.index], action)
                 return Noted()
+            case AdmitPoller():
+                return Admitted(self.key.opens(action))
             case _:
                 raise TypeError(f"a page source has no answer to {action}")
 

@@ -5,15 +5,15 @@ import asyncio
 from faxgw.documents.ahead import AheadOfTheLine
 from faxgw.documents.document import Document
 from faxgw.documents.layout import Layout
-from t30.pages import PageLimits
+from t30.pages import ANYBODY, Key, PageLimits
 from t30.t4 import Bitmap
 
 
 class PageSource(AheadOfTheLine):
     """Answers ``FetchPage`` from a document, which ``close`` closes."""
 
-    def __init__(self, document: Document) -> None:
-        super().__init__(range(len(document)))
+    def __init__(self, document: Document, *, key: Key = ANYBODY) -> None:
+        super().__init__(range(len(document)), key=key)
         self._document = document
 
     async def _layout(self, index: int, limits: PageLimits) -> Layout:

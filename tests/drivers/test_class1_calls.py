@@ -24,6 +24,8 @@ from t30.exchange import Procedure
 from t30.line import Dial, HangUp, LineClock, LineError, Sent, stamped
 from t30.outcome import Outcome
 from t30.pages import (
+    AdmitPoller,
+    Admitted,
     Coding,
     FetchPage,
     JudgePage,
@@ -258,6 +260,8 @@ class Stack:
                 return NoMorePages()
             case NoteConfirmed():
                 return Noted()
+            case AdmitPoller():
+                return Admitted(True)
             case KeepData(_, _, octets):
                 self._coming += octets
                 return Kept(len(self._coming) >= len(self.page))

@@ -19,6 +19,8 @@ from t30.capabilities import Station
 from t30.line import FaxLine, LineClock
 from t30.outcome import Direction
 from t30.pages import (
+    AdmitPoller,
+    Admitted,
     FetchPage,
     JudgePage,
     KeepData,
@@ -61,6 +63,8 @@ class Pages:
                 return PageReady(format, self.pages[index], ROWS)
             case NoteConfirmed():
                 return Noted()
+            case AdmitPoller():
+                return Admitted(True)
             case KeepData():
                 return Kept(False)
             case JudgePage():
