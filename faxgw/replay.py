@@ -9,9 +9,9 @@ from faxgw.trace.record import Thrown, Trace
 from faxgw.trace.values import agrees
 from t30 import ENGINE
 from t30.answering import answering
-from t30.calling import calling
+from t30.calling import calling, polling
 from t30.line import Action, AwaitCall, Dial, LineError
-from t30.outcome import CallEnded, Canceled, Outcome
+from t30.outcome import CallEnded, Canceled, Direction, Outcome
 from t30.session import Session
 
 
@@ -70,6 +70,8 @@ def _session(trace: Trace) -> Session:
     if not trace.steps:
         raise RequestError("usage", "the recording ends before the call began: there is nothing to replay")
     match trace.steps[0].action:
+        case Dial(number) if trace.header.direction is Direction.IN:
+            return Session(polling(trace.header.station, number))
         case Dial(number):
             return Session(calling(trace.header.station, number))
         case AwaitCall():

@@ -41,6 +41,7 @@ def _answer(exchange: Exchange) -> Procedure[None]:
 def _receive(exchange: Exchange, command: Message) -> Procedure[None]:
     """Take what the caller sends, from its first command on."""
     if not exchange.station.receives:
+        yield from exchange.command(timers.T4, after_carrier=timers.AFTER_CARRIER)  # over its training check
         raise Incompatible("the caller wants to send a fax, and this station only has one to be fetched")
     reception = Reception(exchange)
     while (yield from reception.until_end(command)):

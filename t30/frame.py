@@ -9,8 +9,8 @@ ADDRESS = 0xFF
 MORE_FOLLOW = 0x03
 FINAL = 0x13
 
-SECRET = frozenset({Fcf.PWD, Fcf.SEP, Fcf.SUB})
-"""Frames whose information field is shown to nobody: passwords, and what says whom a fax is for."""
+SECRET = frozenset({Fcf.PWD, Fcf.SEP, Fcf.PSA, Fcf.ISP, Fcf.SUB, Fcf.IRA})
+"""Frames whose information field is shown to nobody: passwords, and what says whom a fax is for, or which is wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,9 @@ def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]
             raise Disconnected("the other machine hung up (DCN) before it said what it can do")
         if heard.fcf is Fcf.DIS:
             take_note(exchange.record, heard)
+            exchange.x = True
             return Dis(heard.fif)
-        if heard.fcf is Fcf.DTC and not exchange.x:
+        if heard.fcf is Fcf.DTC and calling is None:
             take_note(exchange.record, heard)
             return Dtc(heard.fif)
     raise NoFaxMachine(f"no fax machine said what it can do within {timers.T1:.0f} s")

@@ -19,7 +19,7 @@ from t30.line import (
     SendData,
     SendFrames,
 )
-from t30.pages import KeepData, PageReady
+from t30.pages import AdmitPoller, KeepData, PageReady
 from t30.rates import Modulation
 
 FCF_END = 3
@@ -35,6 +35,9 @@ def shown_action(action: Action) -> Action:
             return replace(action, frames=tuple(shown_frame(each, modulation) for each in frames))
         case SendData(content=Content.PAGE, octets=octets) | KeepData(octets=octets):
             return replace(action, octets=hidden(octets))
+        case AdmitPoller():
+            # Whether something was said shows in the frames; here it must be the same when it is masked there.
+            return replace(action, address="*" * LENGTH, password="*" * LENGTH)
     return action
 
 

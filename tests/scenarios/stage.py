@@ -19,11 +19,12 @@ from simulators.script import Script, Step
 from simulators.switch import Port, Switch
 from simulators.tray import Sheet, Tray
 from t30.answering import answering
-from t30.calling import calling
+from t30.calling import calling, polling
 from t30.capabilities import Station
+from t30.exchange import Procedure
 from t30.line import LineClock
 from t30.outcome import Outcome
-from t30.pages import Length, PageReady, Resolution, Width
+from t30.pages import ANYBODY, Key, Length, PageReady, Resolution, Width
 from t30.t4 import Bitmap
 from tests.drivers.rig import modem_line
 
@@ -46,13 +47,28 @@ class Scenario:
     remote_id: str = ""
     station: Station = field(default_factory=Station)
     pages: tuple[Sheet | PageReady, ...] = ()
-    """What our end sends; when there is none, it answers."""
+    """What our end sends; when there is none, it answers. A station that offers them answers, too."""
+    polls: bool = False
+    """Our end calls to fetch what the other one has."""
+    key: Key = ANYBODY
+    """What a caller must say to be given our pages."""
     slow: int = 0
     """How often in a row a page that was received is not safe yet."""
     driver: bool = False
     """Played through the Class 1 driver, too."""
     missing: str = ""
     """What our engine lacks for it."""
+
+    @property
+    def calls(self) -> bool:
+        """Our end is the caller."""
+        return self.polls or (bool(self.pages) and self.station.offer is None)
+
+    def procedure(self) -> Procedure[Outcome]:
+        """Return what our end does."""
+        if not self.calls:
+            return answering(self.station)
+        return (polling if self.polls else calling)(self.station, "200")
 
 
 @dataclass(slots=True)
@@ -94,8 +110,8 @@ def check(scenario: Scenario, *, by_driver: bool) -> None:
 async def _on_circuit(scenario: Scenario) -> Played:
     clock = LineClock(asyncio.get_running_loop().time)
     circuit = Circuit(clock)
-    ours, theirs = circuit.ends if scenario.pages else circuit.ends[::-1]
-    tray = Tray(scenario.pages, slow=scenario.slow)
+    ours, theirs = circuit.ends if scenario.calls else circuit.ends[::-1]
+    tray = Tray(scenario.pages, slow=scenario.slow, key=scenario.key)
     machine = Machine(scenario.station, CircuitLine(ours, clock), tray)
     return await _played(scenario, machine, tray, _connected(theirs))
 
@@ -103,10 +119,10 @@ async def _on_circuit(scenario: Scenario) -> Played:
 async def _by_driver(scenario: Scenario) -> Played:
     switch = Switch(LineClock(asyncio.get_running_loop().time))
     far = switch.attach("200")
-    tray = Tray(scenario.pages, slow=scenario.slow)
+    tray = Tray(scenario.pages, slow=scenario.slow, key=scenario.key)
     async with modem_line(switch, "100") as (line, _):
         machine = Machine(scenario.station, line, tray)
-        return await _played(scenario, machine, tray, _answered(far) if scenario.pages else _dialled(far))
+        return await _played(scenario, machine, tray, _answered(far) if scenario.calls else _dialled(far))
 
 
 async def _answered(far: Port) -> End:
@@ -132,9 +148,8 @@ async def _played(scenario: Scenario, machine: Machine, tray: Tray, theirs: Coro
     async def play() -> None:
         await script.play(await theirs)
 
-    procedure = calling(scenario.station, "200") if scenario.pages else answering(scenario.station)
     async with asyncio.timeout(LIMIT):
-        _, outcome = await asyncio.gather(play(), machine.run(procedure))
+        _, outcome = await asyncio.gather(play(), machine.run(scenario.procedure()))
     return Played(script, machine, outcome, tray)
 
 

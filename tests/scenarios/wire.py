@@ -119,3 +119,40 @@ RCP = [bytes.fromhex("FF 03 86")] * 3
 OUR_DIS = "FF 13 80 00 EE FA C4 80 17"
 """V.17, all resolutions, MR, A3, unlimited length, 0 ms a line, error correction, MMR, metric."""
 OUR_DIS_PLAIN = "FF 13 80 00 EE FA 80 80 17"
+
+# -------------------------------------------------------------------------------------------------------------- polling
+
+DIS_POLLED = "FF 13 80 00 2F 70"  # as DIS; a document to be polled
+DIS_POLLED_ECM = "FF 13 80 00 2F F0 04"
+DIS_SELECTIVE = "FF 13 80 00 2F F0 80 80 C0 02"  # and it takes an address (SEP) and a password (PWD)
+OUR_DTC = "FF 13 81 00 EE FA C4 80 17"  # what OUR_DIS says, by a caller
+DTC = "FF 13 81 00 2E 70"
+DTC_ECM = "FF 13 81 00 2E F0 04"
+OUR_OFFER = "FF 13 80 00 ED FA C4 80 17"  # no receiver, but a document
+OUR_OFFER_TOO = "FF 13 80 00 EF FA C4 80 17"  # both
+OUR_LOCKED_OFFER = "FF 13 80 00 ED FA C4 80 D7 02"  # for an address and a password
+
+# The called station sends: it has not received DIS, so that bit X is clear in what it says, and set in the answers.
+POLLED_TSI = "FF 03 42 35 35 35 20 31 2B 20 20 20 20 20 20 20 20 20 20 20 20 20 20"  # +1 555
+POLLED_DCS = "FF 13 82 00 06 70"  # V.29 9600, MH, standard, A4
+POLLED_DCS_V17 = "FF 13 82 00 22 70"
+POLLED_DCS_ECM = "FF 13 82 00 06 F0 04"
+POLLED_DCS_V17_ECM = "FF 13 82 00 22 F0 04"
+POLLED_MPS, POLLED_EOM, POLLED_EOP, POLLED_DCN = "FF 13 4E", "FF 13 8E", "FF 13 2E", "FF 13 FA"
+POLLER_CFR, POLLER_FTT, POLLER_CTR, POLLER_CRP = "FF 13 85", "FF 13 45", "FF 13 C5", "FF 13 1B"
+POLLER_MCF, POLLER_RTN, POLLER_DCN = "FF 13 8D", "FF 13 4D", "FF 13 FB"
+
+
+def said(frame: str, text: str) -> str:
+    """Return a frame of twenty characters, the last one first: ``A1`` SEP, ``C1`` PWD, ``41`` CIG, ``61`` PSA."""
+    return f"FF 03 {frame} " + text[::-1].ljust(20).encode().hex(" ").upper()
+
+
+def polled_pps(after: str, frames: int, *, page: int = 0, block: int = 0) -> str:
+    """PPS of a called station."""
+    return pps(after, frames, page=page, block=block).replace("FF 13 BF", "FF 13 BE")
+
+
+def poller_ppr(*missing: int) -> str:
+    """PPR of a caller."""
+    return ppr(*missing).replace("FF 13 BC", "FF 13 BD")

@@ -13,7 +13,7 @@ from simulators.faults import Faults
 from simulators.line import CircuitLine
 from simulators.switch import Switch
 from t30.answering import answering
-from t30.calling import calling
+from t30.calling import calling, polling
 from t30.capabilities import Station
 from t30.line import (
     Action,
@@ -65,6 +65,7 @@ def record_calls(tmp_path: Path) -> RecordCalls:
         caller: Station = CALLER,
         answerer: Station = ANSWERER,
         number: str = NUMBER,
+        polls: bool = False,
         faults: Faults = Faults(),  # noqa: B008
         bad_rows: int = 0,
     ) -> tuple[Path, Path]:
@@ -75,11 +76,12 @@ def record_calls(tmp_path: Path) -> RecordCalls:
             switch = Switch(clock, faults=faults)
             ends = CircuitLine(switch.attach("+49301234567"), clock), CircuitLine(switch.attach(NUMBER), clock)
             answer = Recorder(in_, direction=Direction.IN, line="sim:+15550100", station=answerer)
-            waiting = asyncio.create_task(
-                recorded(Session(answering(answerer)), ends[1], Pages(bad_rows=bad_rows), answer),
-            )
-            recorder = Recorder(out, direction=Direction.OUT, line="sim:+49301234567", station=caller)
-            await recorded(Session(calling(caller, number)), ends[0], Pages(pages), recorder)
+            theirs = Pages(pages if polls else (), bad_rows=0 if polls else bad_rows)
+            waiting = asyncio.create_task(recorded(Session(answering(answerer)), ends[1], theirs, answer))
+            direction, procedure = (Direction.IN, polling) if polls else (Direction.OUT, calling)
+            recorder = Recorder(out, direction=direction, line="sim:+49301234567", station=caller)
+            ours = Pages(() if polls else pages, bad_rows=bad_rows if polls else 0)
+            await recorded(Session(procedure(caller, number)), ends[0], ours, recorder)
             await asyncio.sleep(120)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)

@@ -17,6 +17,7 @@ from drivers.witness import Seen, Wire
 from faxgw.trace.datagrams import Masking, Shown
 from faxgw.trace.wires import WireReader, WireWriter
 from t30.fcf import Fcf
+from t30.frame import SECRET as SECRET_FRAMES
 from t30.frame import Frame
 from t30.identity import encoded
 
@@ -88,7 +89,7 @@ def call_of(seed: int) -> tuple[list[bytes], bytes]:
     sender = Sender(chance, chance.choice(list(Form)))
     page = page_of(seed, 600)
     tellable = [Frame.of(Fcf.CSI, encoded(OPEN)).octets, Frame.of(Fcf.DIS, bytes.fromhex("00 CE 70")).octets]
-    secrets = [Frame.of(each, encoded(SECRET)).octets for each in (Fcf.PWD, Fcf.SUB, Fcf.SEP)]
+    secrets = [Frame.of(each, encoded(SECRET)).octets for each in sorted(SECRET_FRAMES, key=str)]
     disguised = Frame.of(Fcf.CSI, encoded(SECRET)).octets
     ecm = [bytes((0xFF, 0x03, 0x06, number)) + page[number * 200 : number * 200 + 200] for number in range(3)]
     ecm += [bytes.fromhex("FF 03 86")] * 3

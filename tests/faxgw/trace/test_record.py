@@ -50,6 +50,8 @@ from t30.line import (
 )
 from t30.outcome import Direction, Evidence, Training
 from t30.pages import (
+    AdmitPoller,
+    Admitted,
     Coding,
     FetchPage,
     JudgePage,
@@ -86,6 +88,7 @@ ONE_OF_EACH: list[Action | Event] = [
     HangUp(),
     FetchPage(2, LIMITS, 96, "+49 30 1234"),
     NoteConfirmed(2, FORMAT, 1143, 18103, 12.5),
+    AdmitPoller("+49 30 1234", "12", "99"),
     KeepData(1, FORMAT, Payload(b"\xff", 9, "ab" * 32)),
     JudgePage(0),
     Ringing("+49 30 123", "", 1.5),
@@ -100,6 +103,7 @@ ONE_OF_EACH: list[Action | Event] = [
     PageReady(FORMAT, Payload(b"", 0, ""), 2292, 9.0),
     NoMorePages(10.0),
     Noted(10.5),
+    Admitted(True, 10.75),
     Kept(True, 11.0),
     Verdict(2292, 3, 2, False, 12.0),
 ]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -14,11 +15,13 @@ from faxgw.trace.reading import read
 from faxgw.trace.record import Recorder
 from simulators.faults import Faults
 from t30.calling import calling
-from t30.capabilities import Station
+from t30.capabilities import Offer, Station
+from t30.identity import encoded
 from t30.line import Action, Connected, Dial, HangUp, LineError, ListenFrame, SendFrames, Sent
 from t30.outcome import CallEnded, Canceled, Direction, Outcome
 from t30.rates import Family, Modulation
 from t30.session import Session
+from tests.faxgw.trace.calls import Pages
 
 RecordCalls = Callable[..., tuple[Path, Path]]
 RANDOM = Random(3)
@@ -184,3 +187,20 @@ def test_recording_of_no_call_is_the_users_mistake(small_call: Path) -> None:
     changed(small_call, '"action": "Dial", "number": "+1 555 0100"', '"action": "HangUp"')
     with pytest.raises(RequestError, match="begins neither"):
         replay(read(small_call))
+
+
+LOCKED = Station(ident="+1 555 0100", receives=False, offer=Offer(selective=True, password=True))
+KNOWS = Station(ident="+49 30 1234567", subaddress=Pages.key.address, password=Pages.key.password)
+
+
+@pytest.mark.parametrize("caller", [KNOWS, replace(KNOWS, password="other"), replace(KNOWS, subaddress="")])
+def test_polled_call_is_done_again_exactly_by_both_sides(record_calls: RecordCalls, caller: Station) -> None:
+    verdicts = []
+    for path in record_calls(THREE, caller=caller, answerer=LOCKED, polls=True):
+        trace = read(path)
+        assert replay(trace) is None
+        assert trace.outcome is not None
+        verdicts.append(trace.outcome.verdict)
+        assert encoded(KNOWS.password).strip().hex(" ").upper() not in path.read_text()
+        assert KNOWS.password not in path.read_text()
+    assert verdicts == (["received", "delivered"] if caller is KNOWS else ["failed", "failed"])
