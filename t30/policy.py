@@ -4,24 +4,43 @@ All of it is data. The procedures read it where the flow chart comes to a choice
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from t30.rates import LADDER, Modulation
 
 
+class Then(Enum):
+    """What a sender does about a page that was refused often enough."""
+
+    GIVE_UP = "end the call"
+    GO_ON = "take the page as sent and go on with the next one"
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What a sender does about a page that the receiver refuses (RTN)."""
+    """What a sender does about a page that the receiver refuses (RTN): it sends it again, each time one rate lower.
+
+    A page that was refused is never counted as confirmed. A sender that goes on cannot know what becomes of it: some
+    receivers print what they have of it, others drop it for the page that comes next.
+    """
 
     times: int = 3
-    """It sends the page again, each time one rate lower; a page refused so often ends the call."""
+    """So often in all one page is sent."""
+    then: Then = Then.GIVE_UP
+    """Pages with error correction are not refused by machines that keep to T.30: there, the call always ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """How long a sender corrects a partial page (PPR) in error correction mode."""
+    """How long a sender corrects a partial page (PPR) in error correction mode; the defaults are HylaFAX's."""
 
     requests: int = 4
-    """So many requests are answered at one rate; then it goes on one rate lower (T.30 Annex A)."""
+    """So many requests are answered at one rate before something changes (T.30 Annex A)."""
+    step_down: bool = True
+    """Then it goes on one rate lower (CTC), where there is one."""
+    persist: bool = True
+    """Where there is none, it goes on at the same rate (CTC) while each so many requests bring frames home; else, and
+    without this, it gives the page up (EOR)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,50 @@ class Policy:
     ladder: tuple[Modulation, ...] = LADDER
     """The rates to try in turn, as a sender; those that the other machine lacks are passed over."""
     refused: Refused = Refused()
+    slower_when_poor: bool = False
+    """Train one rate lower after a page that was confirmed with a wish to train again (RTP), not at the same rate."""
     correction: Correction = Correction()
     quality: Quality = Quality()
     training: TrainingCheck = TrainingCheck()
+
+
+# ------------------------------------------------------------------------------------------------- choices with names
+
+LADDERS = {
+    "hylafax": LADDER,
+    "spandsp": (
+        Modulation.V17_14400,
+        Modulation.V17_12000,
+        Modulation.V17_9600,
+        Modulation.V29_9600,
+        Modulation.V17_7200,
+        Modulation.V29_7200,
+        Modulation.V27TER_4800,
+        Modulation.V27TER_2400,
+    ),
+    "efax": (
+        Modulation.V17_14400,
+        Modulation.V17_12000,
+        Modulation.V17_9600,
+        Modulation.V17_7200,
+        Modulation.V29_9600,
+        Modulation.V29_7200,
+        Modulation.V27TER_4800,
+        Modulation.V27TER_2400,
+    ),
+}
+"""Orders of rates, by the program that tries them so: HylaFAX leaves V.17 early, efax late, spandsp takes turns."""
+
+REFUSED = {
+    "retransmit": Refused(),
+    "ignore": Refused(times=1, then=Then.GO_ON),
+    "retransmit-ignore": Refused(then=Then.GO_ON),
+    "give-up": Refused(times=1),
+}
+
+QUALITIES = {
+    "strict": Quality(confirm=0.01, retrain=0.05, longest_run=2),
+    "usual": Quality(),
+    "any": Quality(confirm=1.0, retrain=1.0, longest_run=1_000_000),
+}
+"""``any`` confirms whatever arrives: for senders that give up when a page is refused."""

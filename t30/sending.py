@@ -20,6 +20,7 @@ from t30.outcome import (
     PageResult,
 )
 from t30.pages import FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
+from t30.policy import Then
 from t30.rates import Modulation
 
 BEGINNINGS = (Fcf.DIS, Fcf.DTC)
@@ -33,7 +34,7 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
     """Send every page to a receiver whose capabilities are known, and say goodbye."""
     terms = _terms(exchange, receiver)
     ladder = terms.ladder
-    refused = exchange.station.policy.refused
+    policy = exchange.station.policy
     index = refusals = 0
     trained = False
     page = yield from fetch(exchange, index, terms, ladder[0])
@@ -49,31 +50,50 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
         attempt = _Attempt(exchange, terms, page, index, command, ladder)
         reply = yield from (attempt.corrected() if page.format.ecm else attempt.plain())
         ladder = attempt.ladder
-        confirmed = reply.fcf in CONFIRMATIONS
-        seconds = exchange.now - began
-        exchange.record.page(_result(index, page, seconds, confirmed=confirmed))
-        if confirmed:
-            note = NoteConfirmed(index, page.format, page.rows, len(page.octets), seconds)
-            yield from exchange.do(note, Noted)
+        yield from _enter(exchange, index, page, seconds=exchange.now - began, confirmed=reply.fcf in CONFIRMATIONS)
         trained = reply.fcf in (Fcf.MCF, Fcf.PIP, Fcf.ERR)
-        if reply.fcf is Fcf.RTN:
-            exchange.record.refused()
-        if not confirmed and reply.fcf is not Fcf.ERR:
+        if reply.fcf in (Fcf.RTN, Fcf.PIN) or (reply.fcf is Fcf.RTP and policy.slower_when_poor):
+            ladder = ladder[1:] or ladder
+        if reply.fcf in (Fcf.RTN, Fcf.PIN, *BEGINNINGS):
             refusals += 1
-            if refusals == refused.times:
-                raise PageRefused(f"page {index + 1} was refused {refusals} times ({reply.fcf})")
-            if reply.fcf not in BEGINNINGS:
-                ladder = ladder[1:] or ladder
-            continue
+            if _is_sent_again(exchange, page, index, refusals, reply):
+                continue
         index, refusals, page = index + 1, 0, upcoming
         if command is Fcf.EOM and page is not None and trained:
             terms = _terms(exchange, (yield from await_dis(exchange)))
             ladder, trained = _resumed(terms.ladder, ladder), False
             page = yield from fetch(exchange, index, terms, ladder[0])
-    exchange.record.complete = all(each.confirmed for each in exchange.record.pages)
-    if not exchange.record.complete:
-        raise PageRefused("a page could not be corrected on this line, however often it was sent (EOR)")
+    lost = [str(each.index + 1) for each in exchange.record.pages if not each.confirmed]
+    if lost:
+        raise PageRefused(f"not confirmed, and left behind (RTN or EOR): page {', '.join(lost)}")
+    exchange.record.complete = True
     yield from exchange.say(Fcf.DCN)
+
+
+def _enter(exchange: Exchange, index: int, page: PageReady, *, seconds: float, confirmed: bool) -> Procedure[None]:
+    """Write a page into the record; have one that was confirmed noted before anything else is said."""
+    octets = len(page.octets)
+    exchange.record.page(PageResult(index, page.format, octets, page.rows, confirmed, bad_rows=0, seconds=seconds))
+    if confirmed:
+        yield from exchange.do(NoteConfirmed(index, page.format, page.rows, octets, seconds), Noted)
+
+
+def _is_sent_again(exchange: Exchange, page: PageReady, index: int, refusals: int, reply: Message) -> bool:
+    """Tell whether a page that was not taken is sent once more; if not, the next one follows.
+
+    DIS says no more than that the command came damaged.
+
+    Raises:
+        PageRefused: if that is the end of the call.
+    """
+    refused = exchange.station.policy.refused
+    if reply.fcf is Fcf.RTN:
+        exchange.record.refused()
+    if refusals < (timers.TRIES if reply.fcf in BEGINNINGS else refused.times):
+        return True
+    if reply.fcf in BEGINNINGS or refused.then is Then.GIVE_UP or page.format.ecm:
+        raise PageRefused(f"page {index + 1} was refused {refusals} times ({reply.fcf})")
+    return False
 
 
 def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]:
@@ -185,27 +205,34 @@ class _Attempt:
         """Send one partial page until it is confirmed or given up."""
         wanted = list(range(len(block)))
         carrier = self.ladder[0].short
-        corrections = 0
+        correction = self.exchange.station.policy.correction
         while True:
-            frames = ecm.burst(block, wanted)
-            yield from self.exchange.do(SendFrames(carrier, frames, timers.TURNAROUND), Sent)
-            pps = ecm.pps(after, page=self.index, block=number, frames=len(wanted))
-            confirming = (Fcf.PIP, Fcf.RTP) if after else ()
-            reply = yield from self._response(self.exchange.frame(Fcf.PPS, pps), Fcf.PPR, Fcf.PIN, Fcf.RTN, *confirming)
-            if reply.fcf is not Fcf.PPR:
-                return reply
-            self.exchange.record.corrected()
-            wanted = ecm.requested(reply.fif, len(block)) or [len(block) - 1]
-            carrier = self.ladder[0].short
-            corrections += 1
-            if corrections % self.exchange.station.policy.correction.requests == 0:
-                if len(self.ladder) == 1:
-                    return (yield from self._give_up())
-                carrier = yield from self._step_down()
+            requests: list[int] = []
+            for _ in range(correction.requests):
+                yield from self.exchange.do(SendFrames(carrier, ecm.burst(block, wanted), timers.TURNAROUND), Sent)
+                reply = yield from self._ends(number, after, frames=len(wanted))
+                if reply.fcf is not Fcf.PPR:
+                    return reply
+                wanted = ecm.requested(reply.fif, len(block)) or [len(block) - 1]
+                requests.append(len(wanted))
+                carrier = self.ladder[0].short
+            if correction.step_down and len(self.ladder) > 1:
+                self.ladder = self.ladder[1:]
+            elif not correction.persist or requests[-1] >= requests[0]:
+                return (yield from self._give_up())
+            carrier = yield from self._go_on()
 
-    def _step_down(self) -> Procedure[Modulation]:
-        """Go on correcting at the next lower rate (CTC); training is long once."""
-        self.ladder = self.ladder[1:]
+    def _ends(self, number: int, after: Fcf | None, *, frames: int) -> Procedure[Message]:
+        """Say that this was all of a partial page, or of what was asked for again (PPS)."""
+        pps = ecm.pps(after, page=self.index, block=number, frames=frames)
+        confirming = (Fcf.PIP, Fcf.RTP) if after else ()
+        reply = yield from self._response(self.exchange.frame(Fcf.PPS, pps), Fcf.PPR, Fcf.PIN, Fcf.RTN, *confirming)
+        if reply.fcf is Fcf.PPR:
+            self.exchange.record.corrected()
+        return reply
+
+    def _go_on(self) -> Procedure[Modulation]:
+        """Go on correcting at this rate (CTC); training is long once."""
         self.exchange.record.modulation = self.ladder[0]
         choice = self.terms.dcs(self.page.format, self.ladder[0]).octets[:2]
         yield from self._response(self.exchange.frame(Fcf.CTC, choice), Fcf.CTR)
@@ -243,8 +270,6 @@ def _terms(exchange: Exchange, receiver: Dis) -> Terms:
 
 def _resumed(offered: Ladder, reached: Ladder) -> Ladder:
     """Return the ladder after a new negotiation: not above what the line was found to carry."""
+    if reached[0] in offered:
+        return offered[offered.index(reached[0]) :]
     return tuple(modulation for modulation in offered if modulation.bps <= reached[0].bps) or offered[-1:]
-
-
-def _result(index: int, page: PageReady, seconds: float, *, confirmed: bool) -> PageResult:
-    return PageResult(index, page.format, len(page.octets), page.rows, confirmed, 0, seconds)

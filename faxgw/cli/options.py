@@ -12,6 +12,7 @@ from faxgw.documents.screening import Screen
 from t30.capabilities import Station
 from t30.identity import encoded
 from t30.pages import Coding, Length, Resolution, Width
+from t30.policy import LADDERS, QUALITIES, REFUSED, Policy, Quality, Refused
 from t30.rates import Family, Modulation
 
 T = TypeVar("T")
@@ -100,6 +101,35 @@ CodingOption = Annotated[
     frozenset[Coding] | None,
     typer.Option("--coding", parser=_several(_CODINGS), metavar="mh,mr,mmr", help="Codings to use."),
 ]
+LadderOption = Annotated[
+    str,
+    typer.Option(
+        "--ladder",
+        parser=_one({name: name for name in LADDERS}),
+        metavar=_metavar(LADDERS),
+        help="In which order rates are tried: as that program does; hylafax leaves V.17 early, efax late.",
+    ),
+]
+RefusedOption = Annotated[
+    Refused | None,
+    typer.Option(
+        "--refused",
+        parser=_one(REFUSED),
+        metavar=_metavar(REFUSED),
+        help="What to do about a page that is refused: retransmit sends it three times in all, ignore goes on with the"
+        " next page; one that was refused never counts as delivered.",
+    ),
+]
+QualityOption = Annotated[
+    Quality | None,
+    typer.Option(
+        "--quality",
+        parser=_one(QUALITIES),
+        metavar=_metavar(QUALITIES),
+        help="When a page without error correction is confirmed: usual refuses it above 15 % of damaged scan lines, or"
+        " 5 in a row; strict above 5 % or 2; any never does.",
+    ),
+]
 ResolutionOption = Annotated[
     Resolution | None,
     typer.Option("--resolution", parser=_one(_RESOLUTIONS), metavar=_metavar(_RESOLUTIONS), help="Resolution."),
@@ -126,6 +156,9 @@ def station(
     coding: frozenset[Coding] | None,
     subaddress: str = "",
     password: str = "",
+    ladder: str = "hylafax",
+    refused: Refused | None = None,
+    quality: Quality | None = None,
 ) -> Station:
     """Return the station of these options; what was not given is not limited."""
     return Station(
@@ -136,6 +169,7 @@ def station(
         codings=coding or frozenset(Coding),
         subaddress=subaddress,
         password=password,
+        policy=Policy(LADDERS[ladder], refused or Refused(), quality=quality or Quality()),
     )
 
 

@@ -35,6 +35,7 @@ def receive(
     coding: options.CodingOption = None,
     resolution: options.ResolutionOption = None,
     page: options.PaperOption = None,
+    quality: options.QualityOption = None,
     trace: options.TraceOption = None,
     json: options.JsonOption = False,
 ) -> None:
@@ -44,7 +45,7 @@ def receive(
     """
     width, length = options.largest(page)
     station = replace(
-        options.station(ident=ident, ecm=ecm, modems=modems, max_rate=max_rate, coding=coding),
+        options.station(ident=ident, ecm=ecm, modems=modems, max_rate=max_rate, coding=coding, quality=quality),
         resolutions=options.up_to(resolution),
         width=width,
         length=length,

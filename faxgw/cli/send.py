@@ -29,6 +29,8 @@ def send(
     modems: options.ModemsOption = None,
     max_rate: options.RateOption = 14400,
     coding: options.CodingOption = None,
+    ladder: options.LadderOption = "hylafax",
+    refused: options.RefusedOption = None,
     resolution: options.ResolutionOption = None,
     page: options.PaperOption = None,
     screen: options.ScreenOption = Screen.AUTO,
@@ -50,7 +52,15 @@ def send(
 ) -> None:
     """Convert documents, call a number and send them as one fax."""
     station = options.station(
-        ident=ident, ecm=ecm, modems=modems, max_rate=max_rate, coding=coding, subaddress=subaddress, password=password
+        ident=ident,
+        ecm=ecm,
+        modems=modems,
+        max_rate=max_rate,
+        coding=coding,
+        subaddress=subaddress,
+        password=password,
+        ladder=ladder,
+        refused=refused,
     )
     above = Header(ident, datetime.now()) if header else None
     wanted = RenderOptions(resolution=resolution, paper=page, screen=screen, header=above)

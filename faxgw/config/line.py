@@ -11,6 +11,7 @@ from t30.capabilities import Station
 from t30.identity import encoded
 from t30.line import LineError
 from t30.pages import Coding
+from t30.policy import LADDERS, QUALITIES, REFUSED, Policy
 from t30.rates import Family
 
 FAMILIES = {"v27ter": Family.V27TER, "v29": Family.V29, "v17": Family.V17}
@@ -60,6 +61,16 @@ class LineSettings(Documented, BaseModel):
     """The fastest rate to use, in bit/s."""
     coding: Annotated[frozenset[Literal["mh", "mr", "mmr"]], Field(min_length=1)] = frozenset({"mh", "mr", "mmr"})
     """The page codings to use; mh cannot be left out, since every fax machine must have it."""
+
+    ladder: Literal["hylafax", "spandsp", "efax"] = "hylafax"
+    """In which order rates are tried: as that program does. hylafax leaves V.17 early, efax late."""
+    refused: Literal["retransmit", "ignore", "retransmit-ignore", "give-up"] = "retransmit"
+    """What is done about a page that the receiver refuses: it is sent three times in all, each time one rate lower, and
+    then the call ends; with ignore, the next page follows at once. A page that was refused never counts as delivered,
+    whatever the receiver did with it: it goes out again in the next call, if there is one."""
+    quality: Literal["strict", "usual", "any"] = "usual"
+    """When a page without error correction is confirmed to its sender. usual refuses it above 15 % of damaged scan
+    lines or 5 in a row; strict above 5 % or 2 in a row; any confirms whatever arrives."""
 
     @field_serializer("tenants", "modems", "coding")
     def _in_order(self, several: frozenset[str]) -> list[str]:
@@ -136,4 +147,5 @@ class LineSettings(Documented, BaseModel):
             families=frozenset(FAMILIES[each] for each in self.modems),
             max_bps=self.max_rate,
             codings=frozenset(CODINGS[each] for each in self.coding),
+            policy=Policy(LADDERS[self.ladder], REFUSED[self.refused], quality=QUALITIES[self.quality]),
         )

@@ -16,6 +16,7 @@ from simulators.script import (
 )
 from t30.capabilities import Station
 from t30.pages import Resolution
+from t30.policy import Correction, Policy
 from t30.rates import Modulation
 from tests.scenarios.answerers import (
     GOODBYE,
@@ -267,6 +268,45 @@ STEPPED_DOWN = {
     ),
 }
 
+STUBBORN = Station(policy=Policy(correction=Correction(requests=2, step_down=False)))
+IMPATIENT = Station(policy=Policy(correction=Correction(step_down=False, persist=False)))
+LOSING = expect_block(SLOWEST, FIRST, SECOND, THIRD, *RCP), expect(pps("2F", 3))
+
+PERSISTENCE = {
+    "at the lowest rate correction goes on by CTC while frames come home": one(
+        *(*AT_SLOWEST, expect(pps("2F", 3)), send(ppr(0, 1, 2)), *(*LOSING, send(ppr(0, 1, 2))) * 2),
+        *(*LOSING, WANTS_SECOND, timer(*TURNAROUND), expect("FF 13 13 00 02"), send(CTR), timer(*TURNAROUND)),
+        *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), send(MCF), *GOODBYE),
+        driver=True,
+    ),
+    "at the lowest rate correction ends by EOR when no frame comes home any more": lost(
+        "fax.page_refused",
+        *(
+            *AT_SLOWEST,
+            expect(pps("2F", 3)),
+            send(ppr(0, 1)),
+            expect_block(SLOWEST, FIRST, SECOND, *RCP),
+            expect(pps("2F", 2)),
+        ),
+        WANTS_SECOND,
+        *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), WANTS_SECOND) * 2,
+        *(expect("FF 13 13 00 02"), send(CTR)),
+        *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), WANTS_SECOND) * 4,
+        *(expect("FF 13 CF 2F"), send(ERR), *GOODBYE),
+    ),
+    "by policy the rate stays, and CTC comes after so many PPR": one(
+        *(*LAST, send(ppr(1, 2)), expect_block(V17.short, SECOND, THIRD, *RCP), expect(pps("2F", 2)), WANTS_SECOND),
+        *(expect("FF 13 13 00 22"), send(CTR), expect_block(V17, SECOND, *RCP), expect(pps("2F", 1)), send(MCF)),
+        *GOODBYE,
+        station=STUBBORN,
+    ),
+    "by policy a page is given up after four PPR, at the first rate": lost(
+        "fax.page_refused",
+        *(*LAST, *(WANTS_SECOND, *GETS_SECOND) * 3, WANTS_SECOND, expect("FF 13 CF 2F"), send(ERR), *GOODBYE),
+        station=IMPATIENT,
+    ),
+}
+
 UNREADY = {
     "RNR has RR as answer until MCF": one(
         *(*LAST, send(RNR), timer(*TURNAROUND), expect(RR), send(RNR), expect(RR), send(MCF), *GOODBYE), driver=True
@@ -315,6 +355,11 @@ def test_how_a_calling_station_sends_frames_again(scenario: Scenario, by_driver:
 
 @each(STEPPED_DOWN)
 def test_how_a_calling_station_steps_down_and_gives_up(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(PERSISTENCE)
+def test_how_long_a_calling_station_goes_on_correcting(scenario: Scenario, by_driver: bool) -> None:
     check(scenario, by_driver=by_driver)
 
 

@@ -1,6 +1,7 @@
 """Phases A and B of a station that calls: a scripted answerer before our sender."""
 
 from simulators.script import (
+    Step,
     carrier,
     expect,
     expect_block,
@@ -19,6 +20,7 @@ from simulators.script import (
 from t30.capabilities import Station
 from t30.line import Tone
 from t30.pages import Coding, Resolution, Width
+from t30.policy import LADDERS, Policy
 from t30.rates import Family, Modulation
 from tests.scenarios.answerers import (
     CHOICE,
@@ -68,11 +70,18 @@ LINE_TIMES = {  # DIS; DCS at standard resolution, and when fine; ms
     "70": ("70", 0, "70", 0),
 }
 FINE = blank(40, resolution=Resolution.FINE)
-LADDER_TRIED = tuple(
-    step
-    for code in (*LADDER, LADDER[-1])
-    for step in (expect(f"FF 13 83 00 {code} 70"), expect_signal(RATES[code], CHECK[code]), send(FTT))
-)
+
+
+def tried(*codes: str) -> tuple[Step, ...]:
+    """Expect these rates in turn, the last one twice; refuse them all."""
+    return tuple(
+        step
+        for code in (*codes, codes[-1])
+        for step in (expect(f"FF 13 83 00 {code} 70"), expect_signal(RATES[code], CHECK[code]), send(FTT))
+    )
+
+
+LADDER_TRIED = tried(*LADDER)
 
 
 def chosen(dis: str, dcs: str, *, code: str = "22", page: bytes | None = None, **others: object) -> Scenario:
@@ -219,6 +228,16 @@ TRAINING = {
         *(expect("FF 13 83 00 06 70"), expect_signal(RATES["06"]), send(FTT)),
         *(expect("FF 13 83 00 0E 70"), expect_signal(RATES["0E"]), send(FTT)) * 2,
         *GOODBYE,
+    ),
+    "by policy V.17 is left late": failed(
+        "fax.training",
+        *(send(DIS), *tried("22", "2A", "26", "2E", "06", "0E", "0A", "02"), *GOODBYE),
+        station=Station(policy=Policy(LADDERS["efax"])),
+    ),
+    "by policy V.17 and V.29 take turns": failed(
+        "fax.training",
+        *(send(DIS), *tried("22", "2A", "26", "06", "2E", "0E", "0A", "02"), *GOODBYE),
+        station=Station(policy=Policy(LADDERS["spandsp"])),
     ),
     "no answer to DCS and training has both again after T4, three times in all": failed(
         "fax.no_response", send(DIS), *CHOICE, *(timer(*T4), *CHOICE) * 2, timer(*T4), *GOODBYE, driver=True

@@ -12,7 +12,9 @@ from simulators.script import (
     silence,
     timer,
 )
+from t30.capabilities import Station
 from t30.pages import Resolution
+from t30.policy import REFUSED, Policy
 from t30.rates import Modulation
 from tests.scenarios.answerers import (
     GOODBYE,
@@ -156,6 +158,44 @@ REFUSALS = {
     "CFR in answer to EOP ends the call": failed("fax.protocol", *LAST, send(CFR), *GOODBYE),
 }
 
+IGNORES = Station(policy=Policy(refused=REFUSED["ignore"]))
+PRESSES_ON = Station(policy=Policy(refused=REFUSED["retransmit-ignore"]))
+GIVES_UP = Station(policy=Policy(refused=REFUSED["give-up"]))
+
+POLICIES = {
+    "by policy a refused page is left behind, and the next one goes out one rate lower": partly(
+        "fax.page_refused",
+        *(*MORE, send(RTN), *LOWER, expect_signal(V12000.short, mh(50)), expect(EOP), send(MCF), *GOODBYE),
+        pages=(SHEET, blank(50)),
+        station=IGNORES,
+    ),
+    "by policy nothing follows a last page that is refused, and it counts as not delivered": failed(
+        "fax.page_refused", *LAST, send(RTN), *GOODBYE, station=IGNORES
+    ),
+    "by policy a page that was sent three times is left behind": partly(
+        "fax.page_refused",
+        *(*MORE, send(RTN), *LOWER, expect_signal(V12000.short, PAGE), expect(MPS), send(RTN)),
+        *(expect("FF 13 83 00 06 70"), expect_signal(Modulation.V29_9600, CHECK["06"]), send(CFR)),
+        *(expect_signal(Modulation.V29_9600, PAGE), expect(MPS), send(RTN)),
+        *(expect("FF 13 83 00 0E 70"), expect_signal(Modulation.V29_7200, CHECK["0E"]), send(CFR)),
+        *(expect_signal(Modulation.V29_7200, mh(50)), expect(EOP), send(MCF), *GOODBYE),
+        pages=(SHEET, blank(50)),
+        station=PRESSES_ON,
+    ),
+    "by policy the first page that is refused ends the call": failed(
+        "fax.page_refused", *MORE, send(RTN), *GOODBYE, pages=TWO, station=GIVES_UP
+    ),
+    "DIS in answer to EOP is no refusal, and the page is sent again": delivered(
+        *LAST, send(DIS), *THE_REST, station=GIVES_UP
+    ),
+    "RTP has the next page sent one rate lower, if that is the policy": delivered(
+        *(*MORE, send(RTP), *LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=2,
+        pages=TWO,
+        station=Station(policy=Policy(slower_when_poor=True)),
+    ),
+}
+
 END = {
     "MCF after EOP has DCN as answer, and we hang up": delivered(*LAST, send(MCF), timer(*TURNAROUND), *GOODBYE),
     "a fax is delivered though the answerer hangs up after its last MCF": delivered(
@@ -203,6 +243,13 @@ def test_how_a_calling_station_goes_from_page_to_page(scenario: Scenario, by_dri
 
 @each(REFUSALS)
 def test_what_a_calling_station_makes_of_pages_that_are_not_good(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(POLICIES)
+def test_what_a_calling_station_does_by_policy_about_pages_that_are_not_good(
+    scenario: Scenario, by_driver: bool
+) -> None:
     check(scenario, by_driver=by_driver)
 
 
