@@ -12,6 +12,7 @@ from faxgw.trace.listing import listing
 from faxgw.trace.pcap import pcap, reading
 from faxgw.trace.reading import read
 from faxgw.trace.record import Trace
+from faxgw.trace.synthesis import SAID
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -22,7 +23,8 @@ _PCAP = typer.Option(
     "--pcap",
     metavar="OUT.pcap",
     help="Write SIP and T.38 as a capture file for Wireshark; what travelled by TCP or TLS as UDP, to be read without "
-    "keys. Page content and secrets are masked. Says which options Wireshark needs to decode it.",
+    "keys; a modem's call as the SIP and T.38 that it would have been. Page content and secrets are masked. Says which "
+    "options Wireshark needs to decode it.",
 )
 _TEXT = typer.Option(False, "--text", help="Print one line per signal; done anyway when no file is asked for.")
 
@@ -44,9 +46,11 @@ def trace(
 
 
 def _capture(file: Path, recorded: Trace) -> None:
-    if not recorded.seen:
-        raise RequestError("usage", "there is nothing of a network in this trace: its line has none to show")
+    if not recorded.steps:
+        raise RequestError("usage", "the recording ends before the call began: there is nothing to write")
     _write(file, pcap(recorded))
+    if not recorded.seen:
+        typer.echo(f"{file}: SIP, addresses and packets are {SAID}; page data are zeros", err=True)
     if options := reading(recorded):
         typer.echo(f"to be read with: wireshark -r {file} {' '.join(options)}", err=True)
 

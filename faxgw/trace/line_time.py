@@ -204,7 +204,7 @@ def _longer(one: _Due | None, other: _Due) -> _Due:
 
 
 def _page(carried: Carried) -> _Due:
-    octets = carried.octets + sum(len(each.octets) + AROUND_FRAME for each in carried.frames)
+    octets = len(carried.octets) + sum(len(each.octets) + AROUND_FRAME for each in carried.frames)
     seconds = TRAINING[carried.modulation] + (FAST_FLAGS if carried.frames else 0.0)
     return _Due(Phase.PAGE, seconds + octets * 8 / carried.modulation.bps, octets)
 

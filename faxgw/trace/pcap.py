@@ -1,6 +1,7 @@
 """A recorded call as a capture file (pcap, the classic format) for Wireshark: what the line showed of its network.
 
-Everything is written as UDP over IP. What travelled by TCP or TLS is, too: so it can be read without keys.
+Everything is written as UDP over IP. What travelled by TCP or TLS is, too: so it can be read without keys. A modem's
+call, which has no network, is written as the packets that it would have been: see ``synthesis``.
 """
 
 import ipaddress
@@ -13,6 +14,7 @@ from drivers.t38.ifp import Form, IfpMalformed, decode
 from drivers.t38.udptl import UdptlMalformed
 from drivers.witness import Seen, Wire
 from faxgw.trace.record import Trace
+from faxgw.trace.synthesis import synthesised
 
 RAW = 101
 """LINKTYPE_RAW: packets begin with their IP header."""
@@ -26,10 +28,11 @@ _UDP, _LIFE = 17, 64
 
 def pcap(trace: Trace) -> bytes:
     """Return the capture file, with a packet for each message and datagram in the order of time."""
+    seen = trace.seen or synthesised(trace)
     began = trace.began or datetime.fromisoformat(trace.header.started)
     start = began.timestamp()
     head = struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _LARGEST, RAW)
-    return head + b"".join(_records(trace.seen, start))
+    return head + b"".join(_records(seen, start))
 
 
 def _records(seen: tuple[Seen, ...], start: float) -> Iterator[bytes]:

@@ -78,13 +78,13 @@ class Carried:
 
     Attributes:
         content: of what is no HDLC; None for frames.
-        octets: how many there are of ``content``.
+        octets: of ``content``; of a page as many zeros.
     """
 
     modulation: Modulation
     content: Content | None = None
     frames: tuple[FrameReceived, ...] = ()
-    octets: int = 0
+    octets: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,7 @@ class Signal:
         by: who sends it, or makes the note.
         travels: it goes to the other machine; else it is a note.
         carried: of frames, training checks and pages; None for the rest.
+        whole: false if the call was ended in its middle.
     """
 
     kind: Kind
@@ -104,6 +105,7 @@ class Signal:
     lines: tuple[Line, ...]
     travels: bool = True
     carried: Carried | None = None
+    whole: bool = True
 
     @property
     def bad(self) -> bool:
@@ -125,11 +127,16 @@ def party(trace: Trace) -> Party:
 
 def signals(trace: Trace) -> list[Signal]:
     """Return what was on the line, in the order of the recording; tones that only repeat each other as one."""
+    return _merged(every_signal(trace))
+
+
+def every_signal(trace: Trace) -> list[Signal]:
+    """Return what was on the line, in the order of the recording, every tone by itself."""
     view = _View(party(trace))
     for step in trace.steps:
         view.take(step)
     view.close()
-    return _merged(view.signals)
+    return view.signals
 
 
 @dataclass(slots=True)
@@ -141,8 +148,7 @@ class _Reception:
     start: float
     end: float
     frames: list[FrameReceived] = field(default_factory=list)
-    octets: int = 0
-    zeros: int = 0
+    octets: bytes = b""
 
     @property
     def is_over(self) -> bool:
@@ -239,7 +245,7 @@ class _View:
                 self._send(step, kind, *self._frames(modulation, received), after=after, carried=carried)
             case SendData(modulation, octets, content, after):
                 kind = Kind.TRAINING if content is Content.TCF else Kind.PAGE
-                carried = Carried(modulation, content, octets=len(octets))
+                carried = Carried(modulation, content, octets=octets)
                 self._send(step, kind, *self._data(modulation, content, len(octets)), after=after, carried=carried)
             case JudgePage(index):
                 self._judge(step, index + 1)
@@ -248,11 +254,10 @@ class _View:
 
     def _send(self, step: Step, kind: Kind, *lines: Line, after: float = 0.0, carried: Carried | None = None) -> None:
         start = min(step.at + after, step.until)
-        if not isinstance(step.result, Sent | Connected | NotConnected):
-            if start == step.until:
-                return
-            lines = (*lines, Line("", "cut off", bad=True))
-        self.signals.append(Signal(kind, self.own, start, step.until, lines, carried=carried))
+        whole = isinstance(step.result, Sent | Connected | NotConnected)
+        if whole or start < step.until:
+            told = lines if whole else (*lines, Line("", "cut off", bad=True))
+            self.signals.append(Signal(kind, self.own, start, step.until, told, carried=carried, whole=whole))
 
     def _judge(self, step: Step, page: int) -> None:
         self.judged = page
@@ -283,8 +288,7 @@ class _View:
                     self.close()
             case DataReceived(octets):
                 heard = self._hearing(action.modulation, content, step.until - len(octets) * 8 / action.modulation.bps)
-                heard.octets += len(octets)
-                heard.zeros += octets.count(0)
+                heard.octets += octets
                 heard.end = step.until
             case CarrierLost():
                 self.close()
@@ -317,12 +321,13 @@ class _View:
         if heard.content is None:
             kind = Kind.FRAMES if heard.modulation is Modulation.V21 else Kind.PAGE
             return kind, self._frames(heard.modulation, heard.frames)
-        lines = self._data(heard.modulation, heard.content, heard.octets)
+        octets = len(heard.octets)
+        lines = self._data(heard.modulation, heard.content, octets)
         if heard.content is Content.PAGE:
             return Kind.PAGE, lines
-        damaged = heard.octets - heard.zeros
-        damage = Line("", f"{damaged:,} of {words.counted(heard.octets, 'octet')} are not zero", bad=True)
-        return Kind.TRAINING, (*lines, damage) if damaged * 10 > heard.octets else lines
+        damaged = octets - heard.octets.count(0)
+        damage = Line("", f"{damaged:,} of {words.counted(octets, 'octet')} are not zero", bad=True)
+        return Kind.TRAINING, (*lines, damage) if damaged * 10 > octets else lines
 
     # -------------------------------------------------------------------------------------------- both alike
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -14,15 +14,20 @@ from drivers.t38.udptl import Protection
 from drivers.witness import Wire
 from faxgw.trace.pcap import pcap, reading
 from faxgw.trace.reading import read
-from faxgw.trace.record import Trace
+from faxgw.trace.record import Step, Thrown, Trace
+from faxgw.trace.synthesis import synthesised
+from simulators.faults import Faults
 from simulators.network import Weather
 from t30.capabilities import Station
 from t30.frame import Frame
-from t30.line import FrameReceived, SendFrames
+from t30.line import FrameReceived, ListenFrame, SendFrames
 from t30.rates import Modulation
 from tests.drivers.sip.authority import Authority
 from tests.faxgw.trace.calls import IN, OUT, sip_calls, t38_calls
+from tests.faxgw.trace.modem_calls import modem_calls
+from tests.faxgw.trace.test_synthesis import MODEMS
 from tests.interop.pages import text_page, write_pages
+from tests.simulators.calls import sheet
 
 pytestmark = pytest.mark.interop
 
@@ -63,7 +68,7 @@ def tshark(peer: Callable[[str], Path], tmp_path: Path) -> Tshark:
         command: list[str | Path] = [program, "-r", file, *options, "-T", "fields", "-E", "separator=\x1f", *columns]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
         rows = [Row(*line.split("\x1f")) for line in done.stdout.split("\n")[:-1]]
-        assert len(rows) == len(trace.seen)
+        assert len(rows) == len(trace.seen or synthesised(trace))
         return rows
 
     return decoded
@@ -127,6 +132,42 @@ def test_with_its_signalling_a_call_needs_no_port(tshark: Tshark, tmp_path: Path
         if not weather.loss:
             assert not [row for row in rows if row.malformed]
             assert frames_told(rows) == list(frames_ours(trace))
+
+
+@pytest.mark.parametrize("path", MODEMS, ids=lambda path: path.stem)
+def test_a_kept_modem_call_is_decoded_as_the_packets_that_it_would_have_been(tshark: Tshark, path: Path) -> None:
+    check_modem_call(tshark, read(path))
+
+
+@pytest.mark.parametrize("scheme", ["sim", "class1"])
+@pytest.mark.parametrize("ecm", [True, False], ids=["error correction", "none"])
+def test_a_modem_call_is_decoded_as_it_was(tshark: Tshark, tmp_path: Path, *, scheme: str, ecm: bool) -> None:
+    faults = Faults(seed=7, corrupted=0.3, lost=0.1)
+    far = Station("+1 555 0100", takes_subaddress=True, ecm=ecm)
+    pages = [sheet(1, rows=700), sheet(2)]
+    for path in modem_calls(tmp_path, pages, scheme=scheme, caller=CALLER, answerer=far, faults=faults):
+        check_modem_call(tshark, read(path))
+
+
+def check_modem_call(tshark: Tshark, trace: Trace) -> None:
+    """Compare what tshark makes of a call that had no network with the trace: all frames in their order, none odd."""
+    assert reading(trace) == []
+    rows = tshark(trace)
+    assert not [row for row in rows if row.malformed or "alformed" in row.info]
+    assert {row.setup for row in rows if row.protocol == "T.38"} <= {"SDP"}
+    sent = frames_ours(replace(trace, steps=tuple(step for step in trace.steps if not isinstance(step.result, Thrown))))
+    assert frames_told(rows) == list(sent)
+    damaged = [row for row in rows if "data:v21" in row.info and "fcs-BAD" in row.info]
+    assert len(damaged) == sum(_is_damaged_v21(step) for step in trace.steps)
+    said = [row.info.partition("|")[0].strip() for row in rows if row.protocol in ("SIP", "SIP/SDP")]
+    assert said[0].startswith("Request: INVITE")
+    if trace.outcome is not None:
+        assert said[-1].startswith(("Status: 200 OK (BYE)", "Request: ACK"))
+
+
+def _is_damaged_v21(step: Step) -> bool:
+    v21 = isinstance(step.action, ListenFrame) and step.action.modulation is Modulation.V21
+    return v21 and isinstance(step.result, FrameReceived) and not step.result.good
 
 
 def test_a_call_over_tls_that_the_commands_record_is_decoded_without_its_keys(tshark: Tshark, tmp_path: Path) -> None:

@@ -153,9 +153,23 @@ def test_the_command_writes_the_file_and_says_how_to_read_it(
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_a_trace_with_no_network_cannot_be_a_capture_file(
+def test_a_modem_call_is_written_and_said_to_be_made_up(
     small_call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert faxgw(monkeypatch, "trace", small_call, "--pcap", tmp_path / "call.pcap") == 2
-    assert "nothing of a network" in capsys.readouterr().err
+    file = tmp_path / "call.pcap"
+    assert faxgw(monkeypatch, "trace", small_call, "--pcap", file) == 0
+    assert len(packets_of(file.read_bytes())) > 200
+    said = capsys.readouterr().err
+    assert said == (
+        f"{file}: SIP, addresses and packets are made up by faxgw from the recording of a modem call; "
+        "page data are zeros\n"
+    )
+
+
+def test_a_recording_without_a_call_cannot_be_a_capture_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace_of(tmp_path)
+    assert faxgw(monkeypatch, "trace", tmp_path / "call.jsonl", "--pcap", tmp_path / "call.pcap") == 2
+    assert "ends before the call began" in capsys.readouterr().err
     assert not (tmp_path / "call.pcap").exists()
