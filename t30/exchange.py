@@ -83,8 +83,8 @@ class Exchange:
     """The call stands, so that there is somebody to say goodbye to."""
     passed_over: bool = False
     """A fast carrier went by unheard since we last spoke."""
-    answered_at: float | None = None
-    """When the first frame was heard since we last spoke."""
+    answered_at: float = 0.0
+    """When the first frame was heard since we last spoke; 0 if none was."""
     said: Fcf | None = None
     """Our last command or response: what the other machine answers, or does not."""
     _said: frozenset[bytes] = field(default=frozenset())
@@ -114,7 +114,7 @@ class Exchange:
         if frames[-1].fcf is not Fcf.CRP:
             self.said = frames[-1].fcf
         yield from self.do(SendFrames(Modulation.V21, octets, after), Sent)
-        self.passed_over, self.answered_at = False, None
+        self.passed_over, self.answered_at = False, 0.0
 
     def say(self, fcf: Fcf, fif: bytes = b"") -> Procedure[None]:
         """Send one V.21 frame."""
@@ -140,22 +140,21 @@ class Exchange:
             after_carrier: how long to wait once another fast carrier has passed by.
         """
         frames: list[Frame] = []
-        damaged = False
+        begun = False
         deadline = self.now + within
         foreign = 0
         while True:
-            begun = bool(frames) or damaged
             wait = timers.NEXT_FRAME if begun else max(0.0, deadline - self.now)
             event = yield from self.do(ListenFrame(Modulation.V21, wait))
             match event:
                 case FrameReceived(octets, good):
-                    if good and octets in self._said:
+                    if octets in self._said:
                         if awaited and octets[1] == FINAL:
                             return None
                         continue
+                    begun = True
                     self.answered_at = self.answered_at or self.now
                     frame = Frame.parse(octets) if good else None
-                    damaged = damaged or frame is None
                     frames += [frame] if frame else []
                     if frame and frame.final:
                         return Message(tuple(frames))
@@ -168,7 +167,7 @@ class Exchange:
                         return None
                 case WrongCarrier(which):
                     foreign += 1
-                    if _is(which, awaited) or foreign > _WRONG_CARRIERS or self.now >= deadline:
+                    if _is(which, awaited) or foreign > _WRONG_CARRIERS:
                         return None
                     yield from self._let_pass(which)
                     deadline = self.now + after_carrier
@@ -177,7 +176,7 @@ class Exchange:
 
     def _let_pass(self, which: Modulation | None) -> Procedure[None]:
         """Wait until a fast carrier that nobody expects is gone: we want the V.21 signal after it."""
-        if which is None or which is Modulation.V21:
+        if which is None:
             return
         self.passed_over = True
         began = self.now

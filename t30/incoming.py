@@ -144,8 +144,7 @@ class Incoming:
 
         RTC alone cannot tell, since some senders leave it out; but a sender either does or does not.
         """
-        answered = self.exchange.answered_at
-        silent = answered is not None and answered - self.carrier_ended > CUT_OFF
+        silent = self.exchange.answered_at - self.carrier_ended > CUT_OFF
         return not self.ended and (self.ends or silent or self.exchange.passed_over)
 
     def begins_anew(self, dcs: Dcs) -> Procedure[None]:

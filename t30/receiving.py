@@ -39,7 +39,7 @@ class Reception:
     """The in-message signal that is expected before the next command."""
     given_up: bool = False
     """The sender has left something uncorrected (EOR): the fax is not whole."""
-    confirmed_block: tuple[int, int] | None = None
+    confirmed_block: bytes | None = None
     """Page and block counter of the PPS that was confirmed last."""
     obeyed: bytes = b""
     responded: Frame | None = None
@@ -82,7 +82,7 @@ class Reception:
                 yield from self._page_ends(command, fcf)
             case Fcf.PPS:
                 yield from self._partial_page_ends(command)
-            case Fcf.RR:
+            case Fcf.RR if self._said(Fcf.RNR):
                 yield from self._confirm(command, self.unready)
             case Fcf.CTC:
                 yield from self._change_rate(command)
@@ -111,14 +111,16 @@ class Reception:
     def _repeats(self, command: Message) -> bool:
         """Tell whether a command comes again because our response was lost, not because a whole page was.
 
-        Only PPS says by itself which page it belongs to; for the rest the moment must tell.
+        PPS says by itself which page and block it belongs to; for the rest the moment must tell.
         """
+        if command.fcf is Fcf.PPS:
+            return command.fif[1:3] == self.confirmed_block and not self.page.block.held
         if self.page.noticed or self.exchange.passed_over:
             return False
         if command.frames[-1].octets != self.obeyed or command.fcf in (Fcf.DCS, Fcf.RR):
             return False
         since = self.exchange.now - self.responded_at
-        return command.fcf is Fcf.PPS or any(first <= since <= last for first, last in timers.RESPONSE_REPEATED)
+        return any(first <= since <= last for first, last in timers.RESPONSE_REPEATED)
 
     # -------------------------------------------------------------------------------------------------- training
 
@@ -162,7 +164,7 @@ class Reception:
             match event:
                 case DataReceived(chunk):
                     octets += chunk
-                case WrongCarrier(which) if _maybe_v21(which) and not octets and interruptions:
+                case WrongCarrier(which) if _maybe_v21(which) and interruptions:
                     interruptions -= 1
                     heard = yield from self.exchange.interruption(modulation)
                     if heard is not None:
@@ -175,10 +177,12 @@ class Reception:
 
     def _change_rate(self, command: Message) -> Procedure[None]:
         """Go on correcting at another rate (CTC); its first signal has long training."""
-        modulation = Dcs(command.fif).modulation or self.exchange.record.modulation
-        self.exchange.record.modulation = modulation
+        record = self.exchange.record
+        if record.modulation is None:
+            raise unexpected(command, "what this station can do")
+        record.modulation = Dcs(command.fif).modulation or record.modulation
         yield from self._respond(command, self.exchange.frame(Fcf.CTR))
-        self.carrier = modulation.long if modulation else None
+        self.carrier = record.modulation.long
 
     # -------------------------------------------------------------------------------------------------- in-message
 
@@ -188,10 +192,10 @@ class Reception:
             return None
         for _ in range(INTERRUPTIONS):
             stopped_by = yield from self.page.signal(self.carrier)
-            if not isinstance(stopped_by, WrongCarrier) or not _maybe_v21(stopped_by.which):
+            if not isinstance(stopped_by, WrongCarrier):
                 return None
             command = yield from self.exchange.interruption(self.carrier)
-            if command is not None or self.page.noticed:
+            if command is not None:
                 return command
         return None
 
@@ -221,11 +225,7 @@ class Reception:
         after = _after_page(command)
         if len(command.fif) < 4:
             raise unexpected(command, "a partial page")
-        counters = (command.fif[1], command.fif[2])
         block = self.page.block
-        if counters == self.confirmed_block and not block.held and self.responded:
-            yield from self._say(self.responded)
-            return
         block.frames = max(block.frames or command.fif[3] + 1, *(n + 1 for n in block.held), 1)
         if self.page.missing(block.frames):
             held = set(range(ecm.FRAMES_PER_BLOCK)) - set(self.page.missing(ecm.FRAMES_PER_BLOCK))
@@ -234,7 +234,7 @@ class Reception:
             self.carrier = self.carrier and self.carrier.short  # only what follows CTR at once has long training
             return
         yield from self.page.keep_block()
-        self.confirmed_block = counters
+        self.confirmed_block = command.fif[1:3]
         yield from self._confirm(command, after)
 
     def _confirm(self, command: Message, after: Fcf | None) -> Procedure[None]:

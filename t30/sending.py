@@ -37,13 +37,11 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
     policy = exchange.station.policy
     index = refusals = 0
     trained = False
-    page = yield from fetch(exchange, index, terms, ladder[0])
-    if page is None:
-        raise LocalError("there is no page to send")
+    page: PageReady | None = yield from _known(exchange, index, terms, ladder[0])
     while page is not None:
         if not trained:
             ladder = yield from train(exchange, terms, page.format, ladder)
-            page = (yield from fetch(exchange, index, terms, ladder[0])) or page
+            page = yield from _known(exchange, index, terms, ladder[0])
         upcoming = yield from fetch(exchange, index + 1, terms, ladder[0])
         began = exchange.now
         command = post_message(page, upcoming)
@@ -59,10 +57,10 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
             if _is_sent_again(exchange, page, index, refusals, reply):
                 continue
         index, refusals, page = index + 1, 0, upcoming
-        if command is Fcf.EOM and page is not None and trained:
+        if command is Fcf.EOM and trained:
             terms = _terms(exchange, (yield from await_dis(exchange)))
             ladder, trained = _resumed(terms.ladder, ladder), False
-            page = yield from fetch(exchange, index, terms, ladder[0])
+            page = yield from _known(exchange, index, terms, ladder[0])
     lost = [str(each.index + 1) for each in exchange.record.pages if not each.confirmed]
     if lost:
         raise PageRefused(f"not confirmed, and left behind (RTN or EOR): page {', '.join(lost)}")
@@ -106,7 +104,7 @@ def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]
     while (left := began + timers.T1 - exchange.now) > 0:
         if calling is not None:
             yield from exchange.do(SendTone(calling), Sent)
-        heard = yield from exchange.message(min(left, timers.CNG_GAP) if calling else left)
+        heard = yield from exchange.message(min(left, timers.CNG_GAP))
         if not isinstance(heard, Message):
             continue
         if heard.fcf is Fcf.DCN:
@@ -137,6 +135,14 @@ def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) 
         if needed == asked:
             return page
         asked = needed
+
+
+def _known(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) -> Procedure[PageReady]:
+    """Fetch a page that must be there."""
+    page = yield from fetch(exchange, index, terms, modulation)
+    if page is None:
+        raise LocalError(f"there is no page {index + 1} to send")
+    return page
 
 
 def train(exchange: Exchange, terms: Terms, format: PageFormat, ladder: Ladder) -> Procedure[Ladder]:
