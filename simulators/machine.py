@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from t30.answering import answering
-from t30.calling import calling
+from t30.calling import calling, polling
 from t30.capabilities import Station
 from t30.exchange import Procedure
 from t30.frame import Frame
@@ -86,8 +86,12 @@ class Machine:
         """Call a number and send what is in the tray."""
         return await self.run(calling(self.station, number))
 
+    async def fetch(self, number: str) -> Outcome:
+        """Call a number and take the document that it has for callers."""
+        return await self.run(polling(self.station, number))
+
     async def receive(self) -> Outcome:
-        """Wait for a call and take what it brings."""
+        """Wait for a call and take what it brings; if the station offers a document, give it to who asks."""
         return await self.run(answering(self.station))
 
     async def run(self, procedure: Procedure[Outcome]) -> Outcome:

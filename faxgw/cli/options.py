@@ -88,6 +88,10 @@ LineOption = Annotated[
         show_default=False,
     ),
 ]
+NumberOption = Annotated[str, typer.Option("--to", metavar="NUMBER", help="Whom to call.", show_default=False)]
+TimeoutOption = Annotated[
+    float | None, typer.Option("--timeout", metavar="S", min=0, help="How long to wait for a call, by real time.")
+]
 IdentOption = Annotated[
     str, typer.Option("--ident", parser=identity, metavar="TEXT", help="Our station identity, such as a number.")
 ]

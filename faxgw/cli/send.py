@@ -1,5 +1,6 @@
-"""``faxgw send``: one outgoing call without a server."""
+"""``faxgw send``: one document sent without a server: by calling, or to whoever calls to fetch it."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,12 @@ from faxgw.cli.conduct import Call, conduct, report
 from faxgw.documents.document import Header, RenderOptions, open_document
 from faxgw.documents.screening import Screen
 from faxgw.documents.source import PageSource
+from faxgw.errors import RequestError
+from t30.answering import answering
 from t30.calling import calling
+from t30.capabilities import Offer
 from t30.outcome import Direction
+from t30.pages import ANYBODY, Key
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -23,7 +28,11 @@ def send(
         list[Path], typer.Argument(metavar="FILE...", help="PDF, TIFF, PNG, JPEG, text, DOCX, ODT, RTF or HTML.")
     ],
     line: options.LineOption,
-    to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Whom to call.", show_default=False)],
+    to: options.NumberOption = "",
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Call nobody: offer the document to the first who calls and asks for it.")
+    ] = False,
+    timeout: options.TimeoutOption = None,
     ident: options.IdentOption = "",
     ecm: options.EcmOption = options.Switch.ON,
     modems: options.ModemsOption = None,
@@ -35,10 +44,22 @@ def send(
     page: options.PaperOption = None,
     screen: options.ScreenOption = Screen.AUTO,
     subaddress: Annotated[
-        str, typer.Option("--subaddress", parser=options.identity, metavar="TEXT", help="Said to a receiver that asks.")
+        str,
+        typer.Option(
+            "--subaddress",
+            parser=options.identity,
+            metavar="TEXT",
+            help="Said to a receiver that takes one; with --poll, what a caller must name.",
+        ),
     ] = "",
     password: Annotated[
-        str, typer.Option("--password", parser=options.identity, metavar="TEXT", help="Said to a receiver that asks.")
+        str,
+        typer.Option(
+            "--password",
+            parser=options.identity,
+            metavar="TEXT",
+            help="Said to a receiver that takes one; with --poll, what a caller must know.",
+        ),
     ] = "",
     header: Annotated[
         bool, typer.Option("--header", help="Print date, our identity and page k/n above every page.")
@@ -50,7 +71,8 @@ def send(
     trace: options.TraceOption = None,
     json: options.JsonOption = False,
 ) -> None:
-    """Convert documents, call a number and send them as one fax."""
+    """Convert documents, call a number and send them as one fax; or wait for a caller who fetches them (--poll)."""
+    _check(to=to, poll=poll, timeout=timeout)
     station = options.station(
         ident=ident,
         ecm=ecm,
@@ -62,6 +84,11 @@ def send(
         ladder=ladder,
         refused=refused,
     )
+    key = ANYBODY
+    if poll:
+        key = Key(subaddress, password)
+        offer = Offer(selective=bool(subaddress), password=bool(password))
+        station = replace(station, subaddress="", password="", receives=False, offer=offer)
     above = Header(ident, datetime.now()) if header else None
     wanted = RenderOptions(resolution=resolution, paper=page, screen=screen, header=above)
     with open_document(files, wanted) as document:
@@ -69,10 +96,21 @@ def send(
             Direction.OUT,
             line,
             station,
-            lambda ours: calling(ours, to),
+            answering if poll else lambda ours: calling(ours, to),
             trace,
             json,
             pages=len(document),
+            wait=timeout,
             longest=max_call,
         )
-        report(call, conduct(call, PageSource(document)))
+        report(call, conduct(call, PageSource(document, key=key)))
+
+
+def _check(*, to: str, poll: bool, timeout: float | None) -> None:
+    """Refuse options that do not go together."""
+    if poll and to:
+        raise RequestError("usage", "--poll waits for a caller: give --to or --poll, not both.")
+    if not poll and not to:
+        raise RequestError("usage", "Whom to call is missing: give --to NUMBER, or --poll to wait for a caller.")
+    if timeout is not None and not poll:
+        raise RequestError("usage", "--timeout limits the wait for a caller: it goes with --poll only.")

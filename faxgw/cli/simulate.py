@@ -3,13 +3,11 @@
 import asyncio
 import json as json_text
 import signal
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -17,18 +15,16 @@ import typer
 from faxgw.calls import result
 from faxgw.cli import options
 from faxgw.cli.conduct import in_words
+from faxgw.cli.far_machine import LOOK_AGAIN, FarMachine, hung_up, load_codec, loaded
 from faxgw.cli.machines import machines
-from faxgw.documents.document import open_document
-from faxgw.documents.source import PageSource
-from faxgw.documents.target import PageTarget
 from faxgw.errors import RequestError
 from simulators.exchange import Exchange
 from simulators.faults import Faults
-from simulators.machine import Machine
 from simulators.modem import CARRIER_TAIL, LIES, Firmware, lying
 from simulators.numbers import WAYS
 from simulators.pty import PseudoTerminal, linked
 from simulators.tray import Tray
+from t30.capabilities import Offer
 from t30.line import LineClock
 from t30.outcome import Outcome
 from t30.rates import Modulation
@@ -36,10 +32,6 @@ from t30.rates import Modulation
 FAR_NUMBER = "15550100"
 """The fax machine's; whatever the modem dials, it is reached."""
 REAL = Firmware(tail=CARRIER_TAIL)
-LOOK_AGAIN = 0.05
-"""Real seconds between two looks whether the modem waits for a call."""
-TIME_TO_HANG_UP = 30.0
-"""Seconds of line time that a program has to hang up after the last call."""
 TIME_TO_READ = 2.0
 """Real seconds that it then has to read the modem's last answer and close the terminal."""
 
@@ -68,6 +60,15 @@ def modem(
     ] = None,
     call_with: Annotated[
         Path | None, typer.Option("--call-with", metavar="IN.tif", help="The far machine calls and sends this.")
+    ] = None,
+    offer: Annotated[
+        Path | None, typer.Option("--offer", metavar="IN.tif", help="The far machine answers and offers this: polling.")
+    ] = None,
+    fetch: Annotated[
+        Path | None,
+        typer.Option(
+            "--fetch", metavar="OUT.tif", help="The far machine calls and stores what it is offered: polling."
+        ),
     ] = None,
     ring_after: Annotated[
         float, typer.Option("--ring-after", metavar="S", min=0, help="Seconds from +FCLASS=1 to that call.")
@@ -116,8 +117,10 @@ def modem(
     Prints the terminal's path first (with --json on standard error), then what each call came to for that machine. Ends
     after N calls or on SIGINT, with exit code 0. OUT.tif is the last call that brought pages, whole as soon as it ends.
     """
-    if answer and call_with:
-        raise RequestError("usage", "The far machine answers or calls: give --answer or --call-with, not both.")
+    if sum(each is not None for each in (answer, call_with, offer, fetch)) > 1:
+        raise RequestError(
+            "usage", "The far machine does one thing: give one of --answer, --call-with, --offer and --fetch."
+        )
     if unknown := set(lies or ()) - set(LIES):
         raise RequestError("usage", f"--lie is one of {', '.join(LIES)}, not {unknown.pop()}.")
     faults = Faults(
@@ -131,9 +134,12 @@ def modem(
         untrainable=frozenset(one for one in Modulation if one.bps in (no_train or ())),
         drop_at=drop_after,
     )
-    if answer and not answer.absolute().parent.is_dir():
-        raise RequestError("usage", f"{answer.absolute().parent} is no folder to store a fax in.")
+    out = answer or fetch
+    if out and not out.absolute().parent.is_dir():
+        raise RequestError("usage", f"{out.absolute().parent} is no folder to store a fax in.")
     station = options.station(ident=ident, ecm=ecm, modems=modems, max_rate=max_rate, coding=coding)
+    if offer:
+        station = replace(station, receives=False, offer=Offer())
     outcomes: list[Outcome] = []
 
     def report(outcome: Outcome) -> None:
@@ -141,16 +147,18 @@ def modem(
         typer.echo(in_words(outcome), err=json)
 
     async def simulate() -> None:
-        source = await _prepared(call_with) if call_with else None
-        await _load_codec()
+        await load_codec()
         exchange = Exchange(LineClock(asyncio.get_running_loop().time, speed), faults=faults, delay=delay)
         terminal = exchange.modem(number, firmware=lying(*lies or (), firmware=REAL), leads_to=FAR_NUMBER)
-        machine = exchange.machine(FAR_NUMBER, station, Tray())
-        if source:
-            work = partial(_call, machine, terminal, source, after=ring_after, calls=calls, report=report)
-        else:
-            work = partial(_answer, machine, answer, calls, report)
-        await _run(exchange, [link], work, to_stderr=json)
+        far = FarMachine(exchange.machine(FAR_NUMBER, station, Tray()), terminal, calls, report)
+        async with loaded(call_with or offer) as source:
+            if call_with and source:
+                work = partial(far.call, partial(far.send, source), after=ring_after)
+            elif fetch:
+                work = partial(far.call, partial(far.fetch, fetch), after=ring_after)
+            else:
+                work = partial(far.answer, partial(far.give, source) if source else partial(far.take, answer))
+            await _run(exchange, [link], work, to_stderr=json)
 
     asyncio.run(simulate())
     if json:
@@ -211,110 +219,10 @@ def exchange(
         except ValueError as error:
             raise RequestError("usage", f"--modem, --machine: {error}.") from None
         if answering:
-            await _load_codec()
+            await load_codec()
         await _run(exchange, [link for link, _ in plugs], to_stderr=False)
 
     asyncio.run(simulate())
-
-
-# ------------------------------------------------------------------------------------------------------ the far machine
-
-Report = Callable[[Outcome], None]
-
-
-async def _load_codec() -> None:
-    """Do what takes seconds the first time before there is a modem to call with."""
-    with tempfile.TemporaryDirectory() as folder:
-        await PageTarget(Path(folder)).prepare()
-
-
-async def _prepared(document: Path) -> PageSource:
-    source = PageSource(await asyncio.to_thread(open_document, [document]))
-    try:
-        await source.prepare()
-    except BaseException:
-        await source.close()
-        raise
-    return source
-
-
-async def _answer(machine: Machine, out: Path | None, calls: int | None, report: Report) -> None:
-    """Let the machine take calls; what each brings, if anything, is stored in ``out``."""
-    for _ in range(calls) if calls else count():
-        with _folder(out) as folder:
-            target = machine.pages = PageTarget(folder)
-            try:
-                outcome = await machine.receive()
-            finally:
-                await target.close()
-        report(outcome)
-
-
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    """Give a folder for what one call brings; in the end the TIFF in it, if there is one, becomes ``out``."""
-    with tempfile.TemporaryDirectory(dir=out and out.absolute().parent, prefix=".faxgw-") as name:
-        received = Path(name, "fax.tif")
-        try:
-            yield received.parent
-        finally:
-            if out and received.exists():
-                received.replace(out)
-
-
-async def _call(
-    machine: Machine, terminal: PseudoTerminal, source: PageSource, *, after: float, calls: int | None, report: Report
-) -> None:
-    """Let the machine call and send the document, ``after`` seconds after a program has begun to wait for a call."""
-    machine.pages = source
-    waits = _waiting(terminal)
-    try:
-        for _ in range(calls) if calls else count():
-            await _until_it_waits(waits, machine.line.clock.real(after))
-            report(await machine.send(terminal.modem.port.number))
-            await _hung_up(terminal)
-    finally:
-        await source.close()
-
-
-async def _until_it_waits(waits: Callable[[], bool], seconds: float) -> None:
-    """Wait until a program has been waiting for a call for so many seconds of real time."""
-    since: float | None = None
-    while since is None or monotonic() < since + seconds:
-        await asyncio.sleep(LOOK_AGAIN)
-        since = (since or monotonic()) if waits() else None
-
-
-def _waiting(terminal: PseudoTerminal) -> Callable[[], bool]:
-    """Return what says whether a program waits for a call: the one that has the terminal open said ``+FCLASS=1``."""
-    told = 0
-
-    def take_note() -> None:
-        nonlocal told
-        told = terminal.openings
-
-    modem = terminal.modem
-    modem.on_fax_class = take_note
-    return lambda: (
-        terminal.is_open and told == terminal.openings and modem.settings.fax_class != "0" and not modem.port.in_use
-    )
-
-
-async def _hung_up(terminal: PseudoTerminal) -> None:
-    """Wait until the modem is on hook; a program that never hangs up is not waited for."""
-    port = terminal.modem.port
-    with suppress(TimeoutError):
-        async with asyncio.timeout(port.clock.real(TIME_TO_HANG_UP)):
-            while port.in_use:  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_AGAIN)
-
-
-async def _closed(terminal: PseudoTerminal) -> None:
-    """Wait until the program has closed the terminal."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(TIME_TO_READ):
-            while terminal.is_open:  # noqa: ASYNC110
-                await asyncio.sleep(LOOK_AGAIN)
 
 
 # ------------------------------------------------------------------------------------------------------------ running
@@ -354,8 +262,16 @@ def _link(until_end: ExitStack, terminal: PseudoTerminal, link: Path | None) -> 
 async def _and_free(work: Work, terminals: Sequence[PseudoTerminal]) -> None:
     await work()
     for terminal in terminals:
-        await _hung_up(terminal)
+        await hung_up(terminal)
         await _closed(terminal)
+
+
+async def _closed(terminal: PseudoTerminal) -> None:
+    """Wait until the program has closed the terminal."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIME_TO_READ):
+            while terminal.is_open:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_AGAIN)
 
 
 async def _stopped(stop: asyncio.Event) -> None:

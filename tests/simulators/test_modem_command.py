@@ -77,7 +77,8 @@ def pels(path: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["modem", "--answer", "a.tif", "--call-with", "b.tif"], "not both"),
+        (["modem", "--answer", "a.tif", "--call-with", "b.tif"], "give one of"),
+        (["modem", "--offer", "a.tif", "--fetch", "b.tif"], "give one of"),
         (["modem", "--call-with", "nowhere.tif"], "nowhere.tif"),
         (["modem", "--answer", "nowhere/a.tif"], "no folder"),
         (["modem", "--link", "taken"], "something else is there"),
