@@ -40,6 +40,8 @@ class Faults:
     error_density: float = 0.002
     untrainable: frozenset[Modulation] = frozenset()
     """Modulations, named by their long form, whose octets arrive as noise."""
+    wear: tuple[tuple[Modulation, float], ...] = ()
+    """The share of octets that are changed in every signal of a modulation, named by its long form."""
     lose: frozenset[int] = frozenset()
     """Signals to lose by number: both ends' signals count, from 0."""
     corrupt: frozenset[int] = frozenset()
@@ -66,6 +68,7 @@ class Passage:
         chosen = number in faults.corrupt
         self._density = faults.error_density if chosen or corrupted < faults.corrupted else 0.0
         self._bad_frames = 1.0 if chosen or self._noise else BAD_FRAMES if self._density else 0.0
+        self._density = max(self._density, dict(faults.wear).get(modulation.long, 0.0))
         self._place = 0
         self._gap = _octet_span(start, length, modulation) if dropped < faults.dropouts else (0, 0)
         self._gap_ends_it = length > CARRIER_HOLD

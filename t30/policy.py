@@ -60,9 +60,14 @@ class TrainingCheck:
     """When a receiver takes a training check for good; the defaults are HylaFAX's."""
 
     zeros: float = 2 / 3
-    """There must be a run of zeros that is at least this share of 1.5 s long."""
+    """There must be a run of zeros that is at least this share of 1.5 s long; half of it with error correction."""
     damaged: float = 0.1
     """At most this share of octets may be anything but zero."""
+    estimate: bool = True
+    """Refuse what passes, too, where its errors promise that the fax is better sent at the next lower rate: with error
+    correction, because it takes less time there."""
+    rows: float = 0.03
+    """Without it, because more than this share of scan lines would be damaged here."""
 
 
 @dataclass(frozen=True, slots=True)

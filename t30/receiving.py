@@ -9,7 +9,7 @@ from t30.fcf import PLAIN, Fcf
 from t30.frame import Frame
 from t30.identification import take_note
 from t30.incoming import Incoming
-from t30.judging import error_rate, judged, trained
+from t30.judging import accepted, error_rate, judged
 from t30.line import (
     CarrierLost,
     Content,
@@ -138,7 +138,8 @@ class Reception:
         heard = yield from self._training_check(modulation)
         if isinstance(heard, Message):
             return heard
-        passed = trained(heard, modulation, self.exchange.station.policy.training)
+        before = record.evidence.trainings[-1:]
+        passed = accepted(heard, dcs, self.exchange.station, before[0] if before else None)
         record.trained(modulation, passed=passed, errors=error_rate(heard, modulation))
         if passed:
             yield from self._respond(command, self.exchange.frame(Fcf.CFR))
