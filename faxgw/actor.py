@@ -12,7 +12,7 @@ SCOPES = {
     "content": "Open pages; such a key holds a slot to its owner's private key.",
     "boxes": "Make, change and share boxes.",
     "numbers": "Say which numbers lead to which box, and which may be called.",
-    "routes": "Set routes, and what is known of destinations.",
+    "routes": "Set routes, and what is known of destinations and machines.",
     "webhooks": "Set webhooks and see their deliveries.",
     "usage": "See counts of calls and pages.",
     "sandbox": "Have a simulated machine call in.",

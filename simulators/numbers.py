@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from simulators.machine import Habit
-from simulators.personalities import NEVER_CONFIRMS, NEVER_TRAINS, Answers, CountsPages
+from simulators.personalities import NEVER_CONFIRMS, NEVER_TRAINS, Answers, CountsPages, FailsV17
 from t30.capabilities import Station
 from t30.line import Cause
 from t30.rates import Family
@@ -19,6 +19,10 @@ def _faultless(told: Told) -> Habit:
 
 def _never_trains(_: Told) -> Habit:
     return Answers(NEVER_TRAINS)
+
+
+def _fails_v17(_: Told) -> Habit:
+    return FailsV17()
 
 
 def _never_confirms(_: Told) -> Habit:
@@ -91,5 +95,6 @@ SANDBOX: Mapping[str, Far] = {
     "15550106": Far(Station("+1 555 0106"), idents=tuple(f"+1 555 01{n}6" for n in range(1, 10))),
     "15550107": Far(SLOW),
     "15550108": Far(Station("+1 555 0108"), habit=_never_confirms),
+    "15550109": Far(Station("+1 555 0109"), habit=_fails_v17),
 }
 """The numbers of the sandbox, in digits; docs/sandbox.md has them, too."""

@@ -293,6 +293,24 @@ class Answers(Habit):
         return (yield action)
 
 
+class FailsV17(Habit):
+    """Finds every training check by V.17 bad, and those of other modulations good."""
+
+    def __init__(self) -> None:
+        self._v17 = False
+
+    def do(self, action: Action) -> Doing:
+        """Say FTT where CFR would follow V.17."""
+        if self._v17 and isinstance(action, SendFrames) and _says(action, Fcf.CFR):
+            action = replace(action, frames=(Frame.of(Fcf.FTT).octets,))
+        event = yield action
+        if isinstance(event, FrameReceived) and _final(event) is Fcf.DCS:
+            frame = Frame.parse(event.octets)
+            modulation = Dcs(frame.fif).modulation if frame else None
+            self._v17 = modulation is not None and modulation.family is Family.V17
+        return event
+
+
 ALL_FRAMES = Frame.of(Fcf.PPR, b"\xff" * 32)
 NO_FRAMES = Frame.of(Fcf.PPR, bytes(32))
 NEVER_TRAINS = {Fcf.CFR: Frame.of(Fcf.FTT)}

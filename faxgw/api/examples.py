@@ -76,6 +76,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "change_route": {"prefix": "+1", "lines": ["sim"], "cost": 1.5},
     "simulate_routes": {"to": "+15550100"},
     "change_destination": {"override": {"no_v17": True, "max_bps": 9600}},
+    "change_machine": {"verdicts": {"no_v17": {"say": "never"}}},
     "create_webhook": {"url": "https://example.com/hooks/fax", "events": ["fax.delivered", "fax.failed"]},
     "change_webhook": {"url": "https://example.com/hooks/fax", "events": ["fax.*"], "full": True},
     "rotate_webhook": {"hours": 24},

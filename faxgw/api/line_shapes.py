@@ -1,4 +1,4 @@
-"""What the API answers about lines, routes and destinations, field by field."""
+"""What the API answers about lines, routes, destinations and machines, field by field."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -98,11 +98,68 @@ class DestinationShape(Shape):
     """In E.164 form."""
     station_ids: list[str]
     """How the machines that answered there call themselves."""
-    learned: dict[str, Any] | None
-    """What got a fax through, and until when it is remembered."""
     override: dict[str, Any] | None
-    """What was laid down instead."""
+    """What was laid down for its calls as a whole."""
     version: int
     """Goes up with every change; the ETag."""
     updated_at: datetime
     """When it was last changed."""
+
+
+class AbilitiesShape(Shape):
+    """What a machine said that it can do; of a caller, what it chose last."""
+
+    rates: list[str]
+    """The fastest first."""
+    ecm: bool
+    """Error correction."""
+    codings: list[str]
+    """MH, MR, MMR."""
+    resolutions: list[str]
+    """Of pages."""
+
+
+class LimitShape(Shape):
+    """How it stands with one thing that calls can do without."""
+
+    limit: str
+    """Its name; docs/learning.md has them all."""
+    on: bool
+    """Calls do without it; false: an operator does not let them."""
+    by: Literal["learned", "operator"]
+    """Whether calls have taught it, or an operator has laid it down."""
+    until: datetime | None
+    """When that is over; null: it is not."""
+    bps: int | None
+    """Where calls begin, of `max_bps`."""
+    text: str
+    """All of it, in a sentence."""
+
+
+class MachineShape(Shape):
+    """What calls have taught of the fax machine at the other end."""
+
+    id: UUID
+    """Its id."""
+    direction: Literal["out", "in"]
+    """`out`: it was called; `in`: it calls."""
+    number: str
+    """Its number, in E.164 form where it has one."""
+    station: str
+    """Of a caller without a number: what it calls itself."""
+    calls: int
+    """How many calls are kept."""
+    seen_at: datetime | None
+    """When the last one was."""
+    can: AbilitiesShape | None
+    """What it said that it can do; null: nothing yet."""
+    limits: list[LimitShape]
+    """What was learned or laid down, and holds now."""
+    adjustments: dict[str, Any]
+    """What the next call does otherwise than its line is set to, by these."""
+    verdicts: dict[str, Any]
+    """What was laid down, by limit, whether it still holds or not."""
+    version: int
+    """Goes up with every change of what is laid down; the ETag."""
+    created_at: datetime
+    """When it was first heard of."""

@@ -36,7 +36,7 @@ TAGS = {
     "boxes": "Where faxes lie.",
     "escrow": "Boxes that several trustees together can have opened in an emergency.",
     "numbers": "Which incoming calls lead where, and which numbers are allowed.",
-    "routes": "Which lines calls take, and what is known of destinations.",
+    "routes": "Which lines calls take, and what is known of destinations and machines.",
     "webhooks": "Have events sent to other programs.",
     "usage": "What was used.",
     "policy": "What the tenant lays down.",

@@ -17,6 +17,8 @@ _KEYS = 'DELETE FROM audit_subjects WHERE tenant_id = %s AND substring("index" f
 _NUMBERS = "SELECT tenant_id, number, station_ids FROM destinations WHERE tenant_id = ANY(%s)"
 _FORGET_NUMBER = "DELETE FROM destinations WHERE tenant_id = %s AND number = %s"
 _FORGET_STATION = "UPDATE destinations SET station_ids = %s WHERE tenant_id = %s AND number = %s"
+_MACHINES = "SELECT id, tenant_id, number, station FROM machines WHERE tenant_id = ANY(%s)"
+_FORGET_MACHINE = "DELETE FROM machines WHERE id = %s"
 _LOCATIONS = "SELECT id, tenant_id, location FROM copies WHERE tenant_id = ANY(%s)"
 _FORGET_LOCATION = "UPDATE copies SET location = %s WHERE id = %s"
 
@@ -47,7 +49,8 @@ def forget_again(connection: Connection, keys: ServerKeys, stones: Collection[To
     named = {(each.tenant_id, each.id) for each in stones}
     with connection.transaction():
         gone = sum(connection.execute(_KEYS, (tenant, stone.bytes)).rowcount for tenant, stone in named)
-        return gone + _forget_numbers(connection, keys, named) + _forget_locations(connection, keys, named)
+        gone += _forget_numbers(connection, keys, named) + _forget_machines(connection, keys, named)
+        return gone + _forget_locations(connection, keys, named)
 
 
 def _forget_numbers(connection: Connection, keys: ServerKeys, named: Collection[tuple[UUID, UUID]]) -> int:
@@ -60,6 +63,15 @@ def _forget_numbers(connection: Connection, keys: ServerKeys, named: Collection[
         left = [each for each in stations if not _is_named(keys, named, tenant, opened[each])]
         if left != stations:
             gone += connection.execute(_FORGET_STATION, (left, tenant, number)).rowcount
+    return gone
+
+
+def _forget_machines(connection: Connection, keys: ServerKeys, named: Collection[tuple[UUID, UUID]]) -> int:
+    gone = 0
+    for machine, tenant, number, station in connection.execute(_MACHINES, (_tenants(named),)).fetchall():
+        known = [keys.values.open(each, context=kind) for each, kind in ((number, NUMBER), (station, STATION)) if each]
+        if any(_is_named(keys, named, tenant, each) for each in known):
+            gone += connection.execute(_FORGET_MACHINE, (machine,)).rowcount
     return gone
 
 

@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.faxes.changes import change, wake
 from faxgw.faxes.policies import Tenant, tenant_of
 from faxgw.faxes.sealed import SPOOL
-from faxgw.model import EventType, State
+from faxgw.learning.evidence import Seen
+from faxgw.learning.keeping import Who, keep, known_of
+from faxgw.model import Direction, EventType, State
 from faxgw.rules.attempt import Adjustments, Attempt
-from faxgw.rules.ladder import Learned, Memory, learn
+from faxgw.rules.ladder import Memory
 from faxgw.rules.retry import GiveUp, RetryAt, RetryWish, next_step
 from faxgw.rules.windows import Hours
 from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, page_sets, pages, wraps
@@ -39,7 +41,12 @@ NOT_STORED = "retention:not_stored"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a call came to. ``cause`` is empty when every page that it was to send was confirmed."""
+    """What a call came to.
+
+    Attributes:
+        cause: empty when every page that it was to send was confirmed.
+        seen: what it has shown of the machine; None if nothing.
+    """
 
     cause: str
     text: str = ""
@@ -50,6 +57,7 @@ class Ending:
     seconds: float | None = None
     connected_at: datetime | None = None
     trace_id: UUID | None = None
+    seen: Seen | None = None
 
 
 async def is_live(connection: AsyncConnection, attempt_id: UUID) -> bool:
@@ -88,6 +96,9 @@ async def end_attempt(connection: AsyncConnection, attempt_id: UUID, ending: End
         .one()
     )
     tenant = await tenant_of(connection, fax["tenant_id"])
+    if ending.seen is not None:
+        who = Who(Direction.OUT, number=fax["to_number"])
+        await keep(connection, tenant.id, who, ending.seen)
     await _decide(connection, tenant, fax, ending)
     await wake(connection, "call")
     return True
@@ -96,11 +107,10 @@ async def end_attempt(connection: AsyncConnection, attempt_id: UUID, ending: End
 async def _decide(connection: AsyncConnection, tenant: Tenant, fax: RowMapping, ending: Ending) -> None:
     """Bring the fax into its next state."""
     history = await history_of(connection, fax["id"])
-    memory, station_ids = await known_of(connection, fax["tenant_id"], fax["to_number"])
     if fax["pages"] is not None and fax["pages_done"] >= fax["pages"]:
         # Who took the pages: an ending that nobody saw, or a call that had nothing left to send, does not know.
-        ids = [fax["remote_id"], *(each for each in station_ids if each != fax["remote_id"])]
-        await _remember(connection, fax, learn(memory, history[-1], tenant.policy.ladder), ids)
+        before = await station_ids(connection, fax["tenant_id"], fax["to_number"])
+        await _remember(connection, fax, [fax["remote_id"], *(each for each in before if each != fax["remote_id"])])
         await _finish(connection, fax, State.DELIVERED, EventType.DELIVERED, Ending(""))
     elif fax["cancel_wanted"] or ending.cause == CANCELED:
         await _finish(connection, fax, State.CANCELED, EventType.CANCELED, Ending(CANCELED, CANCELED_TEXT))
@@ -233,32 +243,27 @@ async def _last_line(connection: AsyncConnection, fax_id: UUID) -> str:
     return str((await connection.execute(last)).scalar_one())
 
 
-async def known_of(connection: AsyncConnection, tenant_id: UUID, number: str) -> tuple[Memory, list[str]]:
-    """Return what a tenant knows of a number, and the station ids that answered there, latest first."""
-    row = (
-        await connection.execute(
-            select(destinations).where(destinations.c.tenant_id == tenant_id, destinations.c.number == number)
-        )
-    ).one_or_none()
-    if row is None:
-        return Memory(), []
-    return (
-        Memory(
-            learned=Learned.model_validate(row.learned) if row.learned else None,
-            override=Adjustments.model_validate(row.override) if row.override else None,
-        ),
-        list(row.station_ids),
-    )
+async def memory_of(connection: AsyncConnection, tenant: Tenant, number: str, *, at: datetime) -> Memory:
+    """Return what a call to a number at a moment begins with: by what was learned of it, and laid down."""
+    own = (destinations.c.tenant_id == tenant.id) & (destinations.c.number == number)
+    laid_down = (await connection.execute(select(destinations.c.override).where(own))).scalar_one_or_none()
+    who = Who(Direction.OUT, number=number)
+    known = await known_of(connection, tenant.id, who, tenant.policy.learning, at=at)
+    return known.memory(Adjustments.model_validate(laid_down) if laid_down else None)
 
 
-async def _remember(connection: AsyncConnection, fax: RowMapping, memory: Memory, station_ids: Sequence[str]) -> None:
-    """Keep what a delivered fax has taught of its number."""
-    ids = list(station_ids[:STATION_IDS_KEPT])
-    learned = memory.learned.model_dump(mode="json") if memory.learned else {}
+async def station_ids(connection: AsyncConnection, tenant_id: UUID, number: str) -> list[str]:
+    """Return the station ids that answered at a number when faxes of a tenant were delivered, latest first."""
+    own = (destinations.c.tenant_id == tenant_id) & (destinations.c.number == number)
+    return list((await connection.execute(select(destinations.c.station_ids).where(own))).scalar_one_or_none() or ())
+
+
+async def _remember(connection: AsyncConnection, fax: RowMapping, ids: Sequence[str]) -> None:
+    """Keep who has taken a delivered fax."""
     row = upsert(destinations).values(
-        tenant_id=fax["tenant_id"], number=fax["to_number"], station_ids=ids, learned=learned
+        tenant_id=fax["tenant_id"], number=fax["to_number"], station_ids=list(ids[:STATION_IDS_KEPT])
     )
-    news = {"station_ids": row.excluded.station_ids, "learned": row.excluded.learned, "updated_at": func.now()}
+    news = {"station_ids": row.excluded.station_ids, "updated_at": func.now()}
     await connection.execute(row.on_conflict_do_update(index_elements=["tenant_id", "number"], set_=news))
 
 

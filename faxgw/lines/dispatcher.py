@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.faxes.changes import change, tell_each
-from faxgw.faxes.ending import fail, history_of, known_of
+from faxgw.faxes.ending import fail, history_of, memory_of
 from faxgw.faxes.policies import tenant_of
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
@@ -181,6 +181,6 @@ async def _new_attempt(
 async def _adjustments(connection: AsyncConnection, fax: RowMapping) -> Adjustments:
     """Return what this call does otherwise than its line is set to: by what its number, and this fax, have taught."""
     tenant = await tenant_of(connection, fax["tenant_id"])
-    memory, _ = await known_of(connection, fax["tenant_id"], fax["to_number"])
+    memory = await memory_of(connection, tenant, fax["to_number"], at=datetime.now(UTC))
     history = await history_of(connection, fax["id"]) if fax["dials"] else []
-    return adjustments(tenant.policy.ladder, history, memory=memory, at=datetime.now(UTC))
+    return adjustments(tenant.policy.ladder, history, memory=memory)

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -31,10 +31,13 @@ from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.keys.spool import SpoolUnavailable
+from faxgw.learning.evidence import Seen, seen_in
+from faxgw.learning.keeping import Who, keep
 from faxgw.lines.received import end_incoming
 from faxgw.lines.talk import TRY_AGAIN, Talk, written
 from faxgw.lines.watching import Watcher, file_trace
-from faxgw.model import EventType, State
+from faxgw.model import Direction, EventType, State
+from faxgw.rules.attempt import Adjustments
 from faxgw.rules.incoming import Arrival, Assignment, Screening, after_receiving, choose_box
 from faxgw.rules.policy import TenantPolicy
 from faxgw.store.database import DatabaseUnavailable
@@ -63,6 +66,7 @@ class Arriving:
 
     Attributes:
         homes: the boxes that it may lead to: the subaddress, which is known only later, may decide.
+        adjustments: what the call does otherwise than its line is set to, by what is known of the caller.
     """
 
     line: str
@@ -71,6 +75,7 @@ class Arriving:
     policy: TenantPolicy
     lists: Lists
     began: datetime
+    adjustments: Adjustments
     fax_id: UUID = field(default_factory=new_id)
     attempt_id: UUID = field(default_factory=new_id)
     page_set_id: UUID = field(default_factory=new_id)
@@ -80,6 +85,12 @@ class Arriving:
         arrival = replace(self.arrival, subaddress=subaddress)
         chosen = choose_box(arrival, [each for each, _ in self.homes]).assignment
         return next(home for each, home in self.homes if each == chosen)
+
+    def sender(self, station_id: str) -> Who | None:
+        """Return by what the machine is known that calls; None if it says nothing of itself."""
+        if self.arrival.caller:
+            return Who(Direction.IN, number=self.arrival.caller)
+        return Who(Direction.IN, station=station_id) if station_id else None
 
 
 class IncomingCall:
@@ -95,7 +106,8 @@ class IncomingCall:
 
     async def take(self, line: Line, settings: LineSettings, ringing: Ringing) -> bool:
         """Answer, receive, and write down what the call came to; return whether the line did its part."""
-        station = replace(settings.station().limited_to(line.receives), takes_subaddress=True)
+        adjusted = self._call.adjustments.adjusted(settings.station())
+        station = replace(adjusted.limited_to(line.receives), takes_subaddress=True)
         watcher = self._watcher = Watcher(line, direction=CallDirection.IN, scheme=settings.scheme, station=station)
         receiver = Receiver(self._store)
         calls = self._gateway.calls
@@ -221,6 +233,7 @@ class IncomingCall:
             "seconds": round(outcome.seconds, 3),
             "connected_at": watcher.connected_at,
         }
+        seen = seen_in(outcome, watcher.chosen, at=datetime.now(UTC), adjustments=self._call.adjustments)
         while True:
             try:
                 async with self._gateway.database.tenant(home.tenant_id) as connection:
@@ -229,9 +242,16 @@ class IncomingCall:
                     values["trace_id"] = await file_trace(connection, trace, box_id=home.box_id)
                     mark = partial(self._mark, watcher)
                     await end_incoming(connection, self.attempt_id, whole=outcome.complete, mark=mark, **values)
+                    await self._learn(connection, home, seen)
                 return
             except DatabaseUnavailable:
                 await asyncio.sleep(TRY_AGAIN)
+
+    async def _learn(self, connection: AsyncConnection, home: Home, seen: Seen | None) -> None:
+        """Take the call into what is known of its sender: by the caller's number, else by what it calls itself."""
+        who = self._call.sender(self._watcher.station_id if self._watcher else "")
+        if seen is not None and who is not None:
+            await keep(connection, home.tenant_id, who, seen)
 
     def _mark(self, watcher: Watcher, pages_done: int) -> str:
         """Return the mark that a fax of so many pages gets."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -34,12 +35,13 @@ from faxgw.faxes.ending import (
     Ending,
     end_attempt,
     is_live,
-    known_of,
+    station_ids,
     unconfirmed,
 )
 from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.sealed import open_spooled
 from faxgw.gateway import Gateway
+from faxgw.learning.evidence import seen_in
 from faxgw.lines.talk import TRY_AGAIN, Talk, written
 from faxgw.lines.watching import Watcher, file_trace
 from faxgw.model import EventType, State
@@ -125,9 +127,8 @@ class OutgoingCall:
             password = await self._password()
             if self._talk.text:
                 return Ending(self._talk.why, self._talk.text), None
-            adjusted = Adjustments.model_validate(self.claim.attempt["adjustments"]).adjusted(settings.station())
             station = replace(
-                adjusted.limited_to(line.sends),
+                self._adjustments.adjusted(settings.station()).limited_to(line.sends),
                 ident=fax["from_number"] or settings.ident,
                 subaddress=fax["subaddress"],
                 password=password,
@@ -183,7 +184,12 @@ class OutgoingCall:
             ecm=outcome.ecm if outcome.modulation else None,
             seconds=round(outcome.seconds, 3),
             connected_at=watcher.connected_at,
+            seen=seen_in(outcome, watcher.chosen, at=datetime.now(UTC), adjustments=self._adjustments),
         )
+
+    @property
+    def _adjustments(self) -> Adjustments:
+        return Adjustments.model_validate(self.claim.attempt["adjustments"])
 
     async def _written(self, ending: Ending, trace: StoredObject | None) -> None:
         """Write down what the call came to, however long the database is away; once, though it may be written twice."""
@@ -255,7 +261,7 @@ class OutgoingPages:
             policy = (await tenant_of(connection, fax["tenant_id"])).policy
             mark = ""
             if policy.misdirect != "off" and not fax["plan"].get("trusted"):
-                _, known = await known_of(connection, fax["tenant_id"], fax["to_number"])
+                known = await station_ids(connection, fax["tenant_id"], fax["to_number"])
                 if suspicious(known, receiver, dialled=fax["to_number"]):
                     mark = f"{receiver or 'a machine without a name'} answered, which never did at this number before"
             if mark and policy.misdirect == "hold":

@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from drivers.registry import Line
 from faxgw.config import LineSettings
 from faxgw.faxes.changes import tell
-from faxgw.faxes.policies import lists_for, tenant_of
+from faxgw.faxes.policies import Tenant, lists_for, tenant_of
 from faxgw.gateway import Gateway
+from faxgw.learning.keeping import Who, known_of
 from faxgw.lines.incoming import Arriving, Home, IncomingCall
 from faxgw.lines.leases import end_interrupted, lease_end
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import Numbering, caller_id
+from faxgw.rules.attempt import NONE, Adjustments
 from faxgw.rules.incoming import Arrival, Assignment, Screening, before_answering, choose_box
 from faxgw.rules.routing import trunk_of
 from faxgw.store.database import DatabaseUnavailable
@@ -102,11 +104,20 @@ async def _looked_up(gateway: Gateway, settings: LineSettings, ringing: Ringing)
                 log.info("a call is not answered", line=settings.name, reason="junk", rule=screened.rule)
                 return None
             same_tenant = [(each, one) for each, one in homes if one.tenant_id == home.tenant_id]
-            call = Arriving(settings.name, arrival, same_tenant, tenant.policy, lists, now)
+            adjusted = await _known(connection, tenant, arrival.caller, now)
+            call = Arriving(settings.name, arrival, same_tenant, tenant.policy, lists, now, adjusted)
             if await _write_ringing(connection, gateway, call, home):
                 return call
         # A claim was made for this line as it began to ring; it is given back in a moment.
         await asyncio.sleep(0.05)
+
+
+async def _known(connection: AsyncConnection, tenant: Tenant, caller: str, now: datetime) -> Adjustments:
+    """Return what a call does otherwise, by its caller: DIS is said before a sender says who it is."""
+    if not caller:
+        return NONE
+    who = Who(Direction.IN, number=caller)
+    return (await known_of(connection, tenant.id, who, tenant.policy.learning, at=now)).adjustments
 
 
 async def _homes(
@@ -173,6 +184,7 @@ async def _write_ringing(connection: AsyncConnection, gateway: Gateway, call: Ar
         node=gateway.node,
         line=call.line,
         lease_until=lease_end(gateway),
+        adjustments=call.adjustments.model_dump(mode="json"),
     )
     if (await connection.execute(new.on_conflict_do_nothing().returning(attempts.c.id))).first() is None:
         await connection.execute(delete(faxes).where(faxes.c.id == call.fax_id))

@@ -18,12 +18,13 @@ from faxgw.calls import Observer
 from faxgw.faxes.sealed import write_down
 from faxgw.gateway import Gateway
 from faxgw.trace.record import Recorder
-from t30.capabilities import Station
+from t30.capabilities import Dcs, Station
 from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identity import decoded
-from t30.line import Action, Connected, Event, FaxLine, FrameReceived, LineError
+from t30.line import Action, Connected, Event, FaxLine, FrameReceived, LineError, SendFrames
 from t30.outcome import CallEnded, Direction, Outcome
+from t30.rates import Modulation
 
 log = structlog.get_logger(__name__)
 
@@ -38,12 +39,14 @@ class Watcher:
         connected_at: when fax machines were talking to each other, if they ever were.
         subaddress: what the sender asked for (SUB), if it did.
         station_id: what the sender calls itself (TSI), if it did.
+        chosen: what the sender, whichever side that is, has chosen last (DCS).
     """
 
     def __init__(self, line: FaxLine, *, direction: Direction, scheme: str, station: Station) -> None:
         self.connected_at: datetime | None = None
         self.subaddress = ""
         self.station_id = ""
+        self.chosen: Dcs | None = None
         self._text = io.StringIO()
         self._recorder = Recorder(self._text, direction=direction, line=scheme, station=station)
         self._recorder.watch(line)
@@ -55,7 +58,10 @@ class Watcher:
         return (self, self._recorder)
 
     def action(self, action: Action) -> None:
-        """Nothing that the engine asks for is of interest here."""
+        """Take note of what we choose as the sender."""
+        if isinstance(action, SendFrames) and action.modulation is Modulation.V21:
+            for frame in map(Frame.parse, action.frames):
+                self._note_choice(frame)
 
     def event(self, event: Event) -> None:
         """Take note of the connection, and of what the sender says of itself."""
@@ -93,6 +99,11 @@ class Watcher:
             self.subaddress = decoded(frame.fif)
         elif frame is not None and frame.fcf is Fcf.TSI:
             self.station_id = decoded(frame.fif)
+        self._note_choice(frame)
+
+    def _note_choice(self, frame: Frame | None) -> None:
+        if frame is not None and frame.fcf is Fcf.DCS:
+            self.chosen = Dcs(frame.fif)
 
 
 async def file_trace(connection: AsyncConnection, trace: StoredObject | None, *, box_id: UUID) -> UUID | None:

@@ -26,7 +26,7 @@ from faxgw.retention import certificates
 from faxgw.retention.certificates import certify
 from faxgw.retention.shredding import Shredded, Why, remove, shred
 from faxgw.store.sealed_columns import Findable
-from faxgw.store.tables import STATION, copies, destinations, erasures, faxes, number_rules
+from faxgw.store.tables import STATION, copies, destinations, erasures, faxes, machines, number_rules
 from faxgw.store.tables import certificates as certificate_rows
 from faxgw.tasks.deferring import defer
 
@@ -192,6 +192,8 @@ async def _forget(
     if subject.number:
         own = (destinations.c.tenant_id == tenant_id) & (destinations.c.number == subject.number)
         counts["destinations"] += (await connection.execute(delete(destinations).where(own))).rowcount
+        met = (machines.c.tenant_id == tenant_id) & (machines.c.number == subject.number)
+        counts["destinations"] += (await connection.execute(delete(machines).where(met))).rowcount
         listed = (number_rules.c.tenant_id == tenant_id) & (number_rules.c.pattern == subject.number)
         found = select(func.count()).select_from(number_rules).where(listed)
         counts["rules"] = (await connection.execute(found)).scalar_one()
@@ -205,6 +207,8 @@ async def _forget(
         left = func.array_remove(ids, literal(subject.station_id, Findable(STATION)))
         changed = update(destinations).where(named).values(station_ids=left)
         counts["destinations"] += (await connection.execute(changed)).rowcount
+        met = (machines.c.tenant_id == tenant_id) & (machines.c.station == subject.station_id)
+        counts["destinations"] += (await connection.execute(delete(machines).where(met))).rowcount
     was_known = [await audit.forget(connection, keys, tenant_id=tenant_id, subject=each) for each in names]
     if names and (not before or any(was_known) or counts["destinations"] > before.get("destinations", 0)):
         stones = [

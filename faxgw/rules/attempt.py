@@ -7,6 +7,7 @@ from pydantic import Field
 
 from faxgw.rules.model import Rules
 from t30.capabilities import Station
+from t30.pages import Coding, Resolution
 from t30.rates import Family
 
 
@@ -18,6 +19,9 @@ class Adjustments(Rules):
     max_bps: int | None = Field(
         default=None, ge=2400, le=14400, description="Highest rate in bit/s; null: as the line is set.", examples=[9600]
     )
+    no_mmr: bool = Field(default=False, description="Leave out MMR, the coding that needs error correction.")
+    no_superfine: bool = Field(default=False, description="No page is finer than fine.")
+    no_fine: bool = Field(default=False, description="No page is finer than standard.")
 
     def adjusted(self, station: Station) -> Station:
         """Return the station as this call shall use it. A station that knows nothing but V.17 keeps it."""
@@ -27,7 +31,13 @@ class Adjustments(Rules):
             families=without_v17 if self.no_v17 and without_v17 else station.families,
             ecm=station.ecm if self.ecm is None else self.ecm,
             max_bps=min(station.max_bps, self.max_bps or station.max_bps),
+            codings=station.codings - {Coding.MMR} if self.no_mmr else station.codings,
+            resolutions=station.resolutions & self._resolutions(),
         )
+
+    def _resolutions(self) -> frozenset[Resolution]:
+        coarse = {Resolution.STANDARD} if self.no_fine else {Resolution.STANDARD, Resolution.FINE}
+        return frozenset(coarse if self.no_fine or self.no_superfine else Resolution)
 
 
 NONE = Adjustments()

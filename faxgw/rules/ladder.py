@@ -1,13 +1,12 @@
-"""The last resort: what the next call does without when calls to a number fail, and what is remembered of it.
+"""The last resort: what the next call for a fax does without when calls for it fail.
 
 A machine that cannot cope with V.17, or with error correction as we do it, fails the same way at every call. So the
-calls after a failure go without V.17, then with the other error correction setting; what got a fax through is kept per
-number for a while, and an operator may lay it down.
+calls after a failure go without V.17, then with the other error correction setting. They begin with what calls for
+other faxes have taught of the number (``faxgw.learning``), and an operator may lay down all of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -28,65 +27,45 @@ class LadderPolicy(Rules):
     other_ecm_after: int = Field(
         default=2, ge=1, le=12, description="After so many, it goes with the other error correction setting as well."
     )
-    remember_days: int = Field(
-        default=30, ge=0, le=3650, description="How long calls to a number keep what got a fax through to it, in days."
-    )
-
-
-class Learned(Rules):
-    """What got a fax through to a number."""
-
-    adjustments: Adjustments = Field(description="What the call did otherwise than its line is set to.")
-    expires: datetime = Field(description="When calls go back to the settings of their line.")
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is known of one number: learned by ourselves, and laid down by an operator, which wins and never expires."""
+    """What is known of one number when a call to it begins.
 
-    learned: Learned | None = None
+    Attributes:
+        known: what calls to it do otherwise by what was learned, and by what an operator says of single limits.
+        v17_stays: an operator does not let calls leave V.17 out.
+        ecm_never: error correction settings that an operator does not let calls change to.
+        override: what an operator has laid down as a whole; it wins, and no ladder is climbed.
+    """
+
+    known: Adjustments = NONE
+    v17_stays: bool = False
+    ecm_never: frozenset[bool] = frozenset()
     override: Adjustments | None = None
 
-    def at(self, moment: datetime) -> Adjustments:
-        """Return what a call at ``moment`` begins with."""
-        if self.override is not None:
-            return self.override
-        return self.learned.adjustments if self.learned and moment < self.learned.expires else NONE
 
-
-def adjustments(policy: LadderPolicy, history: Sequence[Attempt], *, memory: Memory, at: datetime) -> Adjustments:
-    """Return what the call at ``at`` does otherwise; ``history`` has the calls for this fax so far, oldest first.
+def adjustments(policy: LadderPolicy, history: Sequence[Attempt], *, memory: Memory) -> Adjustments:
+    """Return what the next call does otherwise; ``history`` has the calls for this fax so far, oldest first.
 
     A call that confirmed pages had the right adjustments: counting begins again from there.
     """
-    if memory.override is not None or not policy.on:
-        return memory.override or NONE
+    if memory.override is not None:
+        return memory.override
+    if not policy.on:
+        return memory.known
     progress = next((i for i in reversed(range(len(history))) if history[i].confirmed), None)
-    base = memory.at(at) if progress is None else history[progress].adjustments
+    base = memory.known if progress is None else history[progress].adjustments
     since = history[progress or 0 :]
     failed = [each for each in since if not each.confirmed and treatment(each.cause).change is Change.MODEM]
-    agreed = next((each.ecm for each in since if each.ecm is not None), True)
-    return _rung(policy, base, failures=len(failed), ecm=agreed if base.ecm is None else base.ecm)
+    unasked = True if base.ecm is None else base.ecm
+    agreed = next((each.ecm for each in since if each.ecm is not None), unasked)
+    return _rung(policy, base, memory, failures=len(failed), ecm=agreed)
 
 
-def learn(memory: Memory, attempt: Attempt, policy: LadderPolicy) -> Memory:
-    """Return what is known of a number after a call. Only a fax that went through whole teaches.
-
-    A success with what is remembered already does not put off its expiry: else the plain way would never come again.
-    """
-    if attempt.cause or memory.override is not None or attempt.adjustments == memory.at(attempt.ended):
-        return memory
-    if attempt.adjustments == NONE or not policy.remember_days:
-        return replace(memory, learned=None)
-    expires = attempt.ended + timedelta(days=policy.remember_days)
-    return replace(memory, learned=Learned(adjustments=attempt.adjustments, expires=expires))
-
-
-def _rung(policy: LadderPolicy, base: Adjustments, *, failures: int, ecm: bool) -> Adjustments:
+def _rung(policy: LadderPolicy, base: Adjustments, memory: Memory, *, failures: int, ecm: bool) -> Adjustments:
     """Return ``base`` with what so many failures call for; ``ecm`` is the error correction setting that failed."""
-    change: dict[str, bool] = {}
-    if failures >= policy.without_v17_after:
-        change["no_v17"] = True
-    if failures >= policy.other_ecm_after:
-        change["ecm"] = not ecm
-    return base.model_copy(update=change)
+    without_v17 = (base.no_v17 or failures >= policy.without_v17_after) and not memory.v17_stays
+    wanted = not ecm if failures >= policy.other_ecm_after else base.ecm
+    return base.model_copy(update={"no_v17": without_v17, "ecm": None if wanted in memory.ecm_never else wanted})

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import phonenumbers
 from pydantic import AfterValidator, Field
 
+from faxgw.learning.policy import LearningPolicy
 from faxgw.numbers import Numbering
 from faxgw.rules.admission import Limits, ListEntry, Opened
 from faxgw.rules.incoming import JunkRule
@@ -65,6 +66,9 @@ class TenantPolicy(Rules):
     )
     ladder: LadderPolicy = Field(
         default=LadderPolicy(), description="The last resort after calls in which the modems did not get along."
+    )
+    learning: LearningPolicy = Field(
+        default=LearningPolicy(), description="What calls with a machine teach the next ones, and for how long."
     )
     misdirect: Literal["off", "hold", "report"] = Field(
         default="off",

@@ -474,12 +474,31 @@ destinations = Table(
     _tenant(),
     Column("number", Findable(NUMBER), nullable=False),
     Column("station_ids", ARRAY(Findable(STATION)), nullable=False, server_default=text("'{}'")),
-    _json("learned"),
     _json("override"),
     Column("version", Integer, nullable=False, server_default="1"),
     _time("updated_at", now=True),
     PrimaryKeyConstraint("tenant_id", "number"),
-    comment="what is known of a number: who answered there, and what it takes to get a fax through",
+    comment="what is known of a number: who answered there, and what an operator has laid down",
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    _id(),
+    _tenant(),
+    Column("direction", Text, nullable=False, comment="out: what answers at a number; in: what calls from there"),
+    Column("number", Findable(NUMBER), nullable=False, server_default=""),
+    Column("station", Findable(STATION), nullable=False, server_default="", comment="of callers without a number"),
+    Column("seen", Sealed("machines.seen", "json"), nullable=False, server_default="", comment="its last calls"),
+    _json("verdicts"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    _time("created_at", now=True),
+    _time("seen_at"),
+    UniqueConstraint("tenant_id", "direction", "number", "station", name="machines_key"),
+    CheckConstraint("direction in ('out', 'in')", name="direction"),
+    Index("machines_station", "tenant_id", "station", postgresql_where=text("station <> ''")),
+    Index("machines_age", "seen_at"),
+    comment="what calls have taught of the fax machine at the other end; verdicts are an operator's",
 )
 
 counters = Table(

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Table, cast, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.learning.policy import LearningPolicy
 from faxgw.store.database import Database
-from faxgw.store.tables import counters, events, faxes, idempotency
+from faxgw.store.tables import counters, events, faxes, idempotency, machines, tenants
 
 ANSWERS = timedelta(hours=24)
 """Answers that are given again to a repeated request."""
@@ -36,6 +37,18 @@ async def delete_old_events(database: Database, *, now: datetime, keep: timedelt
     """Forget the events, and their deliveries, of faxes that have ended; return how many events."""
     ended = select(faxes.c.id).where(faxes.c.id == events.c.fax_id, faxes.c.finished_at.is_not(None)).exists()
     return await _delete(database, events, events.c.at < now - keep, or_(events.c.fax_id.is_(None), ended))
+
+
+async def forget_machines(database: Database, *, now: datetime) -> int:
+    """Forget the calls with machines that teach nothing any more; return how many. What is laid down stays."""
+    usual, said = LearningPolicy(), tenants.c.policy["learning"]
+    days = [func.coalesce(cast(said[name].astext, Integer), getattr(usual, name)) for name in ("days", "forget_days")]
+    own = select(func.greatest(*days)).where(tenants.c.id == machines.c.tenant_id)
+    is_old = machines.c.seen_at < now - func.make_interval(0, 0, 0, own.scalar_subquery())
+    async with database.dispatcher() as connection:
+        emptied = update(machines).where(is_old, machines.c.verdicts != {}).values(seen={}, seen_at=None)
+        found = (await connection.execute(emptied)).rowcount
+    return found + await _delete(database, machines, is_old)
 
 
 async def _delete(database: Database, table: Table, *which: ColumnElement[bool]) -> int:

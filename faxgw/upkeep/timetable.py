@@ -84,11 +84,12 @@ async def delete_leftovers(gateway: Gateway, now: datetime) -> None:
 
 
 async def delete_events(gateway: Gateway, now: datetime) -> None:
-    """Delete the events of ended faxes that are over."""
+    """Delete the events of ended faxes that are over, and what calls long ago have shown."""
     keep = timedelta(days=gateway.config.storage.keep_events_days)
     done = await ageing.delete_old_events(gateway.database, now=now, keep=keep)
-    if done:
-        log.info("old events deleted", events=done)
+    forgotten = await ageing.forget_machines(gateway.database, now=now)
+    if done or forgotten:
+        log.info("old events deleted", events=done, machines=forgotten)
 
 
 async def keep_to_retention(gateway: Gateway, now: datetime) -> None:

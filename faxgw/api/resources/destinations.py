@@ -1,4 +1,4 @@
-"""Destinations: what is known of a number, and what an operator laid down for it."""
+"""Destinations: who answered at a number, and what an operator laid down for its calls as a whole."""
 
 from typing import Annotated, Any
 
@@ -39,7 +39,7 @@ Number = Annotated[
 class DestinationRequest(Asked):
     """What calls to a number are to do otherwise than their line is set to."""
 
-    override: Adjustments | None = Field(description="Null: what was learned holds again.")
+    override: Adjustments | None = Field(description="Null: what was learned of the number holds again.")
 
 
 @router.get("", response_model=Page[DestinationShape])
@@ -89,7 +89,7 @@ async def change_destination(
 
 @router.delete("/{number}", status_code=204, response_class=Response)
 async def delete_destination(call: Caller, number: Number) -> Response:
-    """Forget a number: what was learned, what was laid down, and who answered there."""
+    """Forget a number: what was laid down, and who answered there. What was learned of it is with `/v1/machines`."""
     async with call.transaction() as connection:
         number = await _kept(connection, call, number)
         await remove(connection, destinations, _this(call, number))
@@ -121,7 +121,6 @@ def _shape(row: Row) -> dict[str, Any]:
     return {
         "number": row["number"],
         "station_ids": row["station_ids"],
-        "learned": row["learned"] or None,
         "override": row["override"] or None,
         "version": row["version"],
         "updated_at": row["updated_at"],

@@ -29,6 +29,7 @@ from faxgw.store.tables import (
     forwarding_rules,
     grants,
     holds,
+    machines,
     number_rules,
     numbers,
     passkeys,
@@ -66,6 +67,9 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
         ids["route_id"] = new_id()
         await connection.execute(insert(routes).values(id=ids["route_id"], prefix="+49", lines=["isdn"], **mine))
         await connection.execute(insert(destinations).values(number=DESTINATION, **mine))
+        ids["machine_id"] = new_id()
+        met = {"id": ids["machine_id"], "direction": "out", "number": DESTINATION, **mine}
+        await connection.execute(insert(machines).values(met))
     ids |= await _shared_with(gateway, person)
     ids["request_id"] = await _in_escrow(gateway, person, ids)
     ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)

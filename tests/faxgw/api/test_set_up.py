@@ -1,7 +1,7 @@
 """Boxes, numbers, routes, destinations, policy, keys, webhooks, usage: what people set up and read."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,11 +10,18 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from faxgw.gateway import Gateway
+from faxgw.learning.evidence import Seen
+from faxgw.learning.keeping import Who, keep
+from faxgw.model import Direction
+from faxgw.rules.attempt import Adjustments
 from faxgw.store.tables import boxes, key_slots, lines, nodes, wraps
+from t30.capabilities import Station
+from t30.rates import Family
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
 from tests.faxgw.api.people import Person, add_fax, add_key, add_pages, add_person, drawn_page, now
 from tests.faxgw.api.test_faxes import uploaded
+from tests.faxgw.learning.calls import fell_back
 
 
 async def add_lines(gateway: Gateway, *names: str, **columns: Any) -> None:
@@ -76,6 +83,7 @@ async def test_only_what_was_read_last_is_changed(
         (f"/v1/numbers/{ids['number_id']}", {"number": "+15550199", "box": str(owner.box_id)}),
         (f"/v1/routes/{ids['route_id']}", {"lines": ["isdn"]}),
         (f"/v1/destinations/{ids['number']}", {"override": {"ecm": False}}),
+        (f"/v1/machines/{ids['machine_id']}", {"verdicts": {}}),
         (f"/v1/webhooks/{ids['webhook_id']}", {"url": "https://example.com/"}),
         ("/v1/policy", {"region": "DE"}),
     ):
@@ -151,7 +159,7 @@ async def test_a_destination_is_overridden_and_forgotten(client: Client) -> None
     path = "/v1/destinations/+15550100"
     assert (await client.get(path)).status_code == 404
     laid_down = await client.put(path, json={"override": {"no_v17": True}}, headers={"if-match": "*"})
-    assert laid_down.json()["override"] == {"no_v17": True, "ecm": None, "max_bps": None}
+    assert laid_down.json()["override"] == Adjustments(no_v17=True).model_dump()
     read = await client.get(path)
     lifted = await client.put(path, json={"override": None}, headers={"if-match": read.headers["etag"]})
     assert lifted.json()["override"] is None
@@ -189,6 +197,41 @@ async def test_a_short_number_is_a_destination_as_long_as_it_is_known(client: Cl
     ] == "118000"
     await client.put("/v1/policy", json={}, headers={"if-match": "*"})
     assert (await client.delete("/v1/destinations/118000")).status_code == 204
+
+
+async def test_a_machine_is_explained_overruled_and_forgotten(client: Client, gateway: Gateway, owner: Person) -> None:
+    now = datetime.now(UTC)
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        for who in (Who(Direction.OUT, number="+15550100"), Who(Direction.IN, station="ACME")):
+            dis = Station(families=frozenset({Family.V29})).dis().octets
+            for days in (2, 1):
+                await keep(connection, owner.tenant_id, who, Seen(fell_back(days, at=now), dis, b""))
+    found = (await client.get("/v1/machines", params={"number": "+1 555 0100"})).json()["items"]
+    assert [(each["direction"], each["number"], each["station"], each["calls"]) for each in found] == [
+        ("out", "+15550100", "", 2)
+    ]
+    (machine,) = found
+    assert machine["can"]["rates"] == ["V.29 9600", "V.29 7200"]
+    assert machine["limits"][0]["text"].endswith(": training failed in 2 of 2 calls")
+    assert machine["adjustments"]["no_v17"]
+    path = f"/v1/machines/{machine['id']}"
+    read = await client.get(path)
+    assert read.json() == machine
+    never = {"verdicts": {"no_v17": {"say": "never"}, "max_bps": {"say": "always", "bps": 4800}}}
+    changed = await client.put(path, json=never, headers={"if-match": read.headers["etag"]})
+    assert [(each["limit"], each["on"], each["by"]) for each in changed.json()["limits"]] == [
+        ("no_v17", False, "operator"),
+        ("max_bps", True, "operator"),
+    ]
+    assert changed.json()["adjustments"] == Adjustments(max_bps=4800).model_dump()
+    stale = await client.put(path, json=never, headers={"if-match": read.headers["etag"]})
+    assert stale.status_code == 412
+    wrong = await client.put(path, json={"verdicts": {"max_bps": {"say": "always"}}}, headers={"if-match": "*"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "request.invalid")
+    assert [each["station"] for each in (await client.get("/v1/machines?direction=in")).json()["items"]] == ["ACME"]
+    assert len((await client.get("/v1/machines?station=ACME")).json()["items"]) == 1
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
 
 
 async def test_the_policy_is_read_and_laid_down_anew(client: Client) -> None:

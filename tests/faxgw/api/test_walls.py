@@ -20,6 +20,7 @@ BODIES: dict[str, Any] = {
     "change_number": {"number": "+15550199", "box": "0196a5e0-1c2d-7abc-8def-0123456789ab"},
     "change_route": {"lines": ["isdn"]},
     "change_destination": {"override": None},
+    "change_machine": {"verdicts": {}},
     "change_webhook": {"url": "https://example.com/"},
     "rotate_webhook": {"hours": 1},
     "create_grant": {"user": "0196a5e0-1c2d-7abc-8def-0123456789ab", "rights": ["send"]},
@@ -137,7 +138,17 @@ async def test_a_member_gets_404_for_the_boxes_of_others_xm_02(
 ) -> None:
     ids = await furnish(gateway, owner)
     member = connect(await add_person(gateway, owner.tenant_id, role="member"))
-    shared = ("numbers", "number-rules", "routes", "destinations", "webhooks", "holds", "erasures", "certificates")
+    shared = (
+        "numbers",
+        "number-rules",
+        "routes",
+        "destinations",
+        "machines",
+        "webhooks",
+        "holds",
+        "erasures",
+        "certificates",
+    )
     for name, method, path in on_things(app):
         answer = await member.request(method.upper(), **request_of(name, path, ids))
         expected = 403 if name in OF_SESSIONS or path.split("/")[2].partition(":")[0] in (*shared, "users") else 404

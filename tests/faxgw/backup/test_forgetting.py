@@ -27,7 +27,7 @@ from faxgw.config import Config
 from faxgw.retention.erasing import Subject, begin, erase
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
-from faxgw.store.tables import audit_rows, destinations, faxes, tombstones
+from faxgw.store.tables import audit_rows, destinations, faxes, machines, tombstones
 from faxgw.store.tables import copies as ledger
 from tests.faxgw.databases import DatabaseServer, add_tenant
 from tests.faxgw.retention.place import NOW, Place, make_place
@@ -140,6 +140,8 @@ async def test_what_was_known_of_a_number_is_not_known_again_after_a_restore(cop
     place = copied.place
     await place.add(destinations, number=ERASED)
     await place.add(destinations, number=OTHER, station_ids=[STATION, "STATION 2"])
+    for said in ({"number": ERASED}, {"number": OTHER}, {"station": STATION}):
+        await place.add(machines, direction="in", **said)
     fax = await place.add_fax()
     async with place.gateway.database.tenant(place.tenant) as connection:
         for to in (ERASED, OTHER):
@@ -149,6 +151,7 @@ async def test_what_was_known_of_a_number_is_not_known_again_after_a_restore(cop
     async with copied.restored(older) as place, place.gateway.database.dispatcher() as connection:
         rows = (await connection.execute(select(destinations.c.number, destinations.c.station_ids))).all()
         assert [tuple(row) for row in rows] == [(OTHER, ["STATION 2"])]
+        assert (await connection.scalars(select(machines.c.number))).all() == [OTHER]
         locations = (await connection.scalars(select(ledger.c.location))).all()
         assert len(locations) == 2
         assert ERASED not in str(locations)

@@ -96,6 +96,9 @@ def test_a_fax_is_submitted_followed_page_by_page_and_listed(owner: Client, lett
     assert fax["id"] in listed.out and "+15550100" in listed.out and "3/3" in listed.out
     items = json.loads(owner.run("list", "--json", "--limit", 1).out)["items"]
     assert [each["id"] for each in items] == [fax["id"]]
+    learned = owner.run("learned", "--number", "+15550100")
+    assert "to +15550100  (1 call)" in learned.out, learned.err
+    assert json.loads(owner.run("learned", "--json", "--direction", "in").out) == {"items": []}
     again = owner.run("watch", fax["id"])
     assert (again.code, again.out) == (0, f"{fax['id']} delivered, 3 of 3 pages\n")
 

@@ -18,6 +18,7 @@ from faxgw.store.tables import (
     events,
     faxes,
     holds,
+    machines,
     number_rules,
     objects,
 )
@@ -48,6 +49,8 @@ async def test_everything_about_a_number_goes_and_nothing_else(place: Place) -> 
     other = await place.add_whole_fax(to_number="+15550101")
     for number in (NUMBER, "+15550101"):
         await place.add(destinations, number=number)
+        await place.add(machines, direction="in", number=number)
+    await place.add(machines, direction="out", number=NUMBER)
     await place.add(number_rules, direction="out", action="deny", pattern=NUMBER)
     async with place.gateway.database.tenant(place.tenant) as connection:
         await copies.note(connection, fax_id=to, kind="download", to="user:1", now=NOW)
@@ -58,18 +61,19 @@ async def test_everything_about_a_number_goes_and_nothing_else(place: Place) -> 
     assert (await place.row(other)).shredded_at is None
     assert await place.count(objects) == len(await place.stored()) == 5
     assert await place.one(select(destinations.c.number)) == "+15550101"
+    assert await place.one(select(machines.c.number)) == "+15550101"
     row = await report(place, erasure)
     assert row.report == {
         "faxes": 2,
         "held": 0,
         "running": 0,
-        "destinations": 1,
+        "destinations": 3,
         "rules": 1,
         "copies_outside_control": 1,
     }
     assert (row.subject, row.reason, row.finished_at) == (None, "", NOW)
     async with place.gateway.database.dispatcher() as connection:
-        for table in (erasures, certificates, events, ledger, faxes, destinations):
+        for table in (erasures, certificates, events, ledger, faxes, destinations, machines):
             rows = (await connection.execute(select(table))).all()
             assert NUMBER not in str([tuple(row) for row in rows]), table
 
@@ -78,7 +82,10 @@ async def test_a_station_is_erased_by_what_it_calls_itself(place: Place) -> None
     fax = await place.add_whole_fax(remote_id="STATION 1")
     other = await place.add_whole_fax(remote_id="STATION 2")
     await place.add(destinations, number="+15550101", station_ids=["STATION 1", "STATION 2"])
+    for station in ("STATION 1", "STATION 2"):
+        await place.add(machines, direction="in", station=station)
     await erase(place.gateway, await begun(place, Subject(station_id="STATION 1")), now=NOW)
+    assert await place.one(select(machines.c.station)) == "STATION 2"
     assert await place.row(fax) is None
     assert await place.row(other) is not None
     assert await place.one(select(destinations.c.station_ids)) == ["STATION 2"]

@@ -1,12 +1,13 @@
-"""The last resort: without V.17, then with the other error correction setting, and what is remembered."""
+"""The last resort: without V.17, then with the other error correction setting, from what is known of the number on."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from faxgw.rules.attempt import NONE, Adjustments, Attempt
-from faxgw.rules.ladder import LadderPolicy, Learned, Memory, adjustments, learn
+from faxgw.rules.ladder import LadderPolicy, Memory, adjustments
 from t30.capabilities import Station, agree
+from t30.pages import Coding, Resolution
 from t30.rates import Family
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -20,12 +21,8 @@ def failed(
     return Attempt(cause, NOW, connected=True, confirmed=confirmed, adjustments=done, ecm=ecm)
 
 
-def delivered(done: Adjustments, at: datetime = NOW) -> Attempt:
-    return Attempt("", at, connected=True, confirmed=1, adjustments=done, ecm=True)
-
-
 def following(*history: Attempt, memory: Memory | None = None, policy: LadderPolicy = POLICY) -> Adjustments:
-    return adjustments(policy, history, memory=memory or Memory(), at=NOW)
+    return adjustments(policy, history, memory=memory or Memory())
 
 
 def test_calls_that_fail_go_without_v17_then_with_the_other_error_correction() -> None:
@@ -65,38 +62,35 @@ def test_the_counts_are_the_tenants() -> None:
     assert following(failed(), failed(), policy=LadderPolicy(on=False)) == NONE
 
 
-def test_what_got_a_fax_through_is_where_the_next_one_begins_for_thirty_days() -> None:
-    memory = learn(Memory(), delivered(NO_V17), POLICY)
-    assert memory.at(NOW + timedelta(days=29, hours=23)) == NO_V17
-    assert memory.at(NOW + timedelta(days=30)) == NONE
+def test_calls_begin_with_what_is_known_of_the_number_and_climb_from_there() -> None:
+    memory = Memory(known=NO_V17)
     assert following(memory=memory) == NO_V17
     assert following(failed(done=NO_V17), failed(done=NO_V17), memory=memory) == Adjustments(no_v17=True, ecm=False)
+    assert following(failed(), memory=memory, policy=LadderPolicy(on=False)) == NO_V17
+    slow_and_plain = Memory(known=Adjustments(ecm=False, max_bps=4800))
+    two = [failed(done=slow_and_plain.known, ecm=False)] * 2
+    assert following(*two, memory=slow_and_plain) == Adjustments(no_v17=True, ecm=True, max_bps=4800)
 
 
-def test_a_success_with_what_is_remembered_does_not_put_off_its_expiry() -> None:
-    memory = learn(Memory(), delivered(NO_V17), POLICY)
-    assert learn(memory, delivered(NO_V17, NOW + timedelta(days=29)), POLICY) is memory
-    again = learn(memory, delivered(NO_V17, NOW + timedelta(days=31)), POLICY)
-    assert again.at(NOW + timedelta(days=60)) == NO_V17
+def test_what_the_number_teaches_meanwhile_does_not_turn_the_setting_back_that_failed() -> None:
+    learned_since = Memory(known=Adjustments(ecm=False))
+    assert following(failed(ecm=True), failed(ecm=True), memory=learned_since).ecm is False
 
 
-def test_only_a_whole_fax_teaches_and_a_plain_success_forgets() -> None:
-    memory = learn(Memory(), delivered(NO_V17), POLICY)
-    assert learn(memory, failed(done=Adjustments(ecm=False), confirmed=1), POLICY) is memory
-    assert learn(Memory(), failed(done=NO_V17), POLICY) == Memory()
-    assert learn(memory, delivered(NONE), POLICY) == Memory()
-    assert learn(memory, delivered(Adjustments(ecm=False)), POLICY).at(NOW) == Adjustments(ecm=False)
-    assert learn(Memory(), delivered(NO_V17), LadderPolicy(remember_days=0)) == Memory()
+def test_rungs_that_an_operator_rules_out_are_left_out_of_what_got_pages_through_too() -> None:
+    assert following(failed(), memory=Memory(v17_stays=True)) == NONE
+    assert following(failed(), failed(), memory=Memory(v17_stays=True)) == Adjustments(ecm=False)
+    assert following(failed(), failed(), memory=Memory(ecm_never=frozenset({False}))) == NO_V17
+    halfway = failed("fax.disconnected", Adjustments(no_v17=True, ecm=False), confirmed=1)
+    assert following(halfway, memory=Memory(v17_stays=True, ecm_never=frozenset({False}))) == NONE
 
 
-def test_what_an_operator_lays_down_wins_and_never_expires() -> None:
+def test_what_an_operator_lays_down_as_a_whole_wins() -> None:
     slow = Adjustments(max_bps=9600)
-    memory = Memory(Learned(adjustments=NO_V17, expires=NOW + timedelta(days=1)), override=slow)
-    assert memory.at(NOW + timedelta(days=10_000)) == slow
+    memory = Memory(known=NO_V17, v17_stays=True, override=slow)
     assert following(failed(), failed(), memory=memory) == slow
     assert following(failed(), memory=memory, policy=LadderPolicy(on=False)) == slow
-    assert learn(memory, delivered(NO_V17, NOW + timedelta(days=2)), POLICY) is memory
-    assert following(memory=Memory(override=NONE, learned=memory.learned)) == NONE
+    assert following(memory=Memory(known=NO_V17, override=NONE)) == NONE
 
 
 def test_a_station_is_adjusted() -> None:
@@ -107,6 +101,9 @@ def test_a_station_is_adjusted() -> None:
     assert (plain.ecm, plain.max_bps, plain.ident) == (False, 7200, station.ident)
     assert Adjustments(max_bps=14400).adjusted(Station(max_bps=4800)).max_bps == 4800
     assert Adjustments(ecm=True).adjusted(Station(ecm=False)).ecm
+    assert Adjustments(no_mmr=True).adjusted(station).codings == {Coding.MH, Coding.MR}
+    assert Adjustments(no_superfine=True).adjusted(station).resolutions == {Resolution.STANDARD, Resolution.FINE}
+    assert Adjustments(no_fine=True).adjusted(station).resolutions == {Resolution.STANDARD}
 
 
 def test_the_adjusted_station_never_tries_v17() -> None:

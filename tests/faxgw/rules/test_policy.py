@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from faxgw.learning.verdicts import Verdict
 from faxgw.numbers import Numbering
 from faxgw.rules.attempt import Adjustments
 from faxgw.rules.incoming import Assignment
-from faxgw.rules.ladder import Learned
 from faxgw.rules.model import Rules
 from faxgw.rules.policy import HeaderPolicy, TenantPolicy
 from faxgw.rules.retry import RetryWish
 from faxgw.rules.routing import Health, Route
 
-MODELS: list[type[Rules]] = [TenantPolicy, Adjustments, Learned, Assignment, Route, Health, RetryWish]
+MODELS: list[type[Rules]] = [TenantPolicy, Adjustments, Verdict, Assignment, Route, Health, RetryWish]
 
 FULL = {
     "region": "DE",
@@ -27,6 +27,7 @@ FULL = {
     "schedule_days": 7,
     "retry": {"max_tries": 2, "causes": {"call.busy": {"delay": 300}, "fax.training": {"retry": False}}},
     "ladder": {"on": False},
+    "learning": {"days": 7},
     "misdirect": "hold",
     "header": {"on": True, "text": "Example Ltd.", "number": "none"},
     "resolution": "standard",

@@ -27,9 +27,11 @@ from faxgw.store.tables import (
     events,
     faxes,
     idempotency,
+    machines,
     objects,
     page_sets,
     pages,
+    tenants,
     users,
     webhooks,
     wraps,
@@ -182,6 +184,30 @@ async def test_counters_are_kept_for_as_long_as_a_quota_may_look_back(place: Pla
         await place.add(counters, scope="tenant", hour=NOW - timedelta(days=days))
     assert await ageing.delete_old_counters(place.database, now=NOW) == 1
     assert await place.count(counters) == 1
+
+
+async def test_what_calls_have_shown_is_forgotten_when_it_teaches_nothing_more_and_verdicts_stay(place: Place) -> None:
+    never = {"no_v17": {"say": "never"}}
+    for days, verdicts in ((89, {}), (91, {}), (91, never)):
+        when = NOW - timedelta(days=days)
+        station = f"{days} {len(verdicts)}"
+        values = {"direction": "in", "station": station, "seen": {"calls": []}, "seen_at": when, "verdicts": verdicts}
+        await place.add(machines, **values)
+    assert await ageing.forget_machines(place.database, now=NOW) == 2
+    assert await ageing.forget_machines(place.database, now=NOW) == 0
+    async with place.database.dispatcher() as connection:
+        left = await connection.execute(select(machines.c.station, machines.c.seen).order_by(machines.c.created_at))
+        assert [tuple(row) for row in left] == [("89 0", {"calls": []}), ("91 1", {})]
+    assert await ageing.forget_machines(place.database, now=NOW + timedelta(days=2)) == 1
+
+
+async def test_calls_are_kept_for_as_long_as_the_tenant_lets_them_teach(place: Place) -> None:
+    await place.add(machines, direction="in", number="+15550100", seen_at=NOW - timedelta(days=20))
+    for days, forgotten in ((21, 0), (19, 1)):
+        policy = {"learning": {"days": days, "forget_days": 1}}
+        async with place.database.dispatcher() as connection:
+            await connection.execute(update(tenants).where(tenants.c.id == place.tenant).values(policy=policy))
+        assert await ageing.forget_machines(place.database, now=NOW) == forgotten
 
 
 async def test_old_events_go_with_their_deliveries_but_those_of_living_faxes_stay(place: Place) -> None:
