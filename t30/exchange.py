@@ -37,6 +37,9 @@ E = TypeVar("E")
 _LONGEST_SIGNAL = 600.0
 """A page takes no longer than that at 2400 bit/s, unless it is a picture in dots; what goes on is noise."""
 
+_LONGEST_MESSAGE = 30.0
+"""The longest V.21 signal, in seconds, is a sixth of that; what goes on is a modem that is stuck, or noise."""
+
 _WRONG_CARRIERS = 10
 """So many receptions of another modulation in a row are noise, not a signal that will end."""
 
@@ -143,7 +146,7 @@ class Exchange:
         begun = False
         deadline = self.now + within
         foreign = 0
-        while True:
+        while self.now < deadline + _LONGEST_MESSAGE:
             wait = timers.NEXT_FRAME if begun else max(0.0, deadline - self.now)
             event = yield from self.do(ListenFrame(Modulation.V21, wait))
             match event:
@@ -173,6 +176,7 @@ class Exchange:
                     deadline = self.now + after_carrier
                 case _:
                     raise LocalError(f"ListenFrame was answered by {event!r}")
+        return Damaged() if begun else None
 
     def _let_pass(self, which: Modulation | None) -> Procedure[None]:
         """Wait until a fast carrier that nobody expects is gone: we want the V.21 signal after it."""

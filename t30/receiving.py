@@ -18,12 +18,15 @@ from t30.line import (
     Quiet,
     WrongCarrier,
 )
-from t30.outcome import Incompatible, LocalError, NoResponse, PageResult
+from t30.outcome import Incompatible, LocalError, NoResponse, PageResult, RemoteError
 from t30.pages import Verdict
 from t30.rates import Modulation
 
 TCF_WITHIN = 4.5
 """How long to wait for the training check after DCS: HylaFAX's limit."""
+
+LONGEST_WITHOUT_PAGE = 300.0
+"""Seconds of commands without anything of a page: long enough for a training check at every rate, three times each."""
 
 INTERRUPTIONS = 3
 """So many V.21 signals that are no command, our own echo above all, are passed over in a wait for a fast carrier."""
@@ -55,9 +58,14 @@ class Reception:
     def until_end(self, command: Message) -> Procedure[bool]:
         """Obey commands until there are no more; return whether the sender wants to negotiate again (EOM)."""
         heard: Message | None = command
+        deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
         while heard is not None:
+            if self.exchange.now > deadline:
+                raise RemoteError(f"the sender went on for {LONGEST_WITHOUT_PAGE:.0f} s without anything of a page")
             heard = yield from self._obey(heard)
             heard = heard or (yield from self._in_message())
+            if self.page.noticed:
+                deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
             heard = heard or (yield from self.exchange.command())
         if self.last not in (Fcf.EOM, Fcf.EOP):
             raise NoResponse(f"the sender went silent before page {self.page.index + 1} was whole")

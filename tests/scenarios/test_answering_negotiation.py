@@ -80,6 +80,9 @@ def announcing(dis: str, station: Station) -> Scenario:
 
 
 IDENTIFICATION = {
+    "a caller that names itself for ever is not listened to for ever": failed(
+        "fax.no_machine", expect(OUR_DIS), interrupt(*[TSI] * 100), expect_hang_up()
+    ),
     "CED comes first, and DIS 75 ms after it": received(
         expect_tone(Tone.CED), timer(2.6 + 0.055, 4.0 + 0.095), expect(OUR_DIS), *THE_REST
     ),

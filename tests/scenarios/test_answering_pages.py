@@ -244,6 +244,9 @@ QUALITY = {
 }
 
 END = {
+    "a sender that says it again for ever and sends no page is given up after 5 minutes": failed(
+        "fax.protocol", *TRAINED, *(send(MPS), expect(RTN)) * 120, send(MPS), expect(DCN_ANSWERER), expect_hang_up()
+    ),
     "a caller that hangs up after MCF has sent its fax": received(
         *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), hang_up(), driver=True
     ),
