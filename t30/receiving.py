@@ -38,6 +38,8 @@ class Reception:
 
     exchange: Exchange
     page: Incoming = field(init=False)
+    rate: Modulation = Modulation.V21
+    """What DCS or CTC said last; V.21 as long as they said nothing."""
     carrier: Modulation | None = None
     """The in-message signal that is expected before the next command."""
     given_up: bool = False
@@ -79,6 +81,8 @@ class Reception:
         A wish for an operator is treated as the plain command: nobody sits here.
         """
         fcf = PLAIN.get(command.fcf, command.fcf) if command.fcf else None
+        if self.rate is Modulation.V21 and fcf not in (Fcf.DCS, Fcf.DIS, Fcf.DTC):
+            raise unexpected(command, "what this station can do")
         is_again = fcf is Fcf.CRP or (fcf is Fcf.RR and not self._said(Fcf.RNR)) or self._repeats(command)
         if self.responded and is_again:
             yield from self._say(self.responded)
@@ -142,7 +146,8 @@ class Reception:
         modulation = dcs.modulation
         if modulation is None:
             return (yield from self._refuse_rate(command))
-        record.modulation, record.ecm = modulation, dcs.ecm
+        self.rate = record.modulation = modulation
+        record.ecm = dcs.ecm
         heard = yield from self._training_check(modulation)
         if isinstance(heard, Message):
             return heard
@@ -186,12 +191,10 @@ class Reception:
 
     def _change_rate(self, command: Message) -> Procedure[None]:
         """Go on correcting at another rate (CTC); its first signal has long training."""
-        record = self.exchange.record
-        if record.modulation is None:
-            raise unexpected(command, "what this station can do")
-        record.modulation = Dcs(command.fif).modulation or record.modulation
+        self.rate = Dcs(command.fif).modulation or self.rate
+        self.exchange.record.modulation = self.rate
         yield from self._respond(command, self.exchange.frame(Fcf.CTR))
-        self.carrier = record.modulation.long
+        self.carrier = self.rate.long
 
     # -------------------------------------------------------------------------------------------------- in-message
 
@@ -240,7 +243,7 @@ class Reception:
             held = set(range(ecm.FRAMES_PER_BLOCK)) - set(self.page.missing(ecm.FRAMES_PER_BLOCK))
             yield from self._respond(command, self.exchange.frame(Fcf.PPR, ecm.ppr(held)))
             self.exchange.record.corrected()
-            self.carrier = self.carrier and self.carrier.short  # only what follows CTR at once has long training
+            self.carrier = self.rate.short  # only what follows CTR at once has long training
             return
         yield from self.page.keep_block()
         self.confirmed_block = command.fif[1:3]
@@ -279,8 +282,7 @@ class Reception:
 
     def _next_carrier(self, after: Fcf | None) -> Modulation | None:
         """Return the signal that follows a confirmation: page data, unless negotiation or goodbye does."""
-        modulation = self.exchange.record.modulation
-        return modulation.short if modulation and after in (None, Fcf.MPS) else None
+        return self.rate.short if after in (None, Fcf.MPS) else None
 
     def _enter(self, verdict: Verdict) -> None:
         """Write a page into the record; it is confirmed only when our response is out."""

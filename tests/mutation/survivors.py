@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 EXCUSED = Path(__file__).with_name("excused.toml")
 TESTS = ("tests/scenarios", "tests/t30")
 NOT_PROCEDURES = ("--ignore=tests/t30/t4", "-m", "not slow and not soak and not interop")
-ARITHMETIC = ("t30.ecm",)
+DECIDING = ("t30.ecm", "t30.identification", "t30.judging")
 """Modules that are no procedures, but whose branches decide what procedures do."""
 
 
@@ -32,7 +32,7 @@ def procedures() -> tuple[str, ...]:
     """Return the modules of ``t30`` that hold procedures: those that know what a ``Procedure`` is."""
     known = re.compile(r"^(from t30\.exchange import .*\bProcedure\b|Procedure = )", re.MULTILINE)
     texts = {f"t30.{path.stem}": _joined(path.read_text()) for path in sorted((ROOT / "t30").glob("*.py"))}
-    return (*ARITHMETIC, *(name for name, text in texts.items() if known.search(text)))
+    return (*DECIDING, *(name for name, text in texts.items() if known.search(text)))
 
 
 def _joined(source: str) -> str:

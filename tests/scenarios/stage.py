@@ -4,7 +4,7 @@ The line between is the circuit of signals; or, for some, the Class 1 driver on 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,12 @@ class Scenario:
     """How many pages."""
     got: tuple[bytes, ...] | None = None
     """Octets of the pages as they were received, what fills the last frame up left out."""
+    told: int | None = None
+    """How many pages the outcome tells of, confirmed or not."""
+    took: tuple[float, float] | None = None
+    """Seconds that the first page took, from its first signal to its confirmation: at least, at most."""
+    saw: Mapping[str, object] = field(default_factory=dict)
+    """What the outcome has for evidence, by its fields."""
     remote_id: str = ""
     station: Station = field(default_factory=Station)
     pages: tuple[Sheet | PageReady, ...] = ()
@@ -101,7 +107,11 @@ def check(scenario: Scenario, *, by_driver: bool) -> None:
     assert (outcome.verdict, outcome.reason.code) == (scenario.verdict, scenario.reason), told
     assert sum(page.confirmed for page in outcome.pages) == scenario.confirmed, told
     assert [page.index for page in outcome.pages] == list(range(len(outcome.pages))), told
+    assert scenario.told in (None, len(outcome.pages)), told
     assert outcome.remote_id == scenario.remote_id, told
+    assert {name: getattr(outcome.evidence, name) for name in scenario.saw} == scenario.saw, told
+    if scenario.took:
+        assert scenario.took[0] <= outcome.pages[0].seconds <= scenario.took[1], told
     if scenario.got is not None:
         kept = [bytes(page.octets) for _, page in sorted(played.tray.received.items())]
         assert [page.rstrip(b"\0") for page in kept] == [page.rstrip(b"\0") for page in scenario.got], told

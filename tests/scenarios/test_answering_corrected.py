@@ -65,6 +65,12 @@ WITHOUT_SECOND = send_block(V29, FIRST, THIRD, *RCP)
 MISSED = silence(1.7)
 """What is left of T4 after a response that a caller did not hear."""
 
+NO_PAGE_DATA = (
+    bytes.fromhex("00 03 06 01") + b"\x55" * 256,  # another address
+    bytes.fromhex("FF 03 22 01") + b"\x55" * 256,  # no page data by what it says
+    bytes.fromhex("FF 03 06"),  # page data without a number
+    bytes.fromhex("FF 03 06 01"),  # and without data
+)
 ABSENT = range(3, 256)
 """Numbers that the page has no frames of: their bits in PPR are set, too."""
 CTC = "FF 13 13 00 0E"
@@ -217,6 +223,14 @@ CORRECTION = {
         *(send_block(V29, SECOND, *RCP), send(pps("2F", 1)), expect(MCF)),
         *GOODBYE,
     ),
+    "a last frame that is too long is asked for again": one(
+        *(send_block(V29, FIRST, SECOND, THIRD + b"\0", *RCP), send(pps("2F", 3)), expect(ppr(2, *ABSENT))),
+        *(send_block(V29, THIRD, *RCP), send(pps("2F", 1)), expect(MCF)),
+        *GOODBYE,
+    ),
+    "frames among page data that are none are passed over": one(
+        *(send_block(V29, *FRAMES, *NO_PAGE_DATA, *RCP), send(pps("2F", 3)), expect(MCF)), *GOODBYE
+    ),
     "a frame that is too short is asked for again": one(
         *(send_block(V29, FIRST[:-1], SECOND, THIRD, *RCP), send(pps("2F", 3)), expect(ppr(0, *ABSENT))),
         *(send_block(V29, FIRST, *RCP), send(pps("2F", 1)), expect(MCF)),
@@ -224,6 +238,18 @@ CORRECTION = {
     ),
     "damaged PPS has no answer, and is answered when it comes again": one(
         WHOLE, send_damaged(pps("2F", 3)), silence(2.9), send(pps("2F", 3)), expect(MCF), *GOODBYE, driver=True
+    ),
+    "a page whose counters are those of the page before is a page all the same": one(
+        *(WHOLE, send(pps("4F", 3)), expect(MCF)),
+        *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2)), expect(MCF)),
+        *GOODBYE,
+        confirmed=2,
+        got=(PAGE, NEXT),
+    ),
+    "PPS that comes again though only the PPS before RNR and RR was like it is confirmed again": one(
+        *(WHOLE, send(pps("2F", 3)), expect(RNR), send(RR), expect(MCF), MISSED, send(pps("2F", 3)), expect(MCF)),
+        *GOODBYE,
+        slow=1,
     ),
     "PPS-MPS that was lost is answered when it comes again": one(
         *(WHOLE, silence(4.2), send(pps("4F", 3)), expect(MCF)),
@@ -369,6 +395,24 @@ UNREADY_AND_GIVEN_UP = {
         confirmed=2,
         got=(PAGE, NEXT),
     ),
+    "EOR of a page of which nothing came leaves none, and the next page follows": partly(
+        "fax.disconnected",
+        *ECM_TRAINED,
+        *(silence(1.0), send(pps("4F", 3)), expect(ppr(*range(256))), send("FF 13 CF 4F"), expect(ERR)),
+        *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=1)), expect(MCF)),
+        *GOODBYE,
+        told=1,
+    ),
+    "after EOR of a block the next block of the page follows, and the fax is not whole": partly(
+        "fax.disconnected",
+        *ECM_TRAINED,
+        *(send_block(V29, FIRST, *RCP), send(pps("00", 1)), expect(MCF)),
+        *(silence(1.0), send(pps("00", 1, block=1)), expect(ppr(*range(256))), send("FF 13 CF 00"), expect(ERR)),
+        *(send_block(V29, *pieces(PAGE[512:]), *RCP), send(pps("2F", 1, block=2)), expect(MCF)),
+        *GOODBYE,
+        got=(PAGE[:256] + PAGE[512:],),
+        told=1,
+    ),
     "EOR that comes again because ERR was lost has ERR as answer again": failed(
         "fax.disconnected",
         *ECM_TRAINED,
@@ -437,6 +481,9 @@ END = {
     ),
     "PPS that says nothing of what follows ends the call": failed(
         "fax.protocol", *ECM_TRAINED, WHOLE, send("FF 13 BF 55 00 00 02"), expect(DCN_ANSWERER), expect_hang_up()
+    ),
+    "PPS that says nothing at all ends the call": failed(
+        "fax.protocol", *ECM_TRAINED, WHOLE, send("FF 13 BF"), expect(DCN_ANSWERER), expect_hang_up()
     ),
     "PPS without counters ends the call": failed(
         "fax.protocol", *ECM_TRAINED, WHOLE, send("FF 13 BF 2F"), expect(DCN_ANSWERER), expect_hang_up()

@@ -50,6 +50,7 @@ from tests.scenarios.wire import (
     OUR_DIS,
     OUR_DIS_PLAIN,
     RATES,
+    RR,
     TSI,
 )
 
@@ -89,6 +90,7 @@ IDENTIFICATION = {
     "the identity goes before DIS, and only DIS is final": received(
         expect(CSI, OUR_DIS), *THE_REST, station=Station("+1 555"), driver=True
     ),
+    "a station without an identity says none": received(expect(OUR_DIS, whole=True), *THE_REST),
     "nonstandard facilities go before the identity": received(
         expect("FF 03 20 B5 00 2A", CSI, OUR_DIS), *THE_REST, station=Station("+1 555", nonstandard=b"\xb5\x00\x2a")
     ),
@@ -148,6 +150,18 @@ IDENTIFICATION = {
     "a caller that wants to poll us is told goodbye": failed(
         "fax.incompatible", expect(OUR_DIS), send("FF 13 81 00 4E 70"), expect(DCN_ANSWERER), expect_hang_up()
     ),
+    "RR in answer to DIS ends the call": failed(
+        "fax.protocol", expect(OUR_DIS), send(RR), expect(DCN_ANSWERER), expect_hang_up()
+    ),
+    "CTC in answer to DIS ends the call": failed(
+        "fax.protocol", expect(OUR_DIS), send("FF 13 13 00 06"), expect(DCN_ANSWERER), expect_hang_up()
+    ),
+    "EOR in answer to DIS ends the call, and there is no page": failed(
+        "fax.protocol", expect(OUR_DIS), send("FF 13 CF 4F"), expect(DCN_ANSWERER), expect_hang_up(), told=0
+    ),
+    "EOP in answer to DIS ends the call, and there is no page": failed(
+        "fax.protocol", expect(OUR_DIS), send(EOP), expect(DCN_ANSWERER), expect_hang_up(), told=0
+    ),
     "DCS and DIS that collide are both said again": received(
         expect(OUR_DIS), timer(*T4), interrupt(DCS_V29), expect(OUR_DIS), *AGAIN, *THE_REST
     ),
@@ -195,6 +209,19 @@ CHOICE_OF_RATE = {
     ),
     "a rate that is none has FTT as answer after its training has passed": received(
         expect(OUR_DIS), send("FF 13 83 00 3E 70"), carrier(V17, 1.5), expect(FTT), *THE_REST, driver=True
+    ),
+    "a rate that is none has FTT as answer half a second after its training": received(
+        expect(OUR_DIS), send("FF 13 83 00 3E 70"), carrier(V17, 1.5), timer(0.5, 0.7), expect(FTT), *THE_REST
+    ),
+    "a training check in another modulation than DCS says has FTT as answer": received(
+        expect(OUR_DIS), send(DCS_V29), send_signal(V17, CHECK["22"]), expect(FTT), *THE_REST
+    ),
+    "flags again and again in place of the training check are not waited out": received(
+        *(expect(OUR_DIS), send(DCS_V29), *(carrier(Modulation.V21, 0.5),) * 4, timer(*TURNAROUND), expect(FTT)),
+        *THE_REST,
+    ),
+    "RR in place of the training check ends the call": failed(
+        "fax.protocol", expect(OUR_DIS), send(DCS_V29), send(RR), expect(DCN_ANSWERER), expect_hang_up()
     ),
     "a training check that is noise has FTT as answer, and the next lower rate is trained": received(
         expect(OUR_DIS),
@@ -262,6 +289,16 @@ CHOICE_OF_RATE = {
     ),
     "DCS again that begins before CFR is trained again": received(
         expect(OUR_DIS), *CHOICE, interrupt(DCS_V29), send_signal(V29, CHECK["06"]), expect(CFR), *PAGE_AND_END
+    ),
+    "flags before a page do not hide it": received(
+        expect(OUR_DIS), *CHOICE, expect(CFR), carrier(Modulation.V21, 0.5), *PAGE_AND_END, driver=True
+    ),
+    "a carrier of another modulation before a page does not hide it": received(
+        expect(OUR_DIS), *CHOICE, expect(CFR), carrier(V17, 1.0), *PAGE_AND_END
+    ),
+    "a caller that says what it can do in place of its page is told goodbye": failed(
+        "fax.incompatible",
+        *(expect(OUR_DIS), *CHOICE, expect(CFR), send("FF 13 80 00 4E 70"), expect(DCN_ANSWERER), expect_hang_up()),
     ),
     "DCN in place of a page ends the call": failed(
         "fax.disconnected", expect(OUR_DIS), *CHOICE, expect(CFR), send(DCN), expect_hang_up()

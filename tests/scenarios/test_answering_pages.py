@@ -208,6 +208,7 @@ QUALITY = {
         "fax.disconnected", *TRAINED, send_signal(V29, BAD), send(EOP), expect(RTN), *GOODBYE
     ),
     "a caller that sends no page before EOP has RTN as answer": received(*TRAINED, send(EOP), expect(RTN), *THE_REST),
+    "a page that never came is none": failed("fax.disconnected", *TRAINED, send(EOP), expect(RTN), *GOODBYE, told=0),
     "training without a page after it is a page that was lost": received(
         *TRAINED, carrier(V29, 0.3), send(EOP), expect(RTN), *THE_REST
     ),

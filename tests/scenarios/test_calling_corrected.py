@@ -71,6 +71,12 @@ NEXT_AND_END = (
 TWO = (SHEET, NEXT)
 WANTS_SECOND = send(ppr(1))
 GETS_SECOND = (expect_block(V17.short, SECOND, *RCP), expect(pps("2F", 1)))
+LONG = blank(5000)
+LONG_FRAMES, LONG_REST = pieces(mh(5000)[: 64 * 256], 64), pieces(mh(5000)[64 * 256 :], 64)
+FIRST_BLOCK = (
+    *(send("FF 13 80 40 2E F0 04"), expect("FF 13 83 00 22 F0 0C"), expect_signal(V17), send(CFR)),
+    *(expect_block(V17.short, *LONG_FRAMES, *RCP), expect(pps("00", 256))),
+)
 AT_SLOWEST = (
     *(send("FF 13 80 00 02 F0 04"), expect("FF 13 83 00 02 F0 04"), expect_signal(SLOWEST, CHECK["02"]), send(CFR)),
     *(expect_block(SLOWEST, *FRAMES, *RCP),),
@@ -139,11 +145,20 @@ PAGES = {
         driver=True,
     ),
     "a page of more than 256 frames goes out in blocks, which are counted": one(
-        *(send("FF 13 80 40 2E F0 04"), expect("FF 13 83 00 22 F0 0C"), expect_signal(V17), send(CFR)),
-        *(expect_block(V17.short, *pieces(mh(5000)[: 64 * 256], 64), *RCP), expect(pps("00", 256)), send(MCF)),
-        *(expect_block(V17.short, *pieces(mh(5000)[64 * 256 :], 64), *RCP), expect(pps("2F", 28, block=1)), send(MCF)),
+        *(*FIRST_BLOCK, send(MCF)),
+        *(expect_block(V17.short, *LONG_REST, *RCP), expect(pps("2F", 28, block=1)), send(MCF)),
         *GOODBYE,
-        pages=(blank(5000),),
+        pages=(LONG,),
+    ),
+    "DIS in answer to PPS-NULL has the whole page sent again": one(
+        *(*FIRST_BLOCK, send("FF 13 80 40 2E F0 04"), expect("FF 13 83 00 22 F0 0C"), expect_signal(V17), send(CFR)),
+        *(expect_block(V17.short, *LONG_FRAMES, *RCP), expect(pps("00", 256)), send(MCF)),
+        *(expect_block(V17.short, *LONG_REST, *RCP), expect(pps("2F", 28, block=1)), send(MCF)),
+        *GOODBYE,
+        pages=(LONG,),
+    ),
+    "RTP in answer to PPS-NULL, in the midst of a page, ends the call": lost(
+        "fax.protocol", *FIRST_BLOCK, send(RTP), *GOODBYE, pages=(LONG,)
     ),
     "T1 runs anew after PPS-EOM": partly(
         "fax.no_machine",

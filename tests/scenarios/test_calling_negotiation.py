@@ -152,6 +152,9 @@ IDENTIFICATION = {
     "DIS of sixteen octets with bits that nobody knows is understood": chosen(
         "00 2E F0 80 80 80 80 80 80 80 80 80 80 80 80 7F", "00 22 70"
     ),
+    "a machine that has no rate in common with us is told goodbye": failed(
+        "fax.incompatible", send("FF 13 80 00 02 70"), *GOODBYE, station=Station(families=frozenset({Family.V29}))
+    ),
     "an octet that no extend bit announces does not count": chosen("00 2E 70 44", "00 22 70"),
     "V.8 in DIS changes nothing": chosen("20 2E 70", "00 22 70"),
 }

@@ -43,12 +43,13 @@ from tests.scenarios.wire import (
     FTT,
     MCF,
     MPS,
+    RATES,
     RTN,
     RTP,
     mh,
 )
 
-V12000 = Modulation.V17_12000
+V12000, SLOWEST = Modulation.V17_12000, Modulation.V27TER_2400
 FINE = blank(40, resolution=Resolution.FINE)
 DIS_FINE = "FF 13 80 00 6E 70"
 SENT = (*TRAINED, expect_signal(V17.short, PAGE))
@@ -92,6 +93,14 @@ SEVERAL_PAGES = {
         *(expect_signal(V12000.short, PAGE), expect(EOM), send(MCF), pause(0.5), send(DIS_FINE)),
         *(expect("FF 13 83 00 6A 70"), expect_signal(V12000, CHECK["2A"]), send(CFR)),
         *(expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=2,
+        pages=MIXED,
+    ),
+    "an answerer that offers only faster rates after EOM gets the slowest of them": delivered(
+        *(send("FF 13 80 00 4A 70"), expect("FF 13 83 00 0A 70"), expect_signal(RATES["0A"], CHECK["0A"]), send(CFR)),
+        *(expect_signal(RATES["0A"], PAGE), expect(EOM), send(MCF), pause(0.5), send("FF 13 80 00 46 70")),
+        *(expect("FF 13 83 00 4E 70"), expect_signal(RATES["0E"], CHECK["0E"]), send(CFR)),
+        *(expect_signal(RATES["0E"], PAGE), expect(EOP), send(MCF), *GOODBYE),
         confirmed=2,
         pages=MIXED,
     ),
@@ -146,6 +155,15 @@ REFUSALS = {
     ),
     "RTP confirms the page, and training follows": delivered(
         *MORE, send(RTP), *THE_REST, confirmed=2, pages=TWO, driver=True
+    ),
+    "RTN at the lowest rate has the page sent again at that rate": delivered(
+        *(send("FF 13 80 00 02 70"), expect("FF 13 83 00 02 70"), expect_signal(SLOWEST, CHECK["02"]), send(CFR)),
+        *(expect_signal(SLOWEST, PAGE), expect(EOP), send(RTN)),
+        *(expect("FF 13 83 00 02 70"), expect_signal(SLOWEST, CHECK["02"]), send(CFR)),
+        *(expect_signal(SLOWEST, PAGE), expect(EOP), send(MCF), *GOODBYE),
+    ),
+    "RTP in answer to EOM has training at once, without another DIS": delivered(
+        *CHANGE, send(RTP), *FINE_CHOICE, *PAGE_AND_END, confirmed=2, pages=MIXED
     ),
     "RTP after the last page confirms it": delivered(*LAST, send(RTP), *GOODBYE),
     "training that fails after RTN goes on down from there": delivered(
