@@ -9,6 +9,7 @@ from t30.line import Action, AwaitCall, Event, FaxLine, LineError, stamped
 from t30.outcome import CallEnded, Canceled, LocalError, Outcome
 from t30.pages import PageAction, PagePort
 from t30.session import Session
+from t30.vendors import maker
 
 
 class PageFault(LocalError):
@@ -87,6 +88,7 @@ def result(outcome: Outcome) -> dict[str, Any]:
         "direction": outcome.direction.value,
         "reason": {"code": outcome.reason.code, "text": outcome.reason.text},
         "remote_id": outcome.remote_id,
+        "remote_maker": maker(outcome.evidence.nonstandard),
         "seconds": round(outcome.seconds, 3),
         "rate": modulation.bps if modulation else None,
         "modulation": modulation.family.value if modulation else None,

@@ -127,6 +127,7 @@ class Dcs(_Common):
     small_frames = bit(28, "64-octet frames")
     inch = bit(44, "resolution in inches")
     subaddress = bit(49, "a subaddress comes with it")
+    sender_id = bit(50, "a sender identification comes with it")
 
     @property
     def resolution(self) -> Resolution:
@@ -192,6 +193,8 @@ class Station:
     width: Width = Width.A3
     length: Length = Length.UNLIMITED
     frame_octets: int = 256
+    sender_id: str = ""
+    """Sent (SID) to a receiver that takes passwords: it takes this, too."""
     subaddress: str = ""
     """Sent to a receiver that takes one (SUB), or to say which document is to be fetched (SEP)."""
     password: str = field(default="", repr=False)

@@ -10,12 +10,13 @@ from t30.capabilities import Dcs, Dis, Dtc, Terms
 from t30.exchange import Exchange, Message
 from t30.fcf import Fcf
 from t30.frame import Frame
-from t30.identity import decoded, encoded
+from t30.identity import decoded, encoded, internet
 from t30.outcome import Incompatible, Record
 
 _IDENTITIES = (Fcf.CSI, Fcf.TSI, Fcf.CIG)
 """What the other machine calls itself: as it was called, as it sends, as it polls."""
 _NONSTANDARD = (Fcf.NSF, Fcf.NSS, Fcf.NSC)
+_ADDRESSES = (Fcf.CSA, Fcf.TSA, Fcf.CIA)
 
 
 def of_answerer(exchange: Exchange) -> list[Frame]:
@@ -48,19 +49,21 @@ def of_poller(exchange: Exchange, answerer: Dis) -> list[Frame]:
 
 
 def of_sender(exchange: Exchange, terms: Terms, dcs: Dcs) -> list[Frame]:
-    """Return what a sender says before training: password and subaddress where they are taken, identity, DCS.
+    """Return what a sender says before training: [PWD] [SUB] [SID] where they are taken, [TSI] DCS.
 
-    A sender that is polled says neither: they were the poller's to say.
+    A sender that is polled says neither password nor subaddress: they were the poller's to say.
     """
     station = exchange.station
     polled = isinstance(terms.receiver, Dtc)
     password = station.password if terms.receiver.password and not polled else ""
+    sender_id = station.sender_id if terms.receiver.password else ""
     subaddress = station.subaddress if terms.receiver.subaddress and not polled else ""
     said = {
         Fcf.PWD: _text(password),
         Fcf.SUB: _text(subaddress),
+        Fcf.SID: _text(sender_id),
         Fcf.TSI: _text(station.ident),
-        Fcf.DCS: (dcs.but(subaddress=True) if subaddress else dcs).octets,
+        Fcf.DCS: dcs.but(subaddress=bool(subaddress), sender_id=bool(sender_id)).octets,
     }
     return _frames(exchange, said)
 
@@ -70,7 +73,11 @@ def take_note(record: Record, heard: Message) -> None:
     for fcf in _IDENTITIES:
         if (fif := heard.find(fcf)) is not None:
             record.remote_id = decoded(fif)
-    record.saw(capabilities=heard.fif)
+    record.saw(
+        capabilities=heard.fif,
+        sender_id=said(heard, Fcf.SID),
+        addresses=tuple(internet(frame.fif) for frame in heard.frames if frame.fcf in _ADDRESSES),
+    )
     for fcf in _NONSTANDARD:
         record.saw(nonstandard=heard.find(fcf))
 

@@ -63,6 +63,8 @@ class Evidence:
         refusals: how often a page was refused (RTN), by either side.
         hung_up_after: what we had said last when they hung up (DCN, or the line) or went silent, before all was
             confirmed; None if they did neither, or before we had said anything.
+        sender_id: whom the sender says it is (SID), beside its number.
+        addresses: Internet addresses that they said of themselves (TSA, CIA, CSA), each with its kind.
     """
 
     capabilities: bytes = b""
@@ -71,6 +73,8 @@ class Evidence:
     corrections: int = 0
     refusals: int = 0
     hung_up_after: Fcf | None = None
+    sender_id: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ def station(
     coding: frozenset[Coding] | None,
     subaddress: str = "",
     password: str = "",
+    sender_id: str = "",
     ladder: str = "hylafax",
     refused: Refused | None = None,
     quality: Quality | None = None,
@@ -173,6 +174,7 @@ def station(
         codings=coding or frozenset(Coding),
         subaddress=subaddress,
         password=password,
+        sender_id=sender_id,
         policy=Policy(LADDERS[ladder], refused or Refused(), quality=quality or Quality()),
     )
 

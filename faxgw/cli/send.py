@@ -61,6 +61,12 @@ def send(
             help="Said to a receiver that takes one; with --poll, what a caller must know.",
         ),
     ] = "",
+    sender_id: Annotated[
+        str,
+        typer.Option(
+            "--sender-id", parser=options.identity, metavar="TEXT", help="Who sends, said to a receiver that takes it."
+        ),
+    ] = "",
     header: Annotated[
         bool, typer.Option("--header", help="Print date, our identity and page k/n above every page.")
     ] = False,
@@ -81,6 +87,7 @@ def send(
         coding=coding,
         subaddress=subaddress,
         password=password,
+        sender_id=sender_id,
         ladder=ladder,
         refused=refused,
     )

@@ -9,6 +9,7 @@ from faxgw.trace.record import Trace
 from faxgw.trace.signalling import datagrams, with_network
 from faxgw.trace.signals import Kind, Party, Signal, party
 from t30.outcome import Direction, Outcome, PageResult
+from t30.vendors import maker
 
 _ARROWS = {Party.CALLER: "──▶", Party.ANSWERER: "◀──"}
 _COLOURS = {
@@ -62,8 +63,11 @@ def result(outcome: Outcome | None) -> str:
     told = [f"{outcome.verdict}: {confirmed} confirmed", words.seconds(outcome.seconds)]
     if outcome.modulation:
         told += [str(outcome.modulation.long), "error correction" if outcome.ecm else "no error correction"]
-    if outcome.remote_id:
-        told.append(f"other machine {outcome.remote_id}")
+    evidence = outcome.evidence
+    if said := [
+        *filter(None, (outcome.remote_id, maker(evidence.nonstandard), evidence.sender_id, *evidence.addresses))
+    ]:
+        told.append(f"other machine {', '.join(said)}")
     return ", ".join(told)
 
 

@@ -7,10 +7,13 @@ from t30.capabilities import Dcs, Dis, Dtc
 from t30.fcf import POST_PAGE, Fcf
 from t30.fif import Fif
 from t30.frame import SECRET, Frame
-from t30.identity import decoded
+from t30.identity import decoded, internet
 from t30.line import FrameReceived, SendFrames, Tone
 from t30.pages import Coding, PageFormat, Resolution
+from t30.vendors import maker
 
+_LONGEST = 80
+"""Characters shown of an Internet address, which may be anything."""
 TONES = {Tone.CED: "answering tone", Tone.CNG: "calling tone"}
 
 
@@ -146,6 +149,10 @@ def _hex(fif: bytes) -> str:
     return fif[:16].hex(" ").upper() + (" ..." if len(fif) > 16 else "")
 
 
+def _extensions(fif: bytes) -> str:
+    return ", ".join(filter(None, (maker(fif), _hex(fif))))
+
+
 def _dis(fif: bytes) -> str:
     dis = Dis(fif)
     modulation = max(dis.modulations, key=lambda one: one.bps)
@@ -187,7 +194,9 @@ def _ppr(fif: bytes) -> str:
 
 
 _GISTS: dict[Fcf, Callable[[bytes], str]] = {
-    **dict.fromkeys((Fcf.CSI, Fcf.TSI, Fcf.CIG), decoded),
+    **dict.fromkeys((Fcf.CSI, Fcf.TSI, Fcf.CIG, Fcf.SID), decoded),
+    **dict.fromkeys((Fcf.CSA, Fcf.TSA, Fcf.CIA), lambda fif: internet(fif)[:_LONGEST]),
+    **dict.fromkeys((Fcf.NSF, Fcf.NSS, Fcf.NSC), _extensions),
     **dict.fromkeys(SECRET, lambda _: "not recorded"),
     **dict.fromkeys((Fcf.DIS, Fcf.DTC), _dis),
     Fcf.DCS: _dcs,

@@ -208,6 +208,15 @@ TERMS = {
         station=Station(subaddress="7", password="9"),
         driver=True,
     ),
+    "a sender's identification is said where passwords are taken": delivered(
+        send("FF 13 80 00 2E F0 80 80 80 03"),
+        expect("FF 03 A3 37" + " 20" * 19, "FF 13 83 00 22 F0 80 80 80 02"),
+        *(expect_signal(V17, CHECK["22"]), send(CFR), *PAGE_AND_END),
+        station=Station(sender_id="7"),
+    ),
+    "a sender's identification is kept back where they are not": delivered(
+        *(send(DIS), expect(DCS, whole=True), *CHOICE[1:], send(CFR), *PAGE_AND_END), station=Station(sender_id="7")
+    ),
     "a subaddress and a password are kept back where they are not taken": delivered(
         *(send(DIS), expect(DCS, whole=True), *CHOICE[1:], send(CFR), *PAGE_AND_END),
         station=Station(subaddress="7", password="9"),
