@@ -31,6 +31,7 @@ bench: .venv/installed
 	$(BIN)/faxgw bench api
 	$(BIN)/faxgw bench seal
 	$(BIN)/faxgw bench t38
+	$(BIN)/faxgw bench modem
 
 clean:
 	rm -rf .venv demo

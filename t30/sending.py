@@ -168,8 +168,8 @@ def train(exchange: Exchange, terms: Terms, format: PageFormat, ladder: Ladder) 
 
 
 def tcf(modulation: Modulation) -> SendData:
-    """Return the training check: 1.5 s of zeros, always with long training."""
-    zeros = bytes(modulation.octets(timers.TCF_SECONDS))
+    """Return the training check: zeros, always with long training."""
+    zeros = bytes(modulation.octets(timers.TCF_SENT))
     return SendData(modulation.long, zeros, Content.TCF, timers.TURNAROUND)
 
 

@@ -37,6 +37,8 @@ FAST_FLAGS = 0.2
 
 TCF_SECONDS = 1.5
 """Length of the training check [1.5 s ± 10 %]."""
+TCF_SENT = 1.4
+"""Length of our own: 0.1 s less of every call, and 0.05 s more than the shortest that the text allows."""
 
 RESPONSE_REPEATED = ((0.9, 1.6), (T4 * 0.75, T4 * 1.25))
 """A command that repeats itself because our response was lost has been heard so long after the response: at once, if

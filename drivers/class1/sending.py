@@ -14,6 +14,12 @@ CONNECT_LIMIT = 5.0
 SILENCE_LIMIT = 1.0
 """Seconds, beyond the silence asked for, after which we speak although the other side does not stop: it waits for us
 3 s at most."""
+BETWEEN = 0.015
+"""Seconds of a silence that pass by themselves, from the modem's OK until the carrier that our next command asks for:
+their octets, the modem and this machine. Where they were none at all, 60 ms would be left of 75, which T.30 allows
+(75 +- 20 ms), and are asked for at least."""
+MOST_SILENCE = 255
+"""Hundredths of a second: what +FTS and +FRS can say."""
 SLACK = 5.0
 """Seconds that a signal may take longer than its bits: preamble, stuffing, the modem's own buffers."""
 
@@ -64,7 +70,7 @@ class Sender:
 
     async def _connect(self, command: str, *, after: float, before: Before) -> None:
         """Keep the silence, then have the modem begin a signal."""
-        hundredths = math.ceil(round(after * 100, 3))
+        hundredths = math.ceil(round(max(0.0, after - BETWEEN) * 100, 3))
         if hundredths and before is Before.THEIRS:
             await self._hear_silence(hundredths)
         if hundredths and before is Before.OURS and await self._keep_silence(hundredths, then=command):
@@ -76,6 +82,10 @@ class Sender:
 
     async def _keep_silence(self, hundredths: int, *, then: str) -> bool:
         """Send nothing for a while; return whether the modem went straight on to the command that follows."""
+        while hundredths > MOST_SILENCE:
+            self._talk.begin(f"+FTS={MOST_SILENCE}")
+            await self._talk.answer("AT+FTS", within=CONNECT_LIMIT)
+            hundredths -= MOST_SILENCE
         if self._joins:
             self._talk.begin(f"+FTS={hundredths};{then}", Then.SEND)
             code = await self._talk.answer(f"AT+FTS={hundredths};{then}", within=CONNECT_LIMIT)
@@ -88,6 +98,7 @@ class Sender:
 
     async def _hear_silence(self, hundredths: int) -> None:
         """Wait until the other side is silent; not for ever, and the modem is never asked how long is too long."""
+        hundredths = min(hundredths, MOST_SILENCE)
         self._talk.begin(f"+FRS={hundredths}")
         await self._talk.settled(self._talk.clock.real(hundredths / 100 + SILENCE_LIMIT))
         if self._talk.state is not State.COMMAND:

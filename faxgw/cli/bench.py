@@ -16,6 +16,7 @@ from faxgw.errors import RequestError
 
 if TYPE_CHECKING:
     from faxgw.bench.api import Size
+    from faxgw.bench.modem import Timed
 
 
 class _Benches(TyperGroup):
@@ -161,6 +162,55 @@ def t38(
         typer.echo(_as_json({**said, "figures": figures}))
     else:
         _show({"figures": figures})
+
+
+@app.command()
+def modem(
+    pages: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[TIFF]...", help="Fax pages, the first of each; else pages made here."),
+    ] = None,
+    latency: Annotated[
+        float, typer.Option("--latency", metavar="MS", min=0, max=1000, help="From the modem's word until it is here.")
+    ] = 5,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Measure how long a call takes through libspandsp's modem, beside two of its own fax machines, in samples.
+
+    Exit code 0 when it was measured, whatever came out; 1 when it could not be.
+    """
+    from faxgw.bench import modem as bench  # noqa: PLC0415
+    from faxgw.bench.figures import CannotMeasure  # noqa: PLC0415
+
+    try:
+        times = bench.line_times(pages or (), latency=latency / 1000)
+    except (CannotMeasure, OSError) as trouble:
+        typer.echo(f"faxgw: {trouble}", err=True)
+        raise typer.Exit(1) from None
+    figures = bench.figures(times)
+    if as_json:
+        typer.echo(_as_json({"latency_ms": latency, "figures": figures}))
+    else:
+        _show({"figures": figures})
+        _show_times(times)
+
+
+def _show_times(times: "Sequence[Timed]") -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("page", "libspandsp alone", "we send", "ratio", "we receive", ""):
+        table.add_column(title, justify="left" if title in ("page", "") else "right")
+    for each in times:
+        seconds = [
+            f"{each.alone:.1f} s",
+            f"{each.sends:.1f} s",
+            f"{each.sends / each.alone:.3f}",
+            f"{each.receives:.1f} s",
+        ]
+        table.add_row(each.page, *seconds, "" if each.whole else "NOT WHOLE")
+    Console(highlight=False, markup=False).print(table)
 
 
 def _say(what: str) -> None:

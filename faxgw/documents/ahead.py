@@ -154,6 +154,7 @@ def _coded(bitmap: Bitmap, layout: Layout, fetched: FetchPage) -> tuple[bytes, b
         k=usual_k(layout.resolution),
         min_row_bits=fetched.min_row_bits,
         end_of_page=True,
+        shortest=True,
     )
     return octets, page_hash(bitmap, layout.resolution)
 

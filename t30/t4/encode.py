@@ -18,6 +18,7 @@ def encode(
     min_row_bits: int = 0,
     end_of_page: bool = True,
     goes_on: bool = False,
+    shortest: bool = False,
 ) -> bytes:
     """Code a page; the first bit on the wire is the least significant bit of the first octet.
 
@@ -31,17 +32,28 @@ def encode(
         end_of_page: end with RTC (MH, MR) or EOFB (MMR).
         goes_on: in MH and MR, more of the page follows in another call, so the last row is as long as any; in MR that
             call must begin with a row that is coded by itself. The zeros that fill up the last octet are fill then.
+        shortest: in MR and MMR, code each row in the modes that take the fewest bits, 2 or 3 % less than the modes that
+            the flow chart of T.6 comes to first; a decoder does as the modes say, whichever they are.
 
     Raises:
         ValueError: if the width is not 1 to 4864 pels, ``k`` is below 1 or ``min_row_bits`` below 0.
     """
     eols = (EOFB_EOLS if coding is Coding.MMR else RTC_EOLS) if end_of_page else 0
-    out, bits, _ = encoded(bitmap, coding, k=k, min_row_bits=min_row_bits, eols=eols, goes_on=goes_on)
+    out, bits, _ = encoded(
+        bitmap, coding, k=k, min_row_bits=min_row_bits, eols=eols, goes_on=goes_on, shortest=shortest
+    )
     return out[: -(-bits // 8)].tobytes()
 
 
 def encoded(
-    bitmap: Bitmap, coding: Coding, *, k: int, min_row_bits: int, eols: int, goes_on: bool
+    bitmap: Bitmap,
+    coding: Coding,
+    *,
+    k: int,
+    min_row_bits: int,
+    eols: int,
+    goes_on: bool,
+    shortest: bool = False,
 ) -> tuple[NDArray[np.uint8], int, NDArray[np.int64]]:
     """Code rows as ``encode`` does; return octets, how many bits of them are used, and after which bit each row ends.
 
@@ -59,7 +71,8 @@ def encoded(
     out = np.zeros(most // 64 + 2, np.uint64)
     after = np.empty(bitmap.rows, np.int64)
     shape = (bitmap.width, period, tag_bits, eols, min_row_bits, goes_on)
-    bits = encode_rows(ends, offsets, *shape, out, after, CODES, MODE_CODES)
+    ways = np.empty((2, int(np.diff(offsets).max(initial=0)) if shortest else 0), np.int32)
+    bits = encode_rows(ends, offsets, *shape, out, after, CODES, MODE_CODES, ways)
     return out.view(np.uint8), bits, after
 
 

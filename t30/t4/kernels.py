@@ -122,6 +122,7 @@ def encode(
     after: NDArray[np.int64],
     codes: NDArray[np.uint32],
     modes: NDArray[np.uint32],
+    ways: NDArray[np.int32],
 ) -> int:
     """Code all rows into ``out``, which is zero before, and return the number of bits.
 
@@ -138,6 +139,8 @@ def encode(
         after: shape (rows,); is told where each row ends.
         codes: ``tables.CODES``.
         modes: ``tables.MODE_CODES``.
+        ways: scratch, shape (2, most run ends of a row + 2), to code each row in the fewest bits that any decoder
+            reads; shape (2, 0) to take the modes in the order of T.6.
     """
     position = 0
     rows = offsets.shape[0] - 1
@@ -150,7 +153,10 @@ def encode(
             position = _put_runs(out, position, ends, offsets[row], width, codes)
         else:
             above = offsets[row - 1] if row > 0 else 0
-            position = _put_modes(out, position, ends, above, offsets[row], width, codes, modes)
+            if ways.shape[1]:
+                position = _put_fewest(out, position, ends, above, offsets[row], width, codes, modes, ways)
+            else:
+                position = _put_modes(out, position, ends, above, offsets[row], width, codes, modes)
         if k > 0 and (goes_on or eols > 0 or row + 1 < rows):
             position = max(position, least)
         after[row] = position
@@ -235,6 +241,115 @@ def _put_modes(
             a0 = a2
             count += 2
     return position
+
+
+@kernel
+def _put_fewest(
+    out: Words,
+    position: int,
+    ends: Ends,
+    above: int,
+    at: int,
+    width: int,
+    codes: NDArray[np.uint32],
+    modes: NDArray[np.uint32],
+    ways: NDArray[np.int32],
+) -> int:
+    """Code a row as ``_put_modes`` does, in the modes that take the fewest bits in all."""
+    _weigh(ends, above, at, width, codes, modes, ways)
+    a0 = -1
+    b1 = 0
+    count = 0
+    while a0 < width:
+        way = ways[1, count]
+        b1 = _find_b1(ends[above:at], b1, a0, count)
+        for _ in range(way >> 1):
+            entry = int(modes[MODE_PASS])
+            position = _put(out, position, entry >> 4, entry & 15)
+            a0 = int(ends[above + b1 + 1])
+            b1 = _find_b1(ends[above:at], b1, a0, count)
+        a1 = int(ends[at + count])
+        if way & 1:
+            a2 = int(ends[at + count + 1])
+            entry = int(modes[MODE_HORIZONTAL])
+            position = _put(out, position, entry >> 4, entry & 15)
+            position = _put_run(out, position, a1 - max(a0, 0), codes, count & 1)
+            position = _put_run(out, position, a2 - a1, codes, count & 1 ^ 1)
+            a0 = a2
+            count += 2
+        else:
+            entry = int(modes[a1 - ends[above + b1] + 3])
+            position = _put(out, position, entry >> 4, entry & 15)
+            a0 = a1
+            count += 1
+    return position
+
+
+@kernel
+def _weigh(
+    ends: Ends,
+    above: int,
+    at: int,
+    width: int,
+    codes: NDArray[np.uint32],
+    modes: NDArray[np.uint32],
+    ways: NDArray[np.int32],
+) -> None:
+    """Find the cheapest way to code a row from each of its run ends on, the last first.
+
+    ``ways[0, n]`` becomes the bits that remain when ``n`` run ends are coded, ``ways[1, n]`` how to go on: passes, then
+    1 in the lowest bit for horizontal mode, 0 for vertical.
+    """
+    runs = _count_runs(ends, at, width)
+    right = _count_runs(ends, above, width) - 1
+    ways[0, runs] = ways[0, runs + 1] = 0
+    for count in range(runs - 1, -1, -1):
+        a0 = int(ends[at + count - 1]) if count > 0 else -1
+        a1, a2 = int(ends[at + count]), int(ends[at + count + 1])
+        right += (right ^ count) & 1
+        while right >= 2 and ends[above + right - 2] > a0:
+            right -= 2
+        b1 = right
+        passed = 0
+        fewest = 1 << 30
+        while True:
+            bits = 4 * passed
+            distance = a1 - ends[above + b1]
+            if -3 <= distance <= 3:
+                vertical = bits + (int(modes[distance + 3]) & 15) + ways[0, count + 1]
+                if vertical < fewest:
+                    fewest = vertical
+                    ways[1, count] = passed << 1
+            runs_bits = _run_bits(a1 - max(a0, 0), codes, count & 1) + _run_bits(a2 - a1, codes, count & 1 ^ 1)
+            horizontal = bits + 3 + runs_bits + ways[0, count + 2]
+            if horizontal < fewest:
+                fewest = horizontal
+                ways[1, count] = passed << 1 | 1
+            if ends[above + b1 + 1] >= a1:
+                break
+            a0 = int(ends[above + b1 + 1])
+            b1 = _find_b1(ends[above:at], b1, a0, count)
+            passed += 1
+        ways[0, count] = fewest
+
+
+@kernel
+def _count_runs(ends: Ends, at: int, width: int) -> int:
+    count = 1
+    while ends[at + count - 1] < width:
+        count += 1
+    return count
+
+
+@kernel
+def _run_bits(run: int, codes: NDArray[np.uint32], colour: int) -> int:
+    bits = 0
+    while run > 2560 + 63:
+        bits += int(codes[colour, 63 + 40]) & 15
+        run -= 2560
+    if run > 63:
+        bits += int(codes[colour, 63 + (run >> 6)]) & 15
+    return bits + (int(codes[colour, run & 63]) & 15)
 
 
 # ------------------------------------------------------------------------------------------------------------- fill

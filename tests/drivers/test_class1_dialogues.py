@@ -75,20 +75,20 @@ def test_a_fax_is_sent_as_efax_and_hylafax_do() -> None:
         body,
         (b"ATDT+15550100\r", as_given(CSI)),
         (b"AT+FRH=3\r", as_given(DIS)),
-        (b"AT+FRS=8\r", OK),
+        (b"AT+FRS=6\r", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(CSI, CONNECT),
         as_written(DCS, OK),
-        (b"AT+FTS=8;+FTM=145\r", CONNECT),
+        (b"AT+FTS=6;+FTM=145\r", CONNECT),
         (bytes(2700) + END, OK),
         (b"AT+FRH=3\r", as_given(CFR)),
-        (b"AT+FRS=8\r", OK),
+        (b"AT+FRS=6\r", OK),
         (b"AT+FTM=146\r", CONNECT),
         (b"page\x10\x10\x03" + END, OK),
-        (b"AT+FTS=8;+FTH=3\r", CONNECT),
+        (b"AT+FTS=6;+FTH=3\r", CONNECT),
         as_written(MPS, OK),
         (b"AT+FRH=3\r", as_given(MCF)),
-        (b"AT+FRS=8\r", OK),
+        (b"AT+FRS=6\r", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(DCN, OK),
         (b"ATH0\r", OK),
@@ -121,7 +121,7 @@ def test_a_fax_is_received_as_efax_and_hylafax_do() -> None:
         (b"AT+FRH=3\r", as_given(CSI)),
         (b"AT+FRH=3\r", as_given(DCS)),
         (b"AT+FRM=145\r", CONNECT + bytes(2700) + END + NO_CARRIER),
-        (b"AT+FRS=8\r", OK),
+        (b"AT+FRS=6\r", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(CFR, OK),
         (b"AT+FRM=146\r", CONNECT + b"page\x10\x10" + END + NO_CARRIER),
@@ -235,6 +235,26 @@ def test_an_ok_that_comes_late_is_not_taken_for_the_answer_to_the_next_command()
     )
 
 
+def test_a_silence_longer_than_a_modem_can_count_is_asked_for_in_parts() -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        await line.perform(LISTEN)
+        await line.perform(SendFrames(V21, (MPS,), 6.015))
+        await line.perform(SendFrames(V21, (MPS,), 6.015))
+
+    play(
+        body,
+        (b"ATDT1\r", as_given(DIS)),
+        (b"AT+FRS=255\r", OK),
+        (b"AT+FTH=3\r", CONNECT),
+        as_written(MPS, OK),
+        (b"AT+FTS=255\r", OK),
+        (b"AT+FTS=255\r", OK),
+        (b"AT+FTS=90;+FTH=3\r", CONNECT),
+        as_written(MPS, OK),
+    )
+
+
 def test_after_silence_nobody_has_to_be_silent_once_more() -> None:
     async def body(line: Class1Line, modem: ScriptedModem) -> None:
         await line.perform(Dial("1"))
@@ -326,14 +346,14 @@ def test_a_modem_that_cannot_join_commands_gets_them_one_by_one() -> None:
     play(
         body,
         (b"ATDT1\r", as_given(DIS)),
-        (b"AT+FRS=8\r", OK),
+        (b"AT+FRS=6\r", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(MPS, OK),
-        (b"AT+FTS=8;+FTH=3\r", ERROR),
-        (b"AT+FTS=8\r", OK),
+        (b"AT+FTS=6;+FTH=3\r", ERROR),
+        (b"AT+FTS=6\r", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(MPS, OK),
-        (b"AT+FTS=8\r", OK),
+        (b"AT+FTS=6\r", OK),
         (b"AT+FTM=145\r", CONNECT),
         (b"\0" + END, OK),
     )
@@ -351,7 +371,7 @@ def test_a_modem_that_answers_ok_to_joined_commands_has_done_only_the_first() ->
         (b"ATDT1\r", as_given(DIS)),
         (b"AT+FTH=3\r", CONNECT),
         as_written(MPS, OK),
-        (b"AT+FTS=8;+FTH=3\r", OK),
+        (b"AT+FTS=6;+FTH=3\r", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(MPS, OK),
     )
@@ -368,7 +388,7 @@ def test_a_signal_that_never_ends_is_spoken_over_in_the_end() -> None:
     play(
         body,
         (b"ATDT1\r", as_given(DIS)),
-        (b"AT+FRS=8\r", None),
+        (b"AT+FRS=6\r", None),
         (b"\x18", OK),
         (b"AT+FTH=3\r", CONNECT),
         as_written(MPS, OK),

@@ -117,7 +117,7 @@ def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_told_with_those_that_there_are() -> None:
     done = command.faxgw("bench", "nonsense")
     assert done.returncode == 2
-    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, seal, t38.\n"
+    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, seal, t38, modem.\n"
 
 
 def test_an_unknown_part_is_told_with_those_that_there_are() -> None:

@@ -22,7 +22,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, cast
 
-from tests.interop.libspandsp import BLOCK, RATE, Machine, Samples, T38Packet, add_machine_options, load
+from faxgw.bench.libspandsp import BLOCK, RATE, Machine, Samples, T38Packet, add_machine_options, load
 
 HOST = "127.0.0.1"
 LONGEST = 300.0

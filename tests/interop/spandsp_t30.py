@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from faxgw.bench.libspandsp import RATE, Machine, SendHdlc, SetModem, add_machine_options, load
 from faxgw.calls import result, run_call
 from simulators import clock as virtual
 from simulators.circuit import TRAINING, CarrierOff, CarrierOn, End, Frame, Gone, Octets
@@ -41,7 +42,6 @@ from t30.rates import Family, Modulation
 from t30.session import Session
 from t30.t4 import Bitmap
 from t30.timers import FAST_FLAGS
-from tests.interop.libspandsp import RATE, Machine, SendHdlc, SetModem, add_machine_options, load
 from tests.interop.pages import Pels, differences, read_pages
 
 NONE, PAUSE, CED, CNG, V21, V27TER, V29, V17, V34, DONE = range(10)

@@ -26,19 +26,25 @@ import select
 import sys
 import time
 import tty
-from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from tests.interop.libspandsp import (
+from faxgw.bench.libspandsp import (
+    ALERTING,
+    ANSWER,
+    ANSWERED,
     BLOCK,
-    FLOW_LOG,
+    BUSY,
+    CALL,
+    CONNECTED,
+    HANG_UP,
+    HUNG_UP,
+    NO_ANSWER,
+    NO_DIALTONE,
     RATE,
-    AtTransmit,
-    Machine,
-    ModemControl,
+    Modem,
     Samples,
-    T38Packet,
+    Terminal,
     add_machine_options,
     load,
 )
@@ -46,8 +52,6 @@ from tests.interop.libspandsp import (
 READ_AT_ONCE = 256  # the modem says "stop" with 1 kB of room left
 RING_EVERY = 6.0
 
-CALL, ANSWER, HANG_UP, CLEAR_TO_SEND = 0, 1, 2, 7
-ALERTING, CONNECTED, ANSWERED, BUSY, NO_DIALTONE, NO_ANSWER, HUNG_UP = range(1, 8)
 REFUSALS = {"busy": BUSY, "no-dialtone": NO_DIALTONE, "no-answer": NO_ANSWER}
 
 
@@ -82,79 +86,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--dialogue", type=Path, help="file for what goes over the pseudo-terminal")
     add_machine_options(parser)
     return parser.parse_args(arguments)
-
-
-class Terminal:
-    """libspandsp's fax machine at the far end of the line."""
-
-    def __init__(self, library: c.CDLL, options: argparse.Namespace) -> None:
-        self._library = library
-        self._fax = library.fax_init(None, 1 if options.call_with else 0)
-        library.fax_set_transmit_on_idle(self._fax, 1)
-        t30 = library.fax_get_t30_state(self._fax)
-        self.machine = Machine(library, t30, options, sends=options.call_with, stores=options.answer)
-
-    def hear(self, block: "c.Array[c.c_int16]") -> None:
-        """Take a block of audio from the line."""
-        self._library.fax_rx(self._fax, block, BLOCK)
-
-    def speak(self) -> "c.Array[c.c_int16]":
-        """Return the next block of audio, silence when there is nothing to say."""
-        block = Samples()
-        self._library.fax_tx(self._fax, block, BLOCK)
-        self._library.span_log_bump_samples(self.machine.log, BLOCK)
-        return block
-
-
-class Modem:
-    """libspandsp's T.31 modem; ``answers`` is what it wants to write to the DTE."""
-
-    def __init__(self, library: c.CDLL, *, control: Callable[[int, int | None], None], verbose: bool) -> None:
-        self._library = library
-        self._control = control
-        self._handlers = AtTransmit(self._answer), ModemControl(self._operate), T38Packet(lambda *_: 0)
-        self.answers = bytearray()
-        self.clear_to_send = True
-        self._t31 = library.t31_init(None, self._handlers[0], None, self._handlers[1], None, self._handlers[2], None)
-        library.t31_set_transmit_on_idle(self._t31, 1)
-        self._log = library.t31_get_logging_state(self._t31)
-        library.span_log_set_level(self._log, FLOW_LOG if verbose else 0)
-        library.span_log_set_tag(self._log, b"modem")
-
-    def take(self, octets: bytes) -> None:
-        """Take what the DTE wrote."""
-        self._library.t31_at_rx(self._t31, octets, len(octets))
-
-    def tell(self, event: int) -> None:
-        """Tell the modem what happened to the call."""
-        self._library.t31_call_event(self._t31, event)
-
-    def caller_is(self, number: str) -> None:
-        """Set the caller id of the next RING. The AT interpreter's state is the first member of the modem's."""
-        for name, value in (("DATE", "1231"), ("TIME", "2359"), ("NMBR", number)):
-            self._library.at_set_call_info(self._t31, name.encode(), value.encode())
-
-    def hear(self, block: "c.Array[c.c_int16]") -> None:
-        """Take a block of audio from the line."""
-        self._library.t31_rx(self._t31, block, BLOCK)
-
-    def speak(self) -> "c.Array[c.c_int16]":
-        """Return the next block of audio, silence when there is nothing to say."""
-        block = Samples()
-        self._library.t31_tx(self._t31, block, BLOCK)
-        self._library.span_log_bump_samples(self._log, BLOCK)
-        return block
-
-    def _answer(self, _at: int, _data: int, octets: "c._Pointer[c.c_uint8]", length: int) -> int:
-        self.answers += bytes(octets[:length])
-        return 0
-
-    def _operate(self, _t31: int, _data: int, operation: int, value: int | None) -> int:
-        if operation == CLEAR_TO_SEND:
-            self.clear_to_send = bool(value)
-        else:
-            self._control(operation, value)
-        return 0
 
 
 class Line:
@@ -274,7 +205,8 @@ class Line:
                 self._terminal.machine.cut_off()
 
     def _connect(self) -> None:
-        self._terminal = Terminal(self._library, self._options)
+        options = self._options
+        self._terminal = Terminal(self._library, options, sends=options.call_with, stores=options.answer)
         self._connected = True
         self._began = self._now()
 

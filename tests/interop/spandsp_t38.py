@@ -40,17 +40,7 @@ from drivers.t38.options import Options
 from drivers.t38.tpkt import Unframer, framed
 from drivers.t38.udptl import Arrived, Numbering, Ordering, Protection
 from drivers.witness import Seen
-from faxgw.calls import result, run_call
-from simulators import clock as virtual
-from simulators.network import Plug, Weather, pair
-from simulators.tray import Sheet, Tray
-from t30.answering import answering
-from t30.calling import calling
-from t30.line import LineClock
-from t30.pages import Resolution
-from t30.session import Session
-from t30.t4 import Bitmap
-from tests.interop.libspandsp import (
+from faxgw.bench.libspandsp import (
     BLOCK,
     RATE,
     Machine,
@@ -61,6 +51,16 @@ from tests.interop.libspandsp import (
     add_machine_options,
     load,
 )
+from faxgw.calls import result, run_call
+from simulators import clock as virtual
+from simulators.network import Plug, Weather, pair
+from simulators.tray import Sheet, Tray
+from t30.answering import answering
+from t30.calling import calling
+from t30.line import LineClock
+from t30.pages import Resolution
+from t30.session import Session
+from t30.t4 import Bitmap
 from tests.interop.pages import differences, read_pages
 from tests.interop.spandsp_t30 import arrived, station
 

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-from tests.interop.libspandsp import BLOCK, Samples, load
+from faxgw.bench.libspandsp import BLOCK, Samples, load
 
 TONES = {"none": 0, "cng": 1, "ced": 2, "ced with reversals": 3, "ansam": 4, "ansam with reversals": 5, "flags": 6}
 """What its header calls them (MODEM_CONNECT_TONES)."""

@@ -21,8 +21,8 @@ RATES = {
 """Second octet of DCS: "receiver", and the rate."""
 LADDER = ("22", "2A", "06", "0E", "0A", "02")
 """How our sender goes down."""
-CHECK = {code: bytes(rate.bps * 3 // 16) for code, rate in RATES.items()}
-"""1.5 s of zeros at each rate."""
+CHECK = {code: bytes(rate.bps * 7 // 40) for code, rate in RATES.items()}
+"""1.4 s of zeros at each rate: what our sender sends; T.30 allows 1.35 s to 1.65 s."""
 
 # ---------------------------------------------------------------------------------- what an answerer of a script says
 

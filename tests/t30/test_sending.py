@@ -48,7 +48,7 @@ def ladder_step(call: Dialogue, modulation: Modulation) -> Dcs:
     dcs = Dcs(call.says(Fcf.TSI, Fcf.DCS)[-1].fif)
     assert dcs.modulation is modulation
     tcf = call.sends_data(modulation, Content.TCF)
-    assert tcf == bytes(modulation.bps * 3 // 16)
+    assert tcf == bytes(modulation.bps * 7 // 40)  # 1.4 s: T.30 allows 1.5 s +- 10 %
     return dcs
 
 

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from t30.pages import Coding
 from t30.t4 import Bitmap, Decoder, encode
@@ -38,6 +42,45 @@ def agree(bitmap: Bitmap, coding: Coding, k: int) -> None:
 def test_libtiff_writes_the_same_octets_and_reads_ours(kind: str, width: int) -> None:
     for coding, k in CODINGS:
         agree(PAGES[kind](width), coding, k)
+
+
+def in_fewest_bits(bitmap: Bitmap) -> None:
+    for coding, k in CODINGS[1:]:
+        shortest = encode(bitmap, coding, k=k, shortest=True)
+        assert len(shortest) <= len(encode(bitmap, coding, k=k))
+        assert decoded(shortest, coding, bitmap.width) == bitmap
+        assert libtiff.decode(shortest, coding, width=bitmap.width, rows=bitmap.rows) == bitmap
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", PAGES)
+def test_libtiff_reads_rows_in_the_fewest_bits_which_are_never_more(kind: str, width: int) -> None:
+    in_fewest_bits(PAGES[kind](width))
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 70)), elements=st.integers(0, 1)))
+def test_libtiff_reads_any_rows_in_the_fewest_bits(pels: NDArray[np.uint8]) -> None:
+    in_fewest_bits(Bitmap.from_pels(pels))
+
+
+def test_two_short_runs_that_moved_by_three_pels_are_coded_by_their_lengths() -> None:
+    pels = np.zeros((2, 32), np.uint8)
+    pels[0, 4:6] = pels[1, 7:9] = 1
+    bitmap = Bitmap.from_pels(pels)
+    # H 4 white 2 black, V0 to the end; then, not VR3 VR3 V0 (15 bits), but H 7 white 2 black, V0: 10 bits. EOFB.
+    first, second = "001 1011 11 1", "001 1111 11 1"
+    bits = (first + second + "000000000001" * 2).replace(" ", "")
+    bits += "0" * (-len(bits) % 8)
+    octets = bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits), 8))
+    assert encode(bitmap, Coding.MMR, shortest=True) == octets
+    assert len(encode(bitmap, Coding.MMR)) == len(octets) + 1
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_every_chart_in_the_fewest_bits_is_read_by_libtiff(charts: Path, number: int) -> None:
+    bitmap = decoded(libtiff.strip((charts / f"itu{number}.tif").read_bytes()), Coding.MMR, 1728)
+    in_fewest_bits(bitmap)
+    assert len(encode(bitmap, Coding.MMR, shortest=True)) < 0.985 * STRIPS[number - 1]
 
 
 @pytest.mark.parametrize("number", range(1, 9))

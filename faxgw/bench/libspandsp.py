@@ -1,4 +1,4 @@
-"""libspandsp 0.0.6 by ctypes: what of it the peers use, and its fax machine's settings and verdict.
+"""libspandsp 0.0.6 by ctypes: what of it is used, its fax machine, by itself and on a line, and its Class 1 modem.
 
 The numbers and shapes are those of the library's public headers. Use it in a process of its own only: a crash in C
 must not end pytest.
@@ -8,7 +8,9 @@ import argparse
 import ctypes as c
 import ctypes.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 RATE = 8000
 BLOCK = 160
@@ -21,6 +23,12 @@ EVERY_SIZE = 0x01 | 0x02 | 0x04 | 0x10000 | 0x20000 | 0x40000 | 0x80000 | 0x1000
 STORED_AS_T6 = 3
 FLOW_LOG = 5 | 0x0200 | 0x0400 | 0x2000
 
+CALL, ANSWER, HANG_UP, CLEAR_TO_SEND = 0, 1, 2, 7
+"""What a modem tells of the telephone (AT_MODEM_CONTROL)."""
+ALERTING, CONNECTED, ANSWERED, BUSY, NO_DIALTONE, NO_ANSWER, HUNG_UP = range(1, 8)
+"""What it is told of the call (AT_CALL_EVENT)."""
+
+Audio: TypeAlias = "c.Array[c.c_int16]"
 Samples = c.c_int16 * BLOCK
 AtTransmit = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.POINTER(c.c_uint8), c.c_size_t)
 ModemControl = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, c.c_int, c.c_void_p)
@@ -206,3 +214,111 @@ class Machine:
 
     def _call_done(self, _t30: int, _data: int, code: int) -> None:
         self.result = code
+
+
+class Terminal:
+    """libspandsp's fax machine on a line of 8 kHz audio; it calls if it has something to send.
+
+    Args:
+        library: as ``load`` gave it.
+        options: as ``add_machine_options`` declares them.
+        sends: TIFF to send.
+        stores: TIFF to store what comes in.
+        block: samples that are heard and said at a time.
+
+    Attributes:
+        machine: its settings, and its verdict.
+    """
+
+    def __init__(
+        self,
+        library: c.CDLL,
+        options: argparse.Namespace,
+        *,
+        sends: Path | None,
+        stores: Path | None,
+        block: int = BLOCK,
+    ) -> None:
+        self._library = library
+        self._block = block
+        self._fax = library.fax_init(None, 1 if sends else 0)
+        library.fax_set_transmit_on_idle(self._fax, 1)
+        t30 = library.fax_get_t30_state(self._fax)
+        self.machine = Machine(library, t30, options, sends=sends, stores=stores)
+
+    def hear(self, samples: Audio) -> None:
+        """Take a block of audio from the line."""
+        self._library.fax_rx(self._fax, samples, self._block)
+
+    def speak(self) -> Audio:
+        """Return the next block of audio, silence when there is nothing to say."""
+        samples = (c.c_int16 * self._block)()
+        self._library.fax_tx(self._fax, samples, self._block)
+        self._library.span_log_bump_samples(self.machine.log, self._block)
+        return samples
+
+
+class Modem:
+    """libspandsp's T.31 modem on such a line.
+
+    Args:
+        library: as ``load`` gave it.
+        control: told what the modem does with the telephone: ``CALL`` and where its number stands, ``ANSWER``,
+            ``HANG_UP``.
+        verbose: it tells its story on standard error.
+        block: samples that are heard and said at a time.
+
+    Attributes:
+        answers: what it wants to write to the DTE.
+        clear_to_send: it takes what the DTE writes.
+    """
+
+    def __init__(
+        self, library: c.CDLL, *, control: Callable[[int, int | None], None], verbose: bool, block: int = BLOCK
+    ) -> None:
+        self._library = library
+        self._block = block
+        self._control = control
+        self._handlers = AtTransmit(self._answer), ModemControl(self._operate), T38Packet(lambda *_: 0)
+        self.answers = bytearray()
+        self.clear_to_send = True
+        self._t31 = library.t31_init(None, self._handlers[0], None, self._handlers[1], None, self._handlers[2], None)
+        library.t31_set_transmit_on_idle(self._t31, 1)
+        self._log = library.t31_get_logging_state(self._t31)
+        library.span_log_set_level(self._log, FLOW_LOG if verbose else 0)
+        library.span_log_set_tag(self._log, b"modem")
+
+    def take(self, octets: bytes) -> None:
+        """Take what the DTE wrote."""
+        self._library.t31_at_rx(self._t31, octets, len(octets))
+
+    def tell(self, event: int) -> None:
+        """Tell the modem what happened to the call."""
+        self._library.t31_call_event(self._t31, event)
+
+    def caller_is(self, number: str) -> None:
+        """Set the caller id of the next RING. The AT interpreter's state is the first member of the modem's."""
+        for name, value in (("DATE", "1231"), ("TIME", "2359"), ("NMBR", number)):
+            self._library.at_set_call_info(self._t31, name.encode(), value.encode())
+
+    def hear(self, samples: Audio) -> None:
+        """Take a block of audio from the line."""
+        self._library.t31_rx(self._t31, samples, self._block)
+
+    def speak(self) -> Audio:
+        """Return the next block of audio, silence when there is nothing to say."""
+        samples = (c.c_int16 * self._block)()
+        self._library.t31_tx(self._t31, samples, self._block)
+        self._library.span_log_bump_samples(self._log, self._block)
+        return samples
+
+    def _answer(self, _at: int, _data: int, octets: "c._Pointer[c.c_uint8]", length: int) -> int:
+        self.answers += bytes(octets[:length])
+        return 0
+
+    def _operate(self, _t31: int, _data: int, operation: int, value: int | None) -> int:
+        if operation == CLEAR_TO_SEND:
+            self.clear_to_send = bool(value)
+        else:
+            self._control(operation, value)
+        return 0
