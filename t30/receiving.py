@@ -288,6 +288,7 @@ class Reception:
         """Write a page into the record; it is confirmed only when our response is out."""
         page, rows, bad_rows = self.page, verdict.rows, verdict.bad_rows
         seconds = self.exchange.now - page.began
+        self.exchange.record.complete = False
         self.exchange.record.page(
             PageResult(
                 page.index, page.dcs.format, page.octets, rows, confirmed=False, bad_rows=bad_rows, seconds=seconds

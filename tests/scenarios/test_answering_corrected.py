@@ -387,6 +387,17 @@ UNREADY_AND_GIVEN_UP = {
         reason="fax.disconnected",
         confirmed=1,
     ),
+    "a page that is given up after the last one is missing all the same": Scenario(
+        far=(
+            *ECM_TRAINED,
+            *(WHOLE, send(pps("2F", 3)), expect(MCF), send("FF 13 13 00 06"), expect(CTR)),
+            *(send_block(V29, FIRST, THIRD, *RCP), send("FF 13 CF 2F"), expect(ERR)),
+            *GOODBYE,
+        ),
+        verdict="partial",
+        reason="fax.disconnected",
+        confirmed=1,
+    ),
     "EOR out of turn gives nothing up": received(
         *ECM_TRAINED,
         *(WHOLE, send(pps("4F", 3)), expect(MCF), send("FF 13 CF 4F"), expect(ERR)),
