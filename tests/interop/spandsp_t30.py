@@ -2,12 +2,13 @@
 
 Run as a program, because a crash in C must not end pytest. Each line of standard input is one call, as JSON::
 
-    {"way": "send" or "receive", "file": TIFF, "ecm": "on", "compression": "mh,mr", "modems": "v29",
+    {"way": "send" or "receive", "file": TIFF, "polled": false, "ecm": "on", "compression": "mh,mr", "modems": "v29",
      "station": {"max_bps": 9600}, "faults": {"seed": 1, "lost": 0.1, "lose": [7], "untrainable": ["V17_14400"]}}
 
-(all but the first two may be missing) and is answered by one JSON object on standard output: ``ours``, the outcome of
-our engine, ``theirs``, that of libspandsp, and ``differences`` between the pages that our engine calls confirmed and
-those that arrived. A call takes milliseconds, so that every setting can be tried.
+(all but the first two may be missing; where ``polled`` is true, who receives has called) and is answered by one JSON
+object on standard output: ``ours``, the outcome of our engine, ``theirs``, that of libspandsp, and ``differences``
+between the pages that our engine calls confirmed and those that arrived. A call takes milliseconds, so that every
+setting can be tried.
 
     our engine -- simulated fax line -- circuit -- this bridge -- libspandsp's T.30 engine -- TIFF
 
@@ -21,6 +22,7 @@ import ctypes as c
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,12 @@ from simulators.line import CircuitLine
 from simulators.switch import Switch
 from simulators.tray import Sheet, Tray
 from t30.answering import answering
-from t30.calling import calling
-from t30.capabilities import Station
+from t30.calling import calling, polling
+from t30.capabilities import Offer, Station
+from t30.exchange import Procedure
 from t30.hdlc import Deframer, stuffed
 from t30.line import LineClock, Tone
+from t30.outcome import Outcome
 from t30.pages import Resolution
 from t30.rates import Family, Modulation
 from t30.session import Session
@@ -76,11 +80,14 @@ async def call(library: c.CDLL, options: argparse.Namespace, wanted: dict[str, A
     stored.unlink(missing_ok=True)
     sheets = [Sheet(Bitmap.from_pels(page.astype("uint8")), resolution=Resolution.FINE) for page in read_pages(file)]
     pages = Tray(sheets if we_send else [])
-    session = Session(calling(station(wanted), THEIRS) if we_send else answering(station(wanted)))
-    machine = SpandspMachine(library, options, sends=None if we_send else file, stores=stored if we_send else None)
+    we_call = we_send != wanted.get("polled", False)
+    session = Session(procedure(station(wanted), we_call=we_call, we_send=we_send))
+    machine = SpandspMachine(
+        library, options, calls=not we_call, sends=None if we_send else file, stores=stored if we_send else None
+    )
 
     async def their_side() -> None:
-        if we_send:
+        if we_call:
             await theirs.ringing()
             end = theirs.answer()
         else:
@@ -112,6 +119,13 @@ def station(wanted: dict[str, Any]) -> Station:
     return Station(ident="+1 555 0199", **wanted.get("station", {}))
 
 
+def procedure(station: Station, *, we_call: bool, we_send: bool) -> Procedure[Outcome]:
+    """Return what our side does."""
+    if we_call:
+        return (calling if we_send else polling)(station, THEIRS)
+    return answering(replace(station, receives=False, offer=Offer()) if we_send else station)
+
+
 def faults(*, lose: Sequence[int] = (), untrainable: Sequence[str] = (), **probabilities: Any) -> Faults:
     """Return what goes wrong on the line."""
     names = frozenset(Modulation[name] for name in untrainable)
@@ -122,7 +136,7 @@ class SpandspMachine:
     """libspandsp's T.30 engine at the end of a circuit: its wishes become signals, and signals its callbacks."""
 
     def __init__(
-        self, library: c.CDLL, options: argparse.Namespace, *, sends: Path | None, stores: Path | None
+        self, library: c.CDLL, options: argparse.Namespace, *, calls: bool, sends: Path | None, stores: Path | None
     ) -> None:
         self._library = library
         self._wishes: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
@@ -133,7 +147,7 @@ class SpandspMachine:
             SendHdlc(lambda _, octets, length: self._wishes.put_nowait((octets[:length] if length > 0 else [],))),
         )
         receive, transmit, send = self._handlers
-        self._t30 = library.t30_init(None, 1 if sends else 0, receive, None, transmit, None, send, None)
+        self._t30 = library.t30_init(None, int(calls), receive, None, transmit, None, send, None)
         self.machine = Machine(library, self._t30, options, sends=sends, stores=stores)
 
     async def run(self, end: End) -> None:

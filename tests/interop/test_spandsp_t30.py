@@ -81,6 +81,36 @@ def test_a_page_of_several_blocks(spandsp_calls: Make, tmp_path: Path, way: str)
     assert made["ours"]["pages"][0]["octets"] > 256 * 256
 
 
+@pytest.mark.parametrize("way", ["send", "receive"])
+def test_polling_with_every_coding_with_and_without_error_correction(
+    spandsp_calls: Make, document: str, way: str
+) -> None:
+    calls = [
+        {"way": way, "polled": True, "file": document, "ecm": ecm, "compression": codings} for ecm, codings in WAYS
+    ]
+    for (ecm, codings), call in zip(WAYS, spandsp_calls(calls), strict=True):
+        assert went_well(call), call
+        assert call["ours"]["direction"] == {"send": "out", "receive": "in"}[way]
+        assert call["ours"]["ecm"] == call["theirs"]["ecm"] == (ecm == "on")
+        coding = codings.split(",")[-1].upper()
+        assert {page["coding"] for page in call["ours"]["pages"]} == {call["theirs"]["coding"]} == {coding}
+        assert call["ours"]["rate"] == call["theirs"]["rate"] == 14400
+
+
+@pytest.mark.parametrize("way", ["send", "receive"])
+def test_polling_on_a_line_with_troubles_confirms_what_has_arrived(
+    spandsp_calls: Make, document: str, way: str
+) -> None:
+    calls = [
+        {"way": way, "polled": True, "file": document, "ecm": "on", "faults": trouble | {"seed": seed}}
+        for trouble in TROUBLES
+        for seed in range(6)
+    ]
+    made = spandsp_calls(calls)
+    assert [call["differences"] for call in made] == [[]] * len(calls)
+    assert sum(went_well(call) for call in made) > len(calls) // 2, [call["ours"]["reason"] for call in made]
+
+
 @pytest.mark.soak
 def test_what_is_confirmed_on_a_bad_line_has_arrived(
     spandsp_calls: Make, tmp_path: Path, soak: bool, soak_seed: int
