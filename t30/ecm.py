@@ -6,6 +6,8 @@ from t30.fcf import POST_PAGE, Fcf
 from t30.frame import MORE_FOLLOW
 
 FRAMES_PER_BLOCK = 256
+FRAME_OCTETS = (256, 64)
+"""Octets of page data in a frame: as DCS says."""
 RCP_TIMES = 3
 
 

@@ -57,9 +57,9 @@ class Noise:
         r"""Return what is seen in a training check, without what a modem may have added at its ends.
 
         >>> Noise.of(b"\x7e" * 30 + bytes(1000) + b"\x07\x00\x80" + bytes(1000), Modulation.V17_14400)
-        Noise(errors=1, bits=15944)
+        Noise(errors=1, bits=15624)
         """
-        body = check[EDGE : modulation.octets(timers.TCF_SECONDS) - EDGE]
+        body = check[EDGE : min(len(check), modulation.octets(timers.TCF_SECONDS)) - EDGE]
         damaged = [place for place, octet in enumerate(body) if octet]
         errors = sum(place - before > NEAR for before, place in zip([-NEAR - 1, *damaged], damaged, strict=False))
         return cls(errors, max(8 * len(body), 1))

@@ -1,5 +1,6 @@
 """The page that is coming in (phase C): its signals are taken in, what is good of them is put away."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from t30 import ecm, timers
@@ -111,15 +112,22 @@ class Incoming:
         return None
 
     def _hold(self, octets: bytes) -> None:
-        """Put away the page data of one good frame; a frame of a length that was not agreed on is asked for again."""
+        """Put away the page data of one good frame."""
         frame = Frame.parse(octets)
-        if frame is None or frame.fcf is not Fcf.FCD or not 1 < len(frame.fif) <= 1 + self.dcs.frame_octets:
+        if frame is None or frame.fcf is not Fcf.FCD or not 1 < len(frame.fif) <= 1 + max(ecm.FRAME_OCTETS):
             return
         self.block.held[frame.fif[0]] = frame.fif[1:]
 
     def missing(self, frames: int) -> list[int]:
-        """Return which of the first ``frames`` frames of the partial page are not held whole."""
-        return ecm.missing(self.block.held, frames, self.dcs.frame_octets)
+        """Return which of the first ``frames`` frames of the partial page are not held whole.
+
+        Frames of another length than the rest are asked for again. What DCS said of it counts only where both lengths
+        of T.30 are as frequent: some senders say one and use the other.
+        """
+        lengths = Counter(map(len, self.block.held.values()))
+        agreed = self.dcs.frame_octets
+        used = max(ecm.FRAME_OCTETS, key=lambda length: (lengths[length], length == agreed))
+        return ecm.missing(self.block.held, frames, used)
 
     def keep_block(self) -> Procedure[None]:
         """Hand a partial page to the target, in the order of its frames."""

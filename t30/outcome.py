@@ -169,6 +169,12 @@ class LocalError(CallEnded):
     code = "fax.internal"
 
 
+class NotStored(LocalError):
+    """A page that came could not be made safe while its sender waited."""
+
+    code = "storage.failed"
+
+
 class Canceled(CallEnded):
     """The operator ends the call."""
 

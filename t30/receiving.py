@@ -14,11 +14,12 @@ from t30.line import (
     CarrierLost,
     Content,
     DataReceived,
+    Event,
     ListenData,
     Quiet,
     WrongCarrier,
 )
-from t30.outcome import Incompatible, LocalError, NoResponse, PageResult, RemoteError
+from t30.outcome import Disconnected, Incompatible, LocalError, NoResponse, NotStored, PageResult, RemoteError
 from t30.pages import Verdict
 from t30.rates import Modulation
 
@@ -51,29 +52,43 @@ class Reception:
     responded_at: float = 0.0
     last: Fcf | None = None
     """The post-page command that was confirmed last."""
-    unready: Fcf | None = None
-    """What follows the page for which we said that we are not ready (RNR)."""
 
     def __post_init__(self) -> None:
         self.page = Incoming(self.exchange)
 
     def until_end(self, command: Message) -> Procedure[bool]:
-        """Obey commands until there are no more; return whether the sender wants to negotiate again (EOM)."""
+        """Obey commands until there are no more; return whether the sender wants to negotiate again (EOM).
+
+        Raises:
+            NoResponse: if the sender goes silent before all is there, or hears nothing of what we say.
+        """
         heard: Message | None = command
         deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
+        repeated = 0
         while heard is not None:
+            repeated = repeated + 1 if self._asks_again(heard) and heard.fcf is not Fcf.RR else 0
+            if repeated > timers.TRIES:
+                raise NoResponse(f"the sender did not hear {self.exchange.said}, said {repeated} times")
             if self.exchange.now > deadline:
                 raise RemoteError(f"the sender went on for {LONGEST_WITHOUT_PAGE:.0f} s without anything of a page")
-            heard = yield from self._obey(heard)
-            heard = heard or (yield from self._in_message())
+            heard = (yield from self._obey(heard)) or (yield from self._next())
             if self.page.noticed:
                 deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
-            heard = heard or (yield from self.exchange.command())
         if self.last not in (Fcf.EOM, Fcf.EOP):
             raise NoResponse(f"the sender went silent before page {self.page.index + 1} was whole")
         return self.last is Fcf.EOM
 
     # -------------------------------------------------------------------------------------------------- commands
+
+    def _next(self) -> Procedure[Message | None]:
+        """Take in the signal that is expected, if one is, and return the command after it, or in its place.
+
+        None if neither came within T2.
+        """
+        ended = yield from self._in_message()
+        if isinstance(ended, Message):
+            return ended
+        return (yield from self.exchange.command(timers.T2_MORE if isinstance(ended, Quiet) else timers.T2))
 
     def _obey(self, command: Message) -> Procedure[Message | None]:
         """Do what one command wants; return another that came in the midst of it.
@@ -83,19 +98,16 @@ class Reception:
         fcf = PLAIN.get(command.fcf, command.fcf) if command.fcf else None
         if self.rate is Modulation.V21 and fcf not in (Fcf.DCS, Fcf.DIS, Fcf.DTC):
             raise unexpected(command, "what this station can do")
-        is_again = fcf is Fcf.CRP or (fcf is Fcf.RR and not self._said(Fcf.RNR)) or self._repeats(command)
-        if self.responded and is_again:
+        if self.responded and self._asks_again(command):
             yield from self._say(self.responded)
             return None
         match fcf:
             case Fcf.DCS:
                 return (yield from self._train(command))
             case Fcf.MPS | Fcf.EOM | Fcf.EOP:
-                yield from self._page_ends(command, fcf)
+                return (yield from self._page_ends(command, fcf))
             case Fcf.PPS:
-                yield from self._partial_page_ends(command)
-            case Fcf.RR if self._said(Fcf.RNR):
-                yield from self._confirm(command, self.unready)
+                return (yield from self._partial_page_ends(command))
             case Fcf.CTC:
                 yield from self._change_rate(command)
             case Fcf.EOR:
@@ -120,19 +132,31 @@ class Reception:
     def _said(self, fcf: Fcf) -> bool:
         return self.responded is not None and self.responded.fcf is fcf
 
-    def _repeats(self, command: Message) -> bool:
-        """Tell whether a command comes again because our response was lost, not because a whole page was.
+    def _asks_again(self, command: Message) -> bool:
+        """Tell whether our last response was not heard: a command says so, or comes again.
 
-        PPS says by itself which page and block it belongs to; for the rest the moment must tell.
+        PPS says by itself which page and block it belongs to. With another command, a page without error correction may
+        have come between of which nothing was heard: not after EOM and EOP, which negotiation or goodbye follow; and
+        after MPS only in a time that no sender lets pass before it repeats itself.
         """
-        if command.fcf is Fcf.PPS:
-            return command.fif[1:3] == self.confirmed_block and not self.page.block.held
-        if self.page.noticed or self.exchange.passed_over:
+        if command.fcf in (Fcf.CRP, Fcf.RR):
+            return self.responded is not None
+        is_heard = self.page.noticed or self.exchange.passed_over
+        if command.fcf is Fcf.PPS and self.confirmed_block is not None:
+            return not self.page.block.held and not self._is_next(command.fif[1:3], is_heard=is_heard)
+        if is_heard or command.frames[-1].octets != self.obeyed or command.fcf is Fcf.DCS:
             return False
-        if command.frames[-1].octets != self.obeyed or command.fcf in (Fcf.DCS, Fcf.RR):
-            return False
-        since = self.exchange.now - self.responded_at
-        return any(first <= since <= last for first, last in timers.RESPONSE_REPEATED)
+        return self.last in (Fcf.EOM, Fcf.EOP) or self.exchange.now - self.responded_at <= timers.RESPONSE_REPEATED
+
+    def _is_next(self, counters: bytes, *, is_heard: bool) -> bool:
+        """Tell by its page and block counter whether a partial page of which nothing is held is a new one.
+
+        Some senders count in ways of their own; so if no carrier was heard, only what must come next is taken for new.
+        """
+        if is_heard or not self.confirmed_block:
+            return counters != self.confirmed_block
+        page, block = self.confirmed_block
+        return counters in (bytes((page, (block + 1) % 256)), bytes(((page + 1) % 256, 0)))
 
     # -------------------------------------------------------------------------------------------------- training
 
@@ -198,14 +222,17 @@ class Reception:
 
     # -------------------------------------------------------------------------------------------------- in-message
 
-    def _in_message(self) -> Procedure[Message | None]:
-        """Take in the signal between two commands, if one is expected; return a command that came in its place."""
+    def _in_message(self) -> Procedure[Message | Event | None]:
+        """Take in the signal between two commands, if one is expected; return what ended it.
+
+        That may be a command that came in its place.
+        """
         if self.carrier is None:
             return None
         for _ in range(INTERRUPTIONS):
-            stopped_by = yield from self.page.signal(self.carrier)
-            if not isinstance(stopped_by, WrongCarrier):
-                return None
+            ended = yield from self.page.signal(self.carrier)
+            if not isinstance(ended, WrongCarrier):
+                return ended
             command = yield from self.exchange.interruption(self.carrier)
             if command is not None:
                 return command
@@ -213,15 +240,15 @@ class Reception:
 
     # -------------------------------------------------------------------------------------------------- post-message
 
-    def _page_ends(self, command: Message, fcf: Fcf) -> Procedure[None]:
+    def _page_ends(self, command: Message, fcf: Fcf) -> Procedure[Message | None]:
         """Judge a page sent without error correction, and say so; say nothing while it is not safe on disk."""
         self.carrier = None
         if not self.page.octets:
             yield from self._respond(command, self.exchange.frame(Fcf.RTN))
-            return
-        verdict = yield from self.page.judge()
-        if not verdict.durable:
-            return  # the sender repeats its command after T4, and the page is judged again
+            return None
+        verdict = yield from self._judge(command, busy=None)
+        if not isinstance(verdict, Verdict):
+            return verdict
         response = Fcf.RTN if self.page.is_cut_off() else judged(verdict, self.exchange.station.policy.quality)
         self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(response))
@@ -231,9 +258,10 @@ class Reception:
         else:
             self._page_is_confirmed(fcf)
             self.carrier = self._next_carrier(fcf) if response is Fcf.MCF else None
+        return None
 
-    def _partial_page_ends(self, command: Message) -> Procedure[None]:
-        """Ask for what is missing of a partial page, or confirm it (T.30 Annex A)."""
+    def _partial_page_ends(self, command: Message) -> Procedure[Message | None]:
+        """Ask for what is missing of a partial page, or confirm it, and the page with its last one (T.30 Annex A)."""
         after = _after_page(command)
         if len(command.fif) < 4:
             raise unexpected(command, "a partial page")
@@ -244,25 +272,46 @@ class Reception:
             yield from self._respond(command, self.exchange.frame(Fcf.PPR, ecm.ppr(held)))
             self.exchange.record.corrected()
             self.carrier = self.rate.short  # only what follows CTR at once has long training
-            return
+            return None
         yield from self.page.keep_block()
         self.confirmed_block = command.fif[1:3]
-        yield from self._confirm(command, after)
-
-    def _confirm(self, command: Message, after: Fcf | None) -> Procedure[None]:
-        """Confirm a partial page, and with its last one the page; RNR while it is not safe on disk."""
-        self.unready = after
         if after is not None:
-            verdict = yield from self.page.judge()
-            if not verdict.durable:
-                yield from self._respond(command, self.exchange.frame(Fcf.RNR))
-                self.carrier = None
-                return
+            self.carrier = None
+            verdict = yield from self._judge(command, busy=self.exchange.frame(Fcf.RNR))
+            if not isinstance(verdict, Verdict):
+                return verdict
             self._enter(verdict)
         yield from self._respond(command, self.exchange.frame(Fcf.MCF))
         if after is not None:
             self._page_is_confirmed(after)
         self.carrier = self._next_carrier(after)
+        return None
+
+    def _judge(self, command: Message, *, busy: Frame | None) -> Procedure[Verdict | Message]:
+        """Return the verdict on a page once it is safe on disk; or another command, if the sender gives one.
+
+        Until then we say that we are not ready (RNR), up to T5, and the sender asks again. Without error correction
+        there is no way to say so: we say nothing, and the sender repeats its command.
+
+        Raises:
+            NotStored: if that takes longer than T5, or than the sender waits.
+        """
+        deadline = self.exchange.now + timers.T5
+        while self.exchange.now <= deadline:
+            verdict = yield from self.page.judge()
+            if verdict.durable:
+                return verdict
+            if busy:
+                yield from self._respond(command, busy)
+            try:
+                heard = yield from self.exchange.command()
+            except Disconnected:
+                break
+            if heard is None:
+                break
+            if heard.fcf not in (Fcf.RR, Fcf.CRP) and heard.frames[-1].octets != command.frames[-1].octets:
+                return heard
+        raise NotStored(f"page {self.page.index + 1} could not be made safe while its sender waited")
 
     def _page_is_given_up(self, command: Message) -> Procedure[None]:
         """Keep what there is of a page that the sender stops correcting (EOR): it is not confirmed.

@@ -6,6 +6,8 @@ T1 = 35.0
 """How long two machines try to identify each other [35 ± 5 s]."""
 T2 = 6.0
 """How long a receiver waits for a command [6 ± 1 s]."""
+T2_MORE = 0.9
+"""So much longer it listens for V.21 when T2 brought no fast carrier: a modem that waits for one may not tell."""
 T4 = 3.0
 """How long a sender waits for a response before it repeats the command [3 s ± 15 %]."""
 T5 = 60.0
@@ -40,6 +42,7 @@ TCF_SECONDS = 1.5
 TCF_SENT = 1.4
 """Length of our own: 0.1 s less of every call, and 0.05 s more than the shortest that the text allows."""
 
-RESPONSE_REPEATED = ((0.9, 1.6), (T4 * 0.75, T4 * 1.25))
-"""A command that repeats itself because our response was lost has been heard so long after the response: at once, if
-that came damaged (spandsp), or after T4. No page fits into the first window, and hardly one into the second."""
+RESPONSE_REPEATED = 6.5
+"""A command that repeats itself because our response was lost has been heard by then, counted from the end of that:
+after the T4 of an operator at the sender, 4.5 s + 15 %, with a modem that is a second late, and as long as a V.21 frame
+lasts. Pages that last longer than 5 s, those with a few lines apart, do not pass for one in that time."""

@@ -448,7 +448,7 @@ UNREADY_AND_GIVEN_UP = {
     "PPS again after RNR is asked to wait, or confirmed": one(
         *(WHOLE, send(pps("2F", 3)), expect(RNR), MISSED, send(pps("2F", 3)), expect(RNR), send(RR), expect(MCF)),
         *GOODBYE,
-        slow=1,
+        slow=2,
     ),
 }
 
@@ -473,7 +473,7 @@ END = {
         "fax.no_response",
         *ECM_TRAINED,
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT))),
-        timer(T2[0], 2 * T2[1]),
+        timer(*T2),
         expect(DCN_ANSWERER),
         expect_hang_up(),
     ),

@@ -311,7 +311,7 @@ CHOICE_OF_RATE = {
         expect(OUR_DIS),
         *CHOICE,
         expect(CFR),
-        timer(T2[0], 2 * T2[1]),  # for the page, and for a command
+        timer(*T2),
         expect(DCN_ANSWERER),
         expect_hang_up(),
         driver=True,

@@ -150,7 +150,7 @@ SEVERAL_PAGES = {
         "fax.no_response",
         *TRAINED,
         *(send_signal(V29, PAGE), send(MPS), expect(MCF)),
-        timer(T2[0], 2 * T2[1]),
+        timer(*T2),
         expect(DCN_ANSWERER),
         expect_hang_up(),
     ),
@@ -245,8 +245,10 @@ QUALITY = {
 }
 
 END = {
-    "a sender that says it again for ever and sends no page is given up after 5 minutes": failed(
-        "fax.protocol", *TRAINED, *(send(MPS), expect(RTN)) * 120, send(MPS), expect(DCN_ANSWERER), expect_hang_up()
+    "a sender that says now this, now that for ever and sends no page is given up after 5 minutes": failed(
+        "fax.protocol",
+        *(*TRAINED, *(send(MPS), expect(RTN), send(EOP), expect(RTN)) * 60),
+        *(send(MPS), expect(DCN_ANSWERER), expect_hang_up()),
     ),
     "a caller that hangs up after MCF has sent its fax": received(
         *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), hang_up(), driver=True

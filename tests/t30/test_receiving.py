@@ -468,7 +468,7 @@ def test_a_page_sent_without_frames_after_all_is_refused() -> None:
 def test_the_state_of_a_call_is_named_by_what_is_going_on() -> None:
     call = receiving()
     assert isinstance(call.action, ListenData)
-    assert call.session.path == "answering > answer > receive > until_end > in_message > page"
+    assert call.session.path == "answering > answer > receive > until_end > next > in_message > page"
 
 
 def test_our_own_echo_does_not_hide_the_page_after_it() -> None:

@@ -1,0 +1,239 @@
+"""Callers that are late, repeat themselves, count wrongly or forget what they chose: scripted, before our receiver."""
+
+import pytest
+
+from simulators.script import (
+    Step,
+    carrier,
+    expect,
+    expect_hang_up,
+    send,
+    send_block,
+    send_signal,
+    silence,
+    timer,
+)
+from t30.rates import Modulation
+from tests.scenarios.callers import (
+    CHOICE,
+    ECM_TRAINED,
+    GOODBYE,
+    PAGE,
+    PAGE_AND_END,
+    T2,
+    TRAINED,
+    V29,
+    failed,
+    partly,
+    received,
+)
+from tests.scenarios.stage import Scenario, check, each
+from tests.scenarios.wire import (
+    CFR,
+    CHECK,
+    CRP_CALLER,
+    DCN,
+    DCN_ANSWERER,
+    DCS_ECM,
+    EOM,
+    EOP,
+    MCF,
+    MPS,
+    OUR_DIS,
+    RCP,
+    RNR,
+    RR,
+    RTN,
+    mh,
+    mmr,
+    pieces,
+    pps,
+)
+
+MISSED = silence(1.7)
+"""What is left of T4 after a response that a caller did not hear."""
+LATE = silence(4.9)
+"""The same for an operator's T4 of 4.5 s, at its longest, and a modem that is a second late."""
+LONG = mh(200)  # three frames
+FRAMES = pieces(LONG)
+NEXT = mh(100)
+NEXT_FRAMES = pieces(NEXT)
+WHOLE = send_block(V29, *FRAMES, *RCP)
+SECOND = send_block(V29, *NEXT_FRAMES, *RCP)
+LEFT = (expect(DCN_ANSWERER), expect_hang_up())
+
+REPETITIONS = {
+    "MPS that comes again after an operator's T4, a second late, makes no page": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF), LATE, send(MPS), expect(MCF), *PAGE_AND_END),
+        confirmed=2,
+        got=(PAGE, PAGE),
+        driver=True,
+    ),
+    "MPS that comes again twice, late each time, makes no page": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
+        *(LATE, send(MPS), expect(MCF)) * 2,
+        *PAGE_AND_END,
+        confirmed=2,
+        got=(PAGE, PAGE),
+    ),
+    "EOP that comes again as late as may be is confirmed again": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), silence(5.7), send(EOP), expect(MCF), *GOODBYE),
+        driver=True,
+    ),
+    "EOM that comes again late is confirmed again": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(EOM), expect(MCF), LATE, send(EOM), expect(MCF), expect(OUR_DIS)),
+        *(*CHOICE, expect(CFR), *PAGE_AND_END),
+        confirmed=2,
+        got=(PAGE, PAGE),
+    ),
+    "MPS after a carrier in which nothing of a page was heard has RTN as answer": partly(
+        "fax.disconnected",
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
+        *(carrier(V29, 2.0), send(MPS), expect(RTN), *GOODBYE),
+    ),
+    "CRP is obeyed three times, and no more": partly(
+        "fax.no_response",
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
+        *(*(send(CRP_CALLER), expect(MCF)) * 3, send(CRP_CALLER), *LEFT),
+        driver=True,
+    ),
+    "CRP without end after the last page takes nothing from the fax": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF)),
+        *(*(send(CRP_CALLER), expect(MCF)) * 3, send(CRP_CALLER), *LEFT),
+    ),
+    "MPS that never hears MCF is answered three times more, and no more": partly(
+        "fax.no_response",
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
+        *(*(MISSED, send(MPS), expect(MCF)) * 3, MISSED, send(MPS), *LEFT),
+    ),
+    "PPS that never hears MCF is answered three times more, and no more": partly(
+        "fax.no_response",
+        *(*ECM_TRAINED, WHOLE, send(pps("4F", 3)), expect(MCF)),
+        *(*(MISSED, send(pps("4F", 3)), expect(MCF)) * 3, MISSED, send(pps("4F", 3)), *LEFT),
+    ),
+}
+
+PAGES_NOT_SAFE = {
+    "a page that is never safe is not confirmed, and that is why the fax is not whole": failed(
+        "storage.failed",
+        *(*TRAINED, send_signal(V29, PAGE), send(EOP), silence(3.0), send(EOP), silence(3.0), send(EOP), silence(3.0)),
+        *(send(DCN), *LEFT),
+        slow=1000,
+    ),
+    "a page with error correction that is never safe has RNR as answer until T5 has elapsed": failed(
+        "storage.failed",
+        *(*ECM_TRAINED, WHOLE, send(pps("2F", 3)), *(expect(RNR), send(RR)) * 25, *LEFT),
+        slow=1000,
+        driver=True,
+    ),
+    "a caller that loses patience at RNR has met a page that is not safe": failed(
+        "storage.failed",
+        *(*ECM_TRAINED, WHOLE, send(pps("2F", 3)), expect(RNR), send(RR), expect(RNR), send(DCN), *LEFT),
+        slow=1000,
+    ),
+    "a caller that is silent at RNR has met a page that is not safe": failed(
+        "storage.failed", *ECM_TRAINED, WHOLE, send(pps("2F", 3)), expect(RNR), timer(*T2), *LEFT, slow=1000
+    ),
+    "DCS in place of RR is trained, and the page comes again": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("2F", 3)), expect(RNR), send(DCS_ECM), send_signal(V29, CHECK["06"])),
+        *(expect(CFR), WHOLE, send(pps("2F", 3)), expect(RNR), send(RR), expect(MCF), *GOODBYE),
+        got=(LONG,),
+        slow=1,
+    ),
+}
+
+COUNTERS = {
+    "a page counter that stands still makes two pages of two": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("4F", 3)), expect(MCF), SECOND, send(pps("2F", 2)), expect(MCF), *GOODBYE),
+        confirmed=2,
+        got=(LONG, NEXT),
+    ),
+    "PPS that comes again with a page counter of its own makes no page": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("4F", 3)), expect(MCF), MISSED, send(pps("4F", 3, page=7)), expect(MCF)),
+        *(SECOND, send(pps("2F", 2, page=1)), expect(MCF), *GOODBYE),
+        confirmed=2,
+        got=(LONG, NEXT),
+    ),
+    "PPS-EOP that comes again with a block counter of its own makes no page": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("2F", 3)), expect(MCF), MISSED, send(pps("2F", 3, block=9)), expect(MCF)),
+        *GOODBYE,
+        got=(LONG,),
+    ),
+    "a page of which nothing was heard but PPS is asked for whole": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("4F", 3)), expect(MCF), silence(2.0), send(pps("2F", 2, page=1))),
+        *(expect("FF 13 BC" + " FF" * 32), SECOND, send(pps("2F", 2, page=1)), expect(MCF), *GOODBYE),
+        confirmed=2,
+        got=(LONG, NEXT),
+    ),
+}
+
+
+def of_small_frames(frames: list[bytes], choice: str) -> Scenario:
+    """Return a call in which frames have another length than this DCS says."""
+    return received(
+        *(expect(OUR_DIS), send(f"FF 13 83 {choice}"), send_signal(V29, CHECK["06"]), expect(CFR)),
+        *(send_block(V29, *frames, *RCP), send(pps("2F", len(frames))), expect(MCF), *GOODBYE),
+        got=(LONG,),
+    )
+
+
+CHOICES = {
+    "MMR without error correction is taken as it comes": received(
+        *(expect(OUR_DIS), send("FF 13 83 00 06 F0 40"), send_signal(V29, CHECK["06"]), expect(CFR)),
+        *(send_signal(V29, mmr(300)), send(EOP), expect(MCF), *GOODBYE),
+        got=(mmr(300),),
+    ),
+    "a page without error correction where it was chosen is refused, and may come as chosen now": received(
+        *(*ECM_TRAINED, send_signal(V29, PAGE), send(EOP), expect(RTN), *CHOICE, expect(CFR), *PAGE_AND_END)
+    ),
+    "RCP may come four times": received(
+        *(*ECM_TRAINED, send_block(V29, *FRAMES, *RCP, RCP[0]), send(pps("2F", 3)), expect(MCF), *GOODBYE), got=(LONG,)
+    ),
+    "RCP may come once": received(
+        *(*ECM_TRAINED, send_block(V29, *FRAMES, RCP[0]), send(pps("2F", 3)), expect(MCF), *GOODBYE), got=(LONG,)
+    ),
+    "frames of 64 octets where 256 were chosen are taken": of_small_frames(pieces(LONG, 64), "00 06 F0 04"),
+    "frames of 256 octets where 64 were chosen are taken": of_small_frames(FRAMES, "00 06 F0 0C"),
+    "one frame of another length than the rest is asked for again": received(
+        *(*ECM_TRAINED, send_block(V29, FRAMES[0], FRAMES[1][:68], FRAMES[2], *RCP), send(pps("2F", 3))),
+        *(expect("FF 13 BC FA" + " FF" * 31), send_block(V29, FRAMES[1], *RCP), send(pps("2F", 1)), expect(MCF)),
+        *GOODBYE,
+        got=(LONG,),
+    ),
+}
+
+
+def pages_of_one_frame(count: int) -> tuple[Step, ...]:
+    """Send so many pages, each but the last before MPS, with a counter that begins again after 256."""
+    block = send_block(Modulation.V29_9600, *pieces(mh(8)), *RCP)
+    return tuple(
+        step
+        for page in range(count)
+        for step in (block, send(pps("2F" if page == count - 1 else "4F", 1, page=page % 256)), expect(MCF))
+    )
+
+
+@each(REPETITIONS)
+def test_what_is_answered_to_commands_that_come_again(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(PAGES_NOT_SAFE)
+def test_what_becomes_of_pages_that_cannot_be_made_safe(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(COUNTERS)
+def test_pages_are_told_apart_whatever_their_counters_say(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(CHOICES)
+@pytest.mark.case("R23")
+def test_what_is_made_of_senders_that_forget_what_they_chose(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+def test_two_hundred_and_sixty_pages_arrive_in_one_call() -> None:
+    scenario = received(*ECM_TRAINED, *pages_of_one_frame(260), *GOODBYE, confirmed=260, got=(mh(8),) * 260)
+    check(scenario, by_driver=False)
