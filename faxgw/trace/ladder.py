@@ -4,12 +4,14 @@ import math
 import re
 import textwrap
 from dataclasses import dataclass, field
+from itertools import groupby
 from xml.sax.saxutils import escape
 
-from faxgw.trace import listing, words
+from faxgw.trace import listing, summary, words
 from faxgw.trace.record import Trace
 from faxgw.trace.signalling import datagrams, with_network
-from faxgw.trace.signals import Kind, Line, Party, Signal, party
+from faxgw.trace.signals import party
+from faxgw.trace.story import Kind, Line, Party, Signal
 
 WIDTH = 960
 LIFELINE = {Party.CALLER: 96, Party.ANSWERER: 848}
@@ -45,6 +47,7 @@ _COLOURS = {
     "frames": ("#dcecfd", "#12304f"),
     "training": ("#fdf0c8", "#42340f"),
     "page": ("#d5f2dc", "#123a21"),
+    "passed": ("#f6f8fa", "#161b22"),
     "sip": ("#ffffff", "#0d1117"),
     "bad": ("#c21e2b", "#ff7b72"),
     "wait": ("#b7791f", "#d9a441"),
@@ -56,6 +59,7 @@ _EDGES = {
     "frames": ("#6ea8e6", "#2f6cad"),
     "training": ("#d9b13b", "#8f7323"),
     "page": ("#59b873", "#2c7d45"),
+    "passed": ("#afb8c1", "#484f58"),
     "sip": ("#656d76", "#8d96a0"),
 }
 
@@ -80,7 +84,7 @@ def ladder(trace: Trace) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
             f'viewBox="0 0 {WIDTH} {height}" role="img">',
             f"<title>{_text(listing.title(trace))}</title>",
-            f"<desc>{_text(listing.result(trace.outcome))}</desc>",
+            f"<desc>{_text(summary.result(trace.outcome))}</desc>",
             f"<style>{_style()}</style>",
             f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
             *rails,
@@ -197,37 +201,37 @@ def _times(sheet: _Sheet, signal: Signal, height: float) -> None:
 
 
 def _foot(sheet: _Sheet, trace: Trace) -> None:
-    """Write what the call came to."""
+    """Write what the call came to, why, and where the time went; then the pages."""
     outcome = trace.outcome
     sheet.y += 10
     top = sheet.y
-    whole = outcome is not None and outcome.complete
-    sheet.rows(44, sheet.y, [_Row(listing.result(outcome), "", "won" if whole else "lost")])
+    first, *others = summary.summary(trace)
+    sheet.rows(44, sheet.y, [_Row("", first.words, "won" if first.good else "lost")])
     sheet.y += ROW + 4
     told: list[_Row] = []
-    if outcome is not None:
-        if outcome.reason.text:
-            told += _wrapped((Line("", f"{outcome.reason.code}: {outcome.reason.text}", bad=True),))
-        told += [
-            _Row("", listing.page(page), "" if page.confirmed else "bad") for page in outcome.pages[:PAGES_AT_FOOT]
-        ]
-        if len(outcome.pages) > PAGES_AT_FOOT:
-            told.append(_Row("", f"and {words.counted(len(outcome.pages) - PAGES_AT_FOOT, 'page')} more", "dim"))
+    for about, points in groupby(others, key=lambda point: point.about):
+        told += _wrapped(tuple(Line("", point.words, bad=point.good is False) for point in points), about=about)
+    pages = outcome.pages if outcome is not None else ()
+    told += [_Row("", listing.page(page), "" if page.confirmed else "bad") for page in pages[:PAGES_AT_FOOT]]
+    if len(pages) > PAGES_AT_FOOT:
+        told.append(_Row("", f"and {words.counted(len(pages) - PAGES_AT_FOOT, 'page')} more", "dim"))
     if network := datagrams(trace):
         told.append(_Row("", network, "dim"))
     sheet.rows(44, sheet.y, told)
     sheet.y += len(told) * ROW
-    kind = "won" if whole else "lost"
+    kind = "won" if first.good else "lost"
     sheet.drawn.append(f'<rect class="{kind}" x="24" y="{top:.0f}" width="4" height="{sheet.y - top:.0f}" rx="2"/>')
     sheet.y += 24
 
 
-def _wrapped(lines: tuple[Line, ...]) -> list[_Row]:
+def _wrapped(lines: tuple[Line, ...], *, about: str = "") -> list[_Row]:
+    """Return lines as rows that are no wider than the ladder; the first begins with what they are ``about``."""
     rows = []
-    for line in lines:
+    for number, line in enumerate(lines):
         kind = "bad" if line.bad else ""
-        first, *more = textwrap.wrap(line.words, LETTERS - len(line.name), break_on_hyphens=False) or [""]
-        rows += [_Row(line.name, first, kind), *(_Row("", part, kind) for part in more)]
+        name = line.name or (about if number == 0 else "")
+        first, *more = textwrap.wrap(line.words, LETTERS - len(name), break_on_hyphens=False) or [""]
+        rows += [_Row(name, first, kind), *(_Row("", part, kind) for part in more)]
     return rows
 
 

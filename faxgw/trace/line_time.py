@@ -8,7 +8,8 @@ What counts as what:
 - *page*: fast signals with page data, their training, flags, RCP and the end of the page included.
 - *confirmation*: V.21 signals after a page: MPS, EOM, EOP, PPS, EOR, RR and their answers; DCN, and hanging up.
 - *turnaround*: silence between two signals.
-- *waiting*: silence in which this end waited in vain, until a timer ran out.
+- *waiting*: silence in which this end waited in vain, until a timer ran out; or until a fast signal had gone by whose
+  command was not understood.
 
 A V.21 signal that cannot be read counts as an answer to the signal before it. When a signal that was heard began is
 reckoned from its length and end, so the turnaround before it is exact to some hundredths of a second.
@@ -26,16 +27,16 @@ from enum import Enum
 
 from drivers.t38.signals import TRAINING
 from faxgw.trace.record import Trace
-from faxgw.trace.signals import Carried, Kind, Signal, signals
+from faxgw.trace.signals import signals
+from faxgw.trace.story import Carried, Kind, Signal
 from t30.fcf import CONFIRMATIONS, PLAIN, POST_PAGE, Fcf
 from t30.frame import Frame
 from t30.hdlc import AROUND_FRAME, stuffed
 from t30.rates import Modulation
-from t30.timers import FAST_FLAGS, PREAMBLE, TCF_SECONDS, TURNAROUND
+from t30.timers import FAST_FLAGS
 
-SHORTEST_PREAMBLE = PREAMBLE * 0.85
-SHORTEST_CHECK = TCF_SECONDS * 0.9
-SHORTEST_SILENCE = TURNAROUND - 0.020
+SHORTEST_PREAMBLE, SHORTEST_CHECK, SHORTEST_SILENCE = 1.0 * 0.85, 1.5 * 0.9, 0.075 - 0.020
+"""Seconds: what T.30 sets less its tolerance, whatever the engine does."""
 
 
 class Phase(Enum):
@@ -112,20 +113,14 @@ def _phase(signal: Signal, before: Phase) -> Phase:
     """Return what a signal is for; ``before``: what the one before it was for."""
     if signal.kind is Kind.TRAINING:
         return Phase.TRAINING
-    if signal.kind is Kind.PAGE:
-        return Phase.PAGE
-    last = _last_frame(signal)
+    if signal.kind in (Kind.PAGE, Kind.PASSED):
+        return Phase.PAGE if signal.kind is Kind.PAGE else Phase.WAITING
+    last = signal.last_frame
     if last is None or last.fcf in (None, Fcf.CRP):
         return Phase.CONFIRMATION if before is Phase.PAGE else before
     if last.fcf in _TRAINING:
         return Phase.TRAINING
     return Phase.NEGOTIATION if last.fcf in _NEGOTIATION else Phase.CONFIRMATION
-
-
-def _last_frame(signal: Signal) -> Frame | None:
-    """Return what a signal of frames says in the end; None if that cannot be read."""
-    frames = signal.carried.frames if signal.carried else ()
-    return Frame.parse(frames[-1].octets) if frames and frames[-1].good else None
 
 
 # -------------------------------------------------------------------------------------------------- what it must take
@@ -173,7 +168,7 @@ def _due(found: list[Signal]) -> Iterator[_Due]:
             agreement[signal.kind] = _Due(Phase.TRAINING, seconds)
         elif signal.kind is Kind.PAGE:
             transfer[signal.kind] = _longer(transfer.get(signal.kind), _page(signal.carried))
-        elif frame := _last_frame(signal):
+        elif frame := signal.last_frame:
             fcf = PLAIN.get(frame.fcf, frame.fcf) if frame.fcf else None
             due = _Due(_phase(signal, Phase.NEGOTIATION), _v21_seconds(signal.carried))
             if fcf in _AGREEING:

@@ -1,5 +1,6 @@
 """A recorded call in words, one line per signal: for terminals."""
 
+import textwrap
 from collections.abc import Iterator
 
 from rich.text import Text
@@ -7,10 +8,13 @@ from rich.text import Text
 from faxgw.trace import words
 from faxgw.trace.record import Trace
 from faxgw.trace.signalling import datagrams, with_network
-from faxgw.trace.signals import Kind, Party, Signal, party
-from t30.outcome import Direction, Outcome, PageResult
-from t30.vendors import maker
+from faxgw.trace.signals import party
+from faxgw.trace.story import Kind, Party, Signal
+from faxgw.trace.summary import summary
+from t30.outcome import Direction, PageResult
 
+MORE = 96
+"""Letters in a line of what is told to those who want to know everything."""
 _ARROWS = {Party.CALLER: "──▶", Party.ANSWERER: "◀──"}
 _COLOURS = {
     Kind.FRAMES: "cyan",
@@ -23,14 +27,22 @@ _COLOURS = {
 
 
 def listing(trace: Trace) -> Iterator[Text]:
-    """Yield the lines: what the call was, each signal with start and duration in seconds, what it came to."""
+    """Yield the lines: what the call was and came to, each signal with start and duration in seconds, each page."""
     yield Text(title(trace), "bold")
     if trace.unknown:
         yield Text(f"not told, since this version does not know it: {words.shortened(list(trace.unknown))}", "red")
-    yield Text(f"{'start':>8}{'seconds':>9}  caller   answerer", "dim")
+    about = ""
+    for point in summary(trace):
+        colour = "" if point.good is None else "green" if point.good else "red"
+        label = "" if point.about == about else point.about
+        about = point.about
+        yield Text.assemble((f"{label:<11}", "bold"), (point.words, colour))
+    yield Text(f"\n{'start':>8}{'seconds':>9}  caller   answerer", "dim")
     for signal in with_network(trace):
         yield from _signal(signal)
-    yield from outcome(trace.outcome)
+    if trace.outcome is not None and trace.outcome.pages:
+        yield Text("")
+        yield from (Text(page(each), "" if each.confirmed else "red") for each in trace.outcome.pages)
     if told := datagrams(trace):
         yield Text(told, "dim")
 
@@ -43,7 +55,8 @@ def title(trace: Trace) -> str:
 def headline(trace: Trace) -> str:
     """Say from whom to whom the fax goes, as far as the machines have said so."""
     own, other = trace.header.station.ident, trace.outcome.remote_id if trace.outcome else ""
-    sender, receiver = (own, other) if trace.header.direction is Direction.OUT else (other, own)
+    direction = trace.outcome.direction if trace.outcome else trace.header.direction  # who waits does not know it yet
+    sender, receiver = (own, other) if direction is Direction.OUT else (other, own)
     return f"Fax{f' from {sender}' if sender else ''}{f' to {receiver}' if receiver else ''}"
 
 
@@ -55,22 +68,6 @@ def source(trace: Trace) -> str:
     return f"{started}{over}, recorded by the {party(trace).value} with {header.product}"
 
 
-def result(outcome: Outcome | None) -> str:
-    """Say in one line what a call came to."""
-    if outcome is None:
-        return "the recording ends before the call did"
-    confirmed = words.counted(sum(page.confirmed for page in outcome.pages), "page")
-    told = [f"{outcome.verdict}: {confirmed} confirmed", words.seconds(outcome.seconds)]
-    if outcome.modulation:
-        told += [str(outcome.modulation.long), "error correction" if outcome.ecm else "no error correction"]
-    evidence = outcome.evidence
-    if said := [
-        *filter(None, (outcome.remote_id, maker(evidence.nonstandard), evidence.sender_id, *evidence.addresses))
-    ]:
-        told.append(f"other machine {', '.join(said)}")
-    return ", ".join(told)
-
-
 def page(result: PageResult) -> str:
     """Say in one line what became of a page."""
     bad = f", {result.bad_rows:,} of them bad" if result.bad_rows else ""
@@ -79,16 +76,6 @@ def page(result: PageResult) -> str:
     return (
         f"page {result.index + 1}: {words.page_format(result.format)}, {size}, {words.seconds(result.seconds)}, {end}"
     )
-
-
-def outcome(outcome: Outcome | None) -> Iterator[Text]:
-    """Yield the lines at the foot."""
-    whole = outcome is not None and outcome.complete
-    yield Text(result(outcome), "bold green" if whole else "bold red")
-    if outcome is not None:
-        if outcome.reason.text:
-            yield Text(f"{outcome.reason.code}: {outcome.reason.text}", "red")
-        yield from (Text(page(each), "" if each.confirmed else "red") for each in outcome.pages)
 
 
 def _signal(signal: Signal) -> Iterator[Text]:
@@ -102,3 +89,5 @@ def _signal(signal: Signal) -> Iterator[Text]:
         text = Text(f"{when}  {arrow if number == 0 else '   '}  {indent}", "dim")
         text.append(name, _COLOURS.get(signal.kind, ""))
         yield text.append(line.words, "red" if line.bad else "")
+        for more in textwrap.wrap(line.more, MORE, break_on_hyphens=False):
+            yield Text(f"{' ' * 24}{indent}  {more}", "dim")

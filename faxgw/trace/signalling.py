@@ -14,7 +14,8 @@ from drivers.witness import Seen, Wire
 from faxgw.trace import words
 from faxgw.trace.losses import Missing, Pause, Traffic, traffic
 from faxgw.trace.record import Trace
-from faxgw.trace.signals import Kind, Line, Party, Signal, party, signals
+from faxgw.trace.signals import party, signals
+from faxgw.trace.story import Kind, Line, Party, Signal
 
 CHALLENGES = frozenset({401, 407})
 """Refusals that are no fault: the request comes again with credentials."""

@@ -12,7 +12,8 @@ from drivers.t38 import sending, udptl
 from drivers.t38.ifp import DataPacket, Field, FieldType, Form, Packet, encode
 from drivers.witness import Seen, Wire
 from faxgw.trace.record import Step, Thrown, Trace
-from faxgw.trace.signals import Kind, Party, Signal, every_signal, party
+from faxgw.trace.signals import every_signal, party
+from faxgw.trace.story import Kind, Party, Signal
 from t30.line import Answer, AwaitCall, Cause, Connected, Dial, HangUp, NotConnected, Ringing, Tone
 
 HOSTS = {Party.CALLER: "192.0.2.1", Party.ANSWERER: "192.0.2.2"}

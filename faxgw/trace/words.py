@@ -1,6 +1,6 @@
 """Frames, actions and events in plain words: the names of the Recommendation with what they mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from t30.capabilities import Dcs, Dis, Dtc
@@ -25,7 +25,7 @@ class FrameWords:
         name: as T.30 has it; empty for what is no readable frame.
         meaning: what the name means.
         gist: what its information field says, in short.
-        bits: every field of DIS, DTC and DCS that is not zero.
+        bits: every field of DIS, DTC and DCS that says more than the plainest of machines would.
         good: it arrived undamaged.
     """
 
@@ -61,7 +61,7 @@ def frame(octets: bytes, *, good: bool = True) -> FrameWords:
         return FrameWords(f"{read.code:02X}", "a code unknown to T.30", _hex(read.fif))
     name, meaning = _NAMES.get(fcf, _plain_name)(fcf, read.fif)
     declared = _DECLARED.get(fcf)
-    bits = tuple(declared(read.fif).explain()) if declared else ()
+    bits = tuple(_bits(declared(read.fif))) if declared else ()
     return FrameWords(name, meaning, _GISTS.get(fcf, _hex)(read.fif), bits)
 
 
@@ -153,6 +153,20 @@ def _extensions(fif: bytes) -> str:
     return ", ".join(filter(None, (maker(fif), _hex(fif))))
 
 
+def _bits(fif: Fif) -> Iterator[str]:
+    """Yield every field that is not as in the plainest of machines, and every bit that is set and has no name here."""
+    yield from (each for each in fif.explain() if each != _PLAIN)
+    named = {number for each in fif.fields() for number in range(each.first, each.first + each.count)}
+    for number in range(1, 8 * len(fif.octets) + 1):
+        is_extension = number >= 24 and number % 8 == 0
+        if number not in named and not is_extension and fif.bits(number, 1) == "1":
+            yield f"bit {number}"
+
+
+_PLAIN = Dis.receiver.words
+"""What every fax machine says."""
+
+
 def _dis(fif: bytes) -> str:
     dis = Dis(fif)
     modulation = max(dis.modulations, key=lambda one: one.bps)
@@ -161,7 +175,8 @@ def _dis(fif: bytes) -> str:
     told = (
         f"up to {modulation}, {codings}, {resolution_words(resolution)}, {dis.width.name} wide, {_correction(dis.ecm)}"
     )
-    return told if dis.receiver else f"does not receive; {told}"
+    offers = "offers a document to be fetched; " if dis.polled else ""
+    return offers + (told if dis.receiver else f"does not receive; {told}")
 
 
 def _dcs(fif: bytes) -> str:

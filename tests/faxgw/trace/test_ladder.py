@@ -14,7 +14,8 @@ from faxgw.trace.ladder import LETTERS, ladder
 from faxgw.trace.listing import listing
 from faxgw.trace.reading import read
 from faxgw.trace.record import Recorder, Trace
-from faxgw.trace.signals import Kind, Party, party, signals
+from faxgw.trace.signals import party, signals
+from faxgw.trace.story import Kind, Party
 from simulators.faults import Faults
 from t30.capabilities import Station
 from t30.ecm import ppr, pps
@@ -35,13 +36,22 @@ def test_small_call_reads_like_this(small_call: Path) -> None:
 
 
 GOLDEN = """
+result     delivered: 1 page confirmed, 30.0 s, V.29 9600, no error correction, other machine +1 555 0100
+trouble    training failed once (FTT): the line damages too much at V.29 9600
+           1 signal of commands or answers came damaged
+seconds    30.0 in all: set-up 8.1, negotiation 5.0, training 6.0, page 3.7, confirmation 6.0, turnaround 1.3
+           20.7 at least: with no failure, and every signal as short as T.30 allows
+
    start  seconds  caller   answerer
     0.00     4.00  ──▶  dials +1 555 0100
     4.00     4.00  ──▶  CNG: calling tone, 2 times
     8.06     1.94  ◀──    CSI: called station's identity: +1 555 0100
                           DIS: what the answerer can do: up to V.29 9600, MH, MR, fine, A4 wide, no error correction
+                            receives at: V.27ter 2400, V.27ter 4800, V.29 7200, V.29 9600; fine resolution (8 x 7.7
+                            lines/mm); 2-D coding (MR); time per scan line: 0 ms
    10.07     1.93  ──▶  SUB: subaddress: not recorded
                         DCS: what the sender chose: V.29 9600, A4 wide, fine, MH, no error correction
+                          rate: V.29 9600; fine resolution (8 x 7.7 lines/mm); ms per scan line: 0
    12.07     1.83  ──▶  TCF: training check at V.29 9600, 1,800 octets
    14.09     1.16  ◀──    FTT: training failed
    15.32     1.18  ──▶  DCS: what the sender chose: V.29 9600, A4 wide, fine, MH, no error correction
@@ -51,10 +61,11 @@ GOLDEN = """
    23.57     1.18  ──▶  EOP: end of the last page
    24.84     1.16  ◀──    damaged frame of 3 octets, perhaps MCF
    26.18     1.07  ──▶  EOP: end of the last page
+                        said again, for no answer came that could be read
    27.34     1.16  ◀──    MCF: page confirmed
    28.57     1.18  ──▶  DCN: goodbye
    29.75     0.25  ──▶  hangs up
-delivered: 1 page confirmed, 30.0 s, V.29 9600, no error correction, other machine +1 555 0100
+
 page 1: A4 wide, fine, MH, 1,143 rows, 3,980 octets, 8.8 s, confirmed
 """
 
@@ -79,7 +90,7 @@ def test_ladder_has_both_schemes_and_prints_light(small_call: Path) -> None:
 def test_damage_is_red(small_call: Path) -> None:
     root = ElementTree.fromstring(ladder(read(small_call)))
     red = [each for each in root.iter(f"{SVG}polygon") if "damaged" in each.attrib["class"]]
-    assert len(red) == 2  # the training that failed, and the answer that was damaged
+    assert len(red) == 3  # the training that failed, the answer that was damaged, and what was said again therefore
     (damaged,) = (each for each in root.iter(f"{SVG}text") if "".join(each.itertext()).startswith("damaged"))
     assert damaged.attrib["class"] == "bad"
 
@@ -195,7 +206,7 @@ def test_frames_sent_again_are_told_by_number(record_calls: RecordCalls) -> None
     out, in_ = record_calls([bytes(9_000)], faults=Faults(corrupt=frozenset({4}), error_density=0.002))
     damaged, again = ([line for line in listing(read(path)) if "page 1: " in line.plain][:2] for path in (in_, out))
     assert "frames, 9,216 octets at V.17 14400" in again[0].plain
-    asked = next(line.plain for line in listing(read(in_)) if "PPR" in line.plain)
+    asked = next(line.plain for line in listing(read(in_)) if "PPR: " in line.plain)
     wanted = asked.partition("again: ")[2].partition(", ...")[0].partition(", all")[0]
     assert wanted
     assert f"again at V.17 14400, short training: {wanted}" in again[1].plain

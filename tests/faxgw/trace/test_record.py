@@ -167,7 +167,7 @@ def test_frames_are_explained_in_the_file(small_call: Path) -> None:
     (dis,) = (line for line in lines if any("DIS" in says for says in line.get("says", [])))
     assert dis["says"] == [
         "DIS, what the answerer can do: up to V.29 9600, MH, MR, fine, A4 wide, no error correction "
-        "(receives fax pages; receives at: V.27ter 2400, V.27ter 4800, V.29 7200, V.29 9600; "
+        "(receives at: V.27ter 2400, V.27ter 4800, V.29 7200, V.29 9600; "
         "fine resolution (8 x 7.7 lines/mm); 2-D coding (MR); time per scan line: 0 ms)"
     ]
 

@@ -16,7 +16,7 @@ from faxgw.trace.losses import Pause, Traffic, traffic
 from faxgw.trace.reading import read
 from faxgw.trace.record import Trace
 from faxgw.trace.signalling import datagrams, with_network
-from faxgw.trace.signals import Kind, Party
+from faxgw.trace.story import Kind, Party
 from simulators.network import Weather
 from tests.faxgw.trace.calls import t38_calls
 
