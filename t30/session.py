@@ -1,6 +1,7 @@
 """Runs a procedure: its action, its next event, where in the flow chart it stands; and how a call ends (phase E)."""
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 
 from t30.exchange import Exchange, Procedure
 from t30.fcf import Fcf
@@ -72,10 +73,8 @@ def _is_their_silence(fault: CallEnded | LineError) -> bool:
 def _say_goodbye(exchange: Exchange) -> Procedure[None]:
     """Send DCN, if anybody is there to hear it."""
     if exchange.connected:
-        try:
+        with suppress(CallEnded, LineError):  # they are gone, or the operator insists: hanging up is all that is left
             yield from exchange.say(Fcf.DCN)
-        except (CallEnded, LineError):
-            return  # they are gone, or the operator insists: hanging up is all that is left
 
 
 def _go_on_hook(exchange: Exchange) -> Procedure[None]:
@@ -86,5 +85,5 @@ def _go_on_hook(exchange: Exchange) -> Procedure[None]:
         except Canceled:
             continue
         except LineError:
-            return
+            pass  # a line that has died is on hook
         return

@@ -23,7 +23,7 @@ from t30.calling import calling, polling
 from t30.capabilities import Station
 from t30.exchange import Procedure
 from t30.line import LineClock
-from t30.outcome import Outcome
+from t30.outcome import Direction, Outcome
 from t30.pages import ANYBODY, Key, Length, PageReady, Resolution, Width
 from t30.t4 import Bitmap
 from tests.drivers.rig import modem_line
@@ -44,6 +44,8 @@ class Scenario:
     """How many pages."""
     got: tuple[bytes, ...] | None = None
     """Octets of the pages as they were received, what fills the last frame up left out."""
+    direction: Direction | None = None
+    """Who was to have the pages, as the outcome has it."""
     told: int | None = None
     """How many pages the outcome tells of, confirmed or not."""
     took: tuple[float, float] | None = None
@@ -107,6 +109,7 @@ def check(scenario: Scenario, *, by_driver: bool) -> None:
     assert (outcome.verdict, outcome.reason.code) == (scenario.verdict, scenario.reason), told
     assert sum(page.confirmed for page in outcome.pages) == scenario.confirmed, told
     assert [page.index for page in outcome.pages] == list(range(len(outcome.pages))), told
+    assert scenario.direction in (None, outcome.direction), told
     assert scenario.told in (None, len(outcome.pages)), told
     assert outcome.remote_id == scenario.remote_id, told
     assert {name: getattr(outcome.evidence, name) for name in scenario.saw} == scenario.saw, told

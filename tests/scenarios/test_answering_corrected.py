@@ -113,8 +113,11 @@ PAGES = {
     "a page in MH is received": of_format("00 06 F0 04", PAGE, driver=True),
     "a page in MR is received": of_format("00 86 F0 04", mr(200)),
     "a page in MMR is received": of_format("00 06 F0 44", mmr(3000), driver=True),
-    "a page in frames of 64 octets is received": of_format("00 06 F0 0C", PAGE, size=64),
-    **{f"a page arrives at {rate}": of_format(f"00 {code} F0 04", PAGE, code=code) for code, rate in RATES.items()},
+    "a page in frames of 64 octets is received": of_format("00 06 F0 0C", PAGE, size=64, driver=True),
+    **{
+        f"a page arrives at {rate}": of_format(f"00 {code} F0 04", PAGE, code=code, driver=True)
+        for code, rate in RATES.items()
+    },
     "PPS-MPS is confirmed, and the next page follows": one(
         *(WHOLE, send(pps("4F", 3)), timer(*TURNAROUND), expect(MCF)),
         *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=1)), expect(MCF)),
@@ -146,6 +149,7 @@ PAGES = {
         *(WHOLE, send(pps("8F", 3)), expect(MCF), timer(0.0, T2[1]), expect(OUR_DIS)),
         expect_until(DCN_ANSWERER, OUR_DIS, least=28.0, most=40.0),
         expect_hang_up(),
+        driver=True,
     ),
     "PPS-NULL is confirmed, and the next block of the page follows": one(
         *(send_block(V29, *FRAMES[:2], *RCP), send(pps("00", 2)), timer(*TURNAROUND), expect(MCF)),
@@ -159,6 +163,7 @@ PAGES = {
         *(send_block(V29, *pieces(LONG[64 * 256 :], 64), *RCP), send(pps("2F", 2, block=1)), expect(MCF)),
         *GOODBYE,
         got=(LONG,),
+        driver=True,
     ),
     "page counters beyond 255 begin again at 0": one(
         *(WHOLE, send(pps("4F", 3, page=255)), expect(MCF)),
@@ -183,6 +188,7 @@ CORRECTION = {
         *(send_signal(V29, with_damage(1)), send(pps("2F", 3)), expect(ppr(1, *ABSENT))),
         *(send_block(V29, SECOND, *RCP), send(pps("2F", 1)), expect(MCF)),
         *GOODBYE,
+        driver=True,
     ),
     "the last frame is asked for": one(
         *(send_block(V29, FIRST, SECOND, *RCP), send(pps("2F", 3)), expect(ppr(2, *ABSENT))),
@@ -190,11 +196,14 @@ CORRECTION = {
         *GOODBYE,
     ),
     "a block that was lost whole is asked for": one(
-        *(silence(1.0), send(pps("2F", 3)), expect(ppr(*range(256))), WHOLE, send(pps("2F", 3)), expect(MCF)), *GOODBYE
+        *(silence(1.0), send(pps("2F", 3)), expect(ppr(*range(256))), WHOLE, send(pps("2F", 3)), expect(MCF)),
+        *GOODBYE,
+        driver=True,
     ),
     "a block of which only flags came is asked for": one(
         *(carrier(V29, 0.5), send(pps("2F", 3)), expect(ppr(*range(256))), WHOLE, send(pps("2F", 3)), expect(MCF)),
         *GOODBYE,
+        driver=True,
     ),
     "a frame that is lost twice is asked for twice": one(
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT))),
@@ -211,9 +220,11 @@ CORRECTION = {
     "a whole block in answer to PPR is as good as the frames that it asks for": one(
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT)), WHOLE, send(pps("2F", 3)), expect(MCF)), *GOODBYE
     ),
-    "one RCP ends a block": one(send_block(V29, *FRAMES, RCP[0]), send(pps("2F", 3)), expect(MCF), *GOODBYE),
+    "one RCP ends a block": one(
+        send_block(V29, *FRAMES, RCP[0]), send(pps("2F", 3)), expect(MCF), *GOODBYE, driver=True
+    ),
     "a block without RCP ends with its carrier": one(
-        send_block(V29, *FRAMES), send(pps("2F", 3)), expect(MCF), *GOODBYE
+        send_block(V29, *FRAMES), send(pps("2F", 3)), expect(MCF), *GOODBYE, driver=True
     ),
     "a last frame that is not filled up is taken": one(
         send_block(V29, FIRST, SECOND, THIRD.rstrip(b"\0"), *RCP), send(pps("2F", 3)), expect(MCF), *GOODBYE
@@ -229,7 +240,7 @@ CORRECTION = {
         *GOODBYE,
     ),
     "frames among page data that are none are passed over": one(
-        *(send_block(V29, *FRAMES, *NO_PAGE_DATA, *RCP), send(pps("2F", 3)), expect(MCF)), *GOODBYE
+        *(send_block(V29, *FRAMES, *NO_PAGE_DATA, *RCP), send(pps("2F", 3)), expect(MCF)), *GOODBYE, driver=True
     ),
     "a frame that is too short is asked for again": one(
         *(send_block(V29, FIRST[:-1], SECOND, THIRD, *RCP), send(pps("2F", 3)), expect(ppr(0, *ABSENT))),
@@ -291,7 +302,7 @@ CORRECTION = {
         driver=True,
     ),
     "PPS again that begins before MCF is confirmed again": one(
-        *(WHOLE, send(pps("2F", 3)), interrupt(pps("2F", 3)), expect(MCF)), *GOODBYE
+        *(WHOLE, send(pps("2F", 3)), interrupt(pps("2F", 3)), expect(MCF)), *GOODBYE, driver=True
     ),
     "a fifth PPR is given for a fifth PPS": one(
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT))),
@@ -336,6 +347,7 @@ UNREADY_AND_GIVEN_UP = {
         *(send(CTC), expect(CTR), MISSED, send(CTC), expect(CTR)),
         *(send_block(Modulation.V29_7200, SECOND, *RCP), send(pps("2F", 1)), expect(MCF)),
         *GOODBYE,
+        driver=True,
     ),
     "CTC with a rate that is none goes on at the rate that was": one(
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT)), send("FF 13 13 00 3E"), expect(CTR)),
@@ -453,7 +465,9 @@ UNREADY_AND_GIVEN_UP = {
 }
 
 END = {
-    "a caller that hangs up after MCF has sent its fax": one(WHOLE, send(pps("2F", 3)), expect(MCF), hang_up()),
+    "a caller that hangs up after MCF has sent its fax": one(
+        WHOLE, send(pps("2F", 3)), expect(MCF), hang_up(), driver=True
+    ),
     "a clipped DCN after MCF is as good as none": one(
         WHOLE, send(pps("2F", 3)), expect(MCF), send_damaged(DCN), expect_hang_up(within=12.0), driver=True
     ),
@@ -478,17 +492,19 @@ END = {
         expect_hang_up(),
     ),
     "a caller that is silent after its frames is left after T2": failed(
-        "fax.no_response", *ECM_TRAINED, WHOLE, timer(*T2), expect(DCN_ANSWERER), expect_hang_up()
+        "fax.no_response", *ECM_TRAINED, WHOLE, timer(*T2), expect(DCN_ANSWERER), expect_hang_up(), driver=True
     ),
     "a caller that forgets error correction is asked to begin again": one(
         *(send_signal(V29, PAGE), send(EOP), expect(RTN)),
         *(send(DCS_ECM), send_signal(V29, CHECK["06"]), expect(CFR), WHOLE, send(pps("2F", 3)), expect(MCF)),
         *GOODBYE,
+        driver=True,
     ),
     "training that begins again in the midst of a page has the page begin again": one(
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT))),
         *(send(DCS_ECM), send_signal(V29, CHECK["06"]), expect(CFR), WHOLE, send(pps("2F", 3)), expect(MCF)),
         *GOODBYE,
+        driver=True,
     ),
     "PPS that says nothing of what follows ends the call": failed(
         "fax.protocol", *ECM_TRAINED, WHOLE, send("FF 13 BF 55 00 00 02"), expect(DCN_ANSWERER), expect_hang_up()

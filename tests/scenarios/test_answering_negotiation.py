@@ -71,7 +71,7 @@ def at_rate(code: str) -> Scenario:
         send(DCN),
         expect_hang_up(),
         remote_id="+49 30 1",
-        driver=code in ("02", "06", "2A"),
+        driver=True,
     )
 
 
@@ -134,9 +134,11 @@ IDENTIFICATION = {
         expect_hang_up(),
     ),
     "flags without a frame are no answer to DIS": received(
-        expect(OUR_DIS), carrier(Modulation.V21, 0.5), expect(OUR_DIS), *THE_REST
+        expect(OUR_DIS), carrier(Modulation.V21, 0.5), expect(OUR_DIS), *THE_REST, driver=True
     ),
-    "our own DIS as an echo is no answer to it": received(expect(OUR_DIS), send(OUR_DIS), expect(OUR_DIS), *THE_REST),
+    "our own DIS as an echo is no answer to it": received(
+        expect(OUR_DIS), send(OUR_DIS), expect(OUR_DIS), *THE_REST, driver=True
+    ),
     "the caller says DIS, too: ours is said again": received(
         expect(OUR_DIS), send("FF 13 80 00 4E 70"), expect(OUR_DIS), *THE_REST
     ),
@@ -163,17 +165,13 @@ IDENTIFICATION = {
         "fax.protocol", expect(OUR_DIS), send(EOP), expect(DCN_ANSWERER), expect_hang_up(), told=0
     ),
     "DCS and DIS that collide are both said again": received(
-        expect(OUR_DIS), timer(*T4), interrupt(DCS_V29), expect(OUR_DIS), *AGAIN, *THE_REST
+        expect(OUR_DIS), timer(*T4), interrupt(DCS_V29), expect(OUR_DIS), *AGAIN, *THE_REST, driver=True
     ),
 }
 
 CHOICE_OF_RATE = {
     "damaged DCS has DIS said again": received(
-        expect(OUR_DIS),
-        send_damaged(DCS_V29),
-        send_signal(V29, CHECK["06"]),
-        expect(OUR_DIS),
-        *THE_REST,
+        expect(OUR_DIS), send_damaged(DCS_V29), send_signal(V29, CHECK["06"]), expect(OUR_DIS), *THE_REST, driver=True
     ),
     "CRP has DIS said again, after 75 ms": received(
         expect(OUR_DIS), send(CRP_CALLER), timer(*TURNAROUND), expect(OUR_DIS), *THE_REST, driver=True
@@ -214,11 +212,12 @@ CHOICE_OF_RATE = {
         expect(OUR_DIS), send("FF 13 83 00 3E 70"), carrier(V17, 1.5), timer(0.5, 0.7), expect(FTT), *THE_REST
     ),
     "a training check in another modulation than DCS says has FTT as answer": received(
-        expect(OUR_DIS), send(DCS_V29), send_signal(V17, CHECK["22"]), expect(FTT), *THE_REST
+        expect(OUR_DIS), send(DCS_V29), send_signal(V17, CHECK["22"]), expect(FTT), *THE_REST, driver=True
     ),
     "flags again and again in place of the training check are not waited out": received(
         *(expect(OUR_DIS), send(DCS_V29), *(carrier(Modulation.V21, 0.5),) * 4, timer(*TURNAROUND), expect(FTT)),
         *THE_REST,
+        driver=True,
     ),
     "RR in place of the training check ends the call": failed(
         "fax.protocol", expect(OUR_DIS), send(DCS_V29), send(RR), expect(DCN_ANSWERER), expect_hang_up()
@@ -243,7 +242,7 @@ CHOICE_OF_RATE = {
         driver=True,
     ),
     "a training check cut short has FTT as answer": received(
-        expect(OUR_DIS), send(DCS_V29), send_signal(V29, bytes(900)), expect(FTT), *THE_REST
+        expect(OUR_DIS), send(DCS_V29), send_signal(V29, bytes(900)), expect(FTT), *THE_REST, driver=True
     ),
     "a training check of one second of zeros is enough": received(
         expect(OUR_DIS), send(DCS_V29), send_signal(V29, bytes(1250)), expect(CFR), *PAGE_AND_END
@@ -252,13 +251,13 @@ CHOICE_OF_RATE = {
         expect(OUR_DIS), send(DCS_V29), send_signal(V29, bytes(200) + b"\x10" + bytes(1599)), expect(CFR), *PAGE_AND_END
     ),
     "a training check that never comes has FTT as answer": received(
-        expect(OUR_DIS), send(DCS_V29), timer(3.0, 6.1), expect(FTT), *THE_REST
+        expect(OUR_DIS), send(DCS_V29), timer(3.0, 6.1), expect(FTT), *THE_REST, driver=True
     ),
     "DCS again in place of the training check is obeyed": received(
         expect(OUR_DIS), send("FF 13 83 00 2A 70"), silence(0.5), *THE_REST, driver=True
     ),
     "training without a training check has FTT as answer": received(
-        expect(OUR_DIS), send(DCS_V29), carrier(V29, 0.2), expect(FTT), *THE_REST
+        expect(OUR_DIS), send(DCS_V29), carrier(V29, 0.2), expect(FTT), *THE_REST, driver=True
     ),
     "every rate may fail before the caller says goodbye": failed(
         "fax.disconnected",
@@ -285,7 +284,7 @@ CHOICE_OF_RATE = {
         expect(OUR_DIS), *CHOICE, expect(CFR), send(CRP_CALLER), expect(CFR), *PAGE_AND_END, driver=True
     ),
     "CFR that comes back as an echo does not hide the page after it": received(
-        expect(OUR_DIS), *CHOICE, expect(CFR), send(CFR), *PAGE_AND_END
+        expect(OUR_DIS), *CHOICE, expect(CFR), send(CFR), *PAGE_AND_END, driver=True
     ),
     "DCS again that begins before CFR is trained again": received(
         expect(OUR_DIS), *CHOICE, interrupt(DCS_V29), send_signal(V29, CHECK["06"]), expect(CFR), *PAGE_AND_END
@@ -294,17 +293,17 @@ CHOICE_OF_RATE = {
         expect(OUR_DIS), *CHOICE, expect(CFR), carrier(Modulation.V21, 0.5), *PAGE_AND_END, driver=True
     ),
     "a carrier of another modulation before a page does not hide it": received(
-        expect(OUR_DIS), *CHOICE, expect(CFR), carrier(V17, 1.0), *PAGE_AND_END
+        expect(OUR_DIS), *CHOICE, expect(CFR), carrier(V17, 1.0), *PAGE_AND_END, driver=True
     ),
     "a caller that says what it can do in place of its page is told goodbye": failed(
         "fax.incompatible",
         *(expect(OUR_DIS), *CHOICE, expect(CFR), send("FF 13 80 00 4E 70"), expect(DCN_ANSWERER), expect_hang_up()),
     ),
     "DCN in place of a page ends the call": failed(
-        "fax.disconnected", expect(OUR_DIS), *CHOICE, expect(CFR), send(DCN), expect_hang_up()
+        "fax.disconnected", expect(OUR_DIS), *CHOICE, expect(CFR), send(DCN), expect_hang_up(), driver=True
     ),
     "DCN in place of the training check ends the call": failed(
-        "fax.disconnected", expect(OUR_DIS), send(DCS_V29), send(DCN), expect_hang_up()
+        "fax.disconnected", expect(OUR_DIS), send(DCS_V29), send(DCN), expect_hang_up(), driver=True
     ),
     "a caller that is silent after CFR is left after T2": failed(
         "fax.no_response",

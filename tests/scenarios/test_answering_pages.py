@@ -78,13 +78,31 @@ FORMATS = {
     "a page of 400 pels to the inch is received": of_format("00 06 F0 80 80 04", mh(40, pels=3456)),
     "a page of unlimited length is received": of_format("00 06 78"),
     "fill within a page is no part of it": received(
-        *TRAINED, send_signal(V29, mh(40, fill=3000)), send(EOP), expect(MCF), *GOODBYE, got=(mh(40, fill=3000),)
+        *TRAINED,
+        send_signal(V29, mh(40, fill=3000)),
+        send(EOP),
+        expect(MCF),
+        *GOODBYE,
+        got=(mh(40, fill=3000),),
+        driver=True,
     ),
     "a page without RTC is confirmed when its command follows at once": received(
-        *TRAINED, send_signal(V29, mh(40, rtc=False)), send(EOP), expect(MCF), *GOODBYE, got=(mh(40, rtc=False),)
+        *TRAINED,
+        send_signal(V29, mh(40, rtc=False)),
+        send(EOP),
+        expect(MCF),
+        *GOODBYE,
+        got=(mh(40, rtc=False),),
+        driver=True,
     ),
     "rubbish after RTC is no part of the page": received(
-        *TRAINED, send_signal(V29, PAGE + b"\xff" * 20), send(EOP), expect(MCF), *GOODBYE, got=(PAGE + b"\xff" * 20,)
+        *TRAINED,
+        send_signal(V29, PAGE + b"\xff" * 20),
+        send(EOP),
+        expect(MCF),
+        *GOODBYE,
+        got=(PAGE + b"\xff" * 20,),
+        driver=True,
     ),
 }
 
@@ -108,6 +126,7 @@ SEVERAL_PAGES = {
         *PAGE_AND_END,
         confirmed=20,
         got=(PAGE,) * 20,
+        driver=True,
     ),
     "after EOM we say again what we can do, and all is negotiated anew": received(
         *TRAINED,
@@ -128,6 +147,7 @@ SEVERAL_PAGES = {
         *GOODBYE,
         confirmed=2,
         got=(PAGE, SECOND),
+        driver=True,
     ),
     "T1 runs anew after EOM: a caller that is silent then is left when it has elapsed": partly(
         "fax.no_machine",
@@ -160,6 +180,7 @@ SEVERAL_PAGES = {
         *THE_REST,
         confirmed=2,
         got=(PAGE, PAGE),
+        driver=True,
     ),
     "MPS that comes again because MCF was lost makes no page": received(
         *TRAINED,
@@ -210,7 +231,7 @@ QUALITY = {
     "a caller that sends no page before EOP has RTN as answer": received(*TRAINED, send(EOP), expect(RTN), *THE_REST),
     "a page that never came is none": failed("fax.disconnected", *TRAINED, send(EOP), expect(RTN), *GOODBYE, told=0),
     "training without a page after it is a page that was lost": received(
-        *TRAINED, carrier(V29, 0.3), send(EOP), expect(RTN), *THE_REST
+        *TRAINED, carrier(V29, 0.3), send(EOP), expect(RTN), *THE_REST, driver=True
     ),
     "a page in another modulation than was agreed goes by unheard, and is refused": received(
         *TRAINED, send_signal(V17, mh(200, fill=150_000)), send(EOP), expect(RTN), *THE_REST
@@ -223,7 +244,7 @@ QUALITY = {
         got=(PAGE, PAGE),
     ),
     "a page whose carrier is lost in the middle is refused": received(
-        *TRAINED, send_signal(V29, mh(900)[:2400]), silence(3.0), send(EOP), expect(RTN), *THE_REST
+        *TRAINED, send_signal(V29, mh(900)[:2400]), silence(3.0), send(EOP), expect(RTN), *THE_REST, driver=True
     ),
     "a page whose carrier breaks for a moment is refused, though its end and EOP come in time": received(
         *(*TRAINED, send_signal(V29, mh(100)[:150]), send_signal(V29, mh(100)[150:]), send(EOP), expect(RTN)),
@@ -237,7 +258,7 @@ QUALITY = {
         got=(PAGE, PAGE),
     ),
     "a page cut off by training that begins again is replaced": received(
-        *TRAINED, send_signal(V29, mh(900)[:2400]), silence(1.0), *THE_REST
+        *TRAINED, send_signal(V29, mh(900)[:2400]), silence(1.0), *THE_REST, driver=True
     ),
     "a page that is not safe on disk yet is confirmed when EOP comes again": received(
         *TRAINED, send_signal(V29, PAGE), send(EOP), silence(2.9), send(EOP), expect(MCF), *GOODBYE, slow=1
@@ -266,7 +287,7 @@ END = {
         driver=True,
     ),
     "flags in place of DCN end the call all the same": received(
-        *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), carrier(V21, 0.3), expect_hang_up()
+        *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), carrier(V21, 0.3), expect_hang_up(), driver=True
     ),
     "a caller that is silent after the page is left after T2": failed(
         "fax.no_response", *TRAINED, send_signal(V29, PAGE), timer(*T2), expect(DCN_ANSWERER), expect_hang_up()
@@ -297,7 +318,7 @@ END = {
         driver=True,
     ),
     "EOP that comes again at once because MCF was damaged is confirmed again": received(
-        *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), send(EOP), expect(MCF), *GOODBYE
+        *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), send(EOP), expect(MCF), *GOODBYE, driver=True
     ),
     "CRP has MCF said again": received(
         *TRAINED, send_signal(V29, PAGE), send(EOP), expect(MCF), send(CRP_CALLER), expect(MCF), *GOODBYE
@@ -321,9 +342,10 @@ END = {
         *(send_signal(V29, PAGE), send(EOP), interrupt(EOP)),  # the second one is not heard: we are saying MCF
         *(*MISSED, send(EOP), expect(MCF)),
         *GOODBYE,
+        driver=True,
     ),
     "DCN in place of EOP ends the call, and the page is not confirmed": failed(
-        "fax.disconnected", *TRAINED, send_signal(V29, PAGE), *GOODBYE
+        "fax.disconnected", *TRAINED, send_signal(V29, PAGE), *GOODBYE, driver=True
     ),
     "a command that is none of T.30 ends the call": failed(
         "fax.protocol", *TRAINED, send_signal(V29, PAGE), send("FF 13 55"), expect(DCN_ANSWERER), expect_hang_up()

@@ -120,6 +120,7 @@ def at_rate(code: str) -> Scenario:
         *(expect(f"FF 13 83 00 {code} F0 04"), expect_signal(RATES[code], CHECK[code]), send(CFR)),
         *(expect_block(RATES[code].short, *FRAMES, *RCP), expect(pps("2F", 3)), send(MCF), *GOODBYE),
         pages=(SHEET,),
+        driver=True,
     )
 
 
@@ -127,7 +128,9 @@ PAGES = {
     "a page goes out in MH": of_format("00 2E F0 04", "00 22 F0 04", mh(200), driver=True),
     "a page goes out in MR where both can": of_format("00 AE F0 04", "00 A2 F0 04", mr(200)),
     "a page goes out in MMR where both can": of_format("00 AE F0 44", "00 22 F0 44", mmr(3000), rows=3000, driver=True),
-    "an answerer that prefers small frames gets them": of_format("40 2E F0 04", "00 22 F0 0C", mh(200), size=64),
+    "an answerer that prefers small frames gets them": of_format(
+        "40 2E F0 04", "00 22 F0 0C", mh(200), size=64, driver=True
+    ),
     "we may prefer small frames, too": of_format(
         "00 2E F0 04", "00 22 F0 0C", mh(200), size=64, station=Station(frame_octets=64)
     ),
@@ -149,6 +152,7 @@ PAGES = {
         *(expect_block(V17.short, *LONG_REST, *RCP), expect(pps("2F", 28, block=1)), send(MCF)),
         *GOODBYE,
         pages=(LONG,),
+        driver=True,
     ),
     "DIS in answer to PPS-NULL has the whole page sent again": one(
         *(*FIRST_BLOCK, send("FF 13 80 40 2E F0 04"), expect("FF 13 83 00 22 F0 0C"), expect_signal(V17), send(CFR)),
@@ -179,6 +183,7 @@ PAGES = {
     "RTN after PPS has the page sent again one rate lower": one(
         *(*LAST, send(RTN), expect("FF 13 83 00 2A F0 04"), expect_signal(V12000, CHECK["2A"]), send(CFR)),
         *(expect_block(V12000.short, *FRAMES, *RCP), expect(pps("2F", 3)), send(MCF), *GOODBYE),
+        driver=True,
     ),
 }
 
@@ -198,6 +203,7 @@ CORRECTION = {
     "PPR after PPR is obeyed": one(
         *(*LAST, send(ppr(0, 1)), expect_block(V17.short, FIRST, SECOND, *RCP), expect(pps("2F", 2))),
         *(WANTS_SECOND, *GETS_SECOND, send(MCF), *GOODBYE),
+        driver=True,
     ),
     "PPS without an answer comes again after T4": one(
         *(*LAST, *again(pps("2F", 3)), *again(pps("2F", 3)), send(MCF), *GOODBYE), driver=True
@@ -243,6 +249,7 @@ STEPPED_DOWN = {
     "CTC without an answer comes again after T4": one(
         *(*LAST, *(WANTS_SECOND, *GETS_SECOND) * 3, WANTS_SECOND, expect("FF 13 13 00 2A"), *again("FF 13 13 00 2A")),
         *(send(CTR), expect_block(V12000, SECOND, *RCP), expect(pps("2F", 1)), send(MCF), *GOODBYE),
+        driver=True,
     ),
     "CTC without an answer comes three times, and then DCN": lost(
         "fax.no_response",
@@ -327,7 +334,10 @@ UNREADY = {
         *(*LAST, send(RNR), timer(*TURNAROUND), expect(RR), send(RNR), expect(RR), send(MCF), *GOODBYE), driver=True
     ),
     "RNR after PPS-MPS holds the next page back": one(
-        *(*MORE, send(RNR), expect(RR), send(RNR), expect(RR), send(MCF), *NEXT_AND_END), confirmed=2, pages=TWO
+        *(*MORE, send(RNR), expect(RR), send(RNR), expect(RR), send(MCF), *NEXT_AND_END),
+        confirmed=2,
+        pages=TWO,
+        driver=True,
     ),
     "an answerer that is never ready is left when T5 has elapsed": lost(
         "fax.no_response", *LAST, *(send(RNR), expect(RR)) * 25, send(RNR), *GOODBYE, driver=True
@@ -345,7 +355,7 @@ UNREADY = {
 }
 
 END = {
-    "a fax is delivered though the answerer hangs up after its last MCF": one(*LAST, send(MCF), hang_up()),
+    "a fax is delivered though the answerer hangs up after its last MCF": one(*LAST, send(MCF), hang_up(), driver=True),
     "DCN in answer to PPS ends the call, and the page is not confirmed": lost(
         "fax.disconnected", *LAST, send(DCN_ANSWERER), expect_hang_up(), driver=True
     ),

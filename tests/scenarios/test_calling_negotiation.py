@@ -113,6 +113,7 @@ IDENTIFICATION = {
         expect_tone(Tone.CNG),
         *TRAINED,
         *PAGE_AND_END,
+        driver=True,
     ),
     "DIS after CED has DCS as answer after 75 ms, and training after 75 ms more": delivered(
         *(send_tone(Tone.CED), send(DIS), timer(*TURNAROUND), expect(DCS)),
@@ -267,11 +268,13 @@ TRAINING = {
         *(expect_signal(RATES["2A"].short), expect(EOP), send(MCF), *GOODBYE),
     ),
     "CRP has DCS and training again": delivered(send(DIS), *CHOICE, send(CRP), *THE_REST),
-    "CFR that was lost has DCS and training again": delivered(send(DIS), *CHOICE, timer(*T4), *THE_REST),
+    "CFR that was lost has DCS and training again": delivered(send(DIS), *CHOICE, timer(*T4), *THE_REST, driver=True),
     "our own DCS as an echo is no answer to it": delivered(
         send(DIS), *CHOICE, send(DCS), send(CFR), *PAGE_AND_END, driver=True
     ),
-    "an answer that is none of T.30 is as good as none": delivered(send(DIS), *CHOICE, send("FF 13 54"), *THE_REST),
+    "an answer that is none of T.30 is as good as none": delivered(
+        send(DIS), *CHOICE, send("FF 13 54"), *THE_REST, driver=True
+    ),
     "DCN in answer to training ends the call": failed(
         "fax.disconnected", send(DIS), *CHOICE, send(DCN_ANSWERER), expect_hang_up(), driver=True
     ),
@@ -283,7 +286,9 @@ TRAINING = {
     "CFR and DCS that collide are both said again": delivered(
         send(DIS), *CHOICE, silence(3.03), interrupt(CFR), *THE_REST
     ),
-    "CFR that takes its time is still CFR": delivered(send(DIS), *CHOICE, silence(1.5), send(CFR), *PAGE_AND_END),
+    "CFR that takes its time is still CFR": delivered(
+        send(DIS), *CHOICE, silence(1.5), send(CFR), *PAGE_AND_END, driver=True
+    ),
 }
 
 

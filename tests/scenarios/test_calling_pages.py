@@ -81,6 +81,7 @@ SEVERAL_PAGES = {
         *PAGE_AND_END,
         confirmed=20,
         pages=(SHEET,) * 20,
+        driver=True,
     ),
     "a page of another format is negotiated anew by EOM": delivered(
         *(*CHANGE, send(MCF), pause(0.5), send(DIS_FINE), *FINE_CHOICE, *PAGE_AND_END),
@@ -114,6 +115,7 @@ SEVERAL_PAGES = {
         *(*CHANGE, *again(EOM), send(MCF), pause(0.5), send(DIS_FINE), *FINE_CHOICE, *PAGE_AND_END),
         confirmed=2,
         pages=MIXED,
+        driver=True,
     ),
     "MPS without an answer comes again after T4": delivered(
         *MORE, *again(MPS), *again(MPS), send(MCF), *PAGE_AND_END, confirmed=2, pages=TWO, driver=True
@@ -161,9 +163,10 @@ REFUSALS = {
         *(expect_signal(SLOWEST, PAGE), expect(EOP), send(RTN)),
         *(expect("FF 13 83 00 02 70"), expect_signal(SLOWEST, CHECK["02"]), send(CFR)),
         *(expect_signal(SLOWEST, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        driver=True,
     ),
     "RTP in answer to EOM has training at once, without another DIS": delivered(
-        *CHANGE, send(RTP), *FINE_CHOICE, *PAGE_AND_END, confirmed=2, pages=MIXED
+        *CHANGE, send(RTP), *FINE_CHOICE, *PAGE_AND_END, confirmed=2, pages=MIXED, driver=True
     ),
     "RTP after the last page confirms it": delivered(*LAST, send(RTP), *GOODBYE),
     "training that fails after RTN goes on down from there": delivered(
@@ -233,7 +236,7 @@ END = {
     "CRP has EOP said again": delivered(*LAST, send(CRP), expect(EOP), send(MCF), *GOODBYE, driver=True),
     "our own EOP as an echo is no answer to it": delivered(*LAST, send(EOP), send(MCF), *GOODBYE, driver=True),
     "our own EOP as an echo, and nothing else, has EOP said again": delivered(
-        *LAST, send(EOP), expect(EOP), send(MCF), *GOODBYE
+        *LAST, send(EOP), expect(EOP), send(MCF), *GOODBYE, driver=True
     ),
     "EOP and MCF that collide in phase D are both said again": delivered(
         *LAST, silence(3.03), interrupt(MCF), expect(EOP), send(MCF), *GOODBYE

@@ -20,6 +20,7 @@ from simulators.script import (
 )
 from t30.capabilities import Offer, Station
 from t30.line import Tone
+from t30.outcome import Direction
 from t30.pages import Key, Resolution
 from t30.rates import Modulation
 from tests.scenarios.stage import Scenario, blank, check, each
@@ -241,6 +242,12 @@ POLLED = {
         *(expect_signal(V17.short, PAGE), expect(POLLED_EOP), send(POLLER_MCF), *TAKES_LEAVE),
         station=Station("+1 555", receives=False, offer=Offer()),
     ),
+    "what a poller says in password and subaddress is the poller's to say, though it takes both": given(
+        *(expect(OUR_OFFER), send("FF 13 81 00 2E F0 80 80 80 03")),
+        *(expect("FF 13 82 00 22 70", whole=True), expect_signal(V17, CHECK["22"]), send(POLLER_CFR)),
+        *(expect_signal(V17.short, PAGE), expect(POLLED_EOP), send(POLLER_MCF), *TAKES_LEAVE),
+        station=Station(subaddress="7", password="9", receives=False, offer=Offer()),
+    ),
     "the poller's identity is noted": given(
         expect(OUR_OFFER), send(said("41", "+49 30 1"), DTC), *TAKEN, remote_id="+49 30 1"
     ),
@@ -318,7 +325,12 @@ POLLED = {
         station=Station(receives=False, offer=Offer(), families=frozenset({V29.family})),
     ),
     "a caller that wants to send finds a document only": kept(
-        "fax.incompatible", expect(OUR_OFFER), send("FF 13 83 00 06 70"), send_signal(V29, CHECK["06"]), *TAKES_LEAVE
+        "fax.incompatible",
+        expect(OUR_OFFER),
+        send("FF 13 83 00 06 70"),
+        send_signal(V29, CHECK["06"]),
+        *TAKES_LEAVE,
+        direction=Direction.OUT,
     ),
     "an answerer that takes faxes, too, gives its document to who asks": given(
         expect(OUR_OFFER_TOO), send(DTC), *TAKEN, station=BOTH, driver=True
