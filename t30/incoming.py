@@ -26,8 +26,9 @@ from t30.rates import Modulation
 CHUNKS_AFTER_END = 2
 """So many more chunks of a carrier are taken in after RTC or EOFB; then it is left alone, and V.21 is listened for."""
 
-CUT_OFF = 2.5
-"""Seconds from the end of a page's carrier to the first frame after it: 1.3 as a rule (75 ms, preamble, frame)."""
+CUT_OFF = 1.8
+"""Seconds from the end of a page's carrier to the first frame after it: 1.1 to 1.45 by T.30 (silence, preamble, frame).
+A modem that listens for V.21 says nothing of the rest of a carrier that it lost (so do libspandsp's): the time must."""
 
 FRAMES_PER_SIGNAL = 1024
 """More frames than that in one in-message signal are noise."""

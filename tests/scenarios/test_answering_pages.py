@@ -250,6 +250,11 @@ QUALITY = {
         *(*TRAINED, send_signal(V29, mh(100)[:150]), send_signal(V29, mh(100)[150:]), send(EOP), expect(RTN)),
         *THE_REST,
     ),
+    "a page whose carrier breaks half a second before its end is refused, though a modem hears no more of it": received(
+        *(*TRAINED, send_signal(V29, mh(900)[:2400]), send_signal(V29, mh(900)[2400:3000]), send(EOP), expect(RTN)),
+        *THE_REST,
+        driver=True,
+    ),
     "a page without RTC is refused where the sender had ended the one before": received(
         *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
         *(send_signal(V29, mh(40, rtc=False)), send(EOP), expect(RTN)),

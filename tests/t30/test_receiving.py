@@ -583,7 +583,7 @@ def test_a_page_that_went_by_unheard_is_refused_although_its_command_looks_repea
 def test_a_page_cut_off_by_a_lost_carrier_is_refused() -> None:
     call = receiving()
     call.hears_data(V17_SHORT, Content.PAGE, b"half")
-    call.gives(CarrierLost(), 2.6)
+    call.gives(CarrierLost(), 1.9)
     call.hears(Fcf.EOP)
     call.says(Fcf.RTN)
 
