@@ -396,3 +396,19 @@ def test_how_a_calling_station_waits_for_a_receiver(scenario: Scenario, by_drive
 @each(END)
 def test_how_a_corrected_call_ends_for_a_calling_station(scenario: Scenario, by_driver: bool) -> None:
     check(scenario, by_driver=by_driver)
+
+
+def test_two_hundred_and_sixty_pages_go_out_with_a_counter_that_begins_again() -> None:
+    (frame,) = pieces(mh(8))
+    steps = [
+        (
+            expect_block(V17.short, frame, *RCP),
+            expect(pps("2F" if page == 259 else "4F", 1, page=page % 256)),
+            send(MCF),
+        )
+        for page in range(260)
+    ]
+    scenario = one(
+        *TRAINED, *(step for each in steps for step in each), *GOODBYE, confirmed=260, pages=(blank(8),) * 260
+    )
+    check(scenario, by_driver=False)
