@@ -21,10 +21,12 @@ ROW = 17
 BASELINE = 0.74
 """Where letters stand in a row, from its top."""
 PADDING = 7
-LETTERS = 104
+LETTERS = 98
 """So many letters fit between the two lifelines."""
-LETTER = 6.6
-"""Width of a letter, on average."""
+LETTER = 6.8
+"""Width of a letter, on average, in the widest of the fonts."""
+LABELS, LETTERS_AT_FOOT = 126, 116
+"""Where the text at the foot begins, beside what it is about; and how many letters fit there."""
 OCTAVE = 30.0
 """Pixels by which a long signal grows when it lasts twice as long: ten minutes of page make no sheet of ten metres."""
 LONG = 6.0
@@ -69,6 +71,7 @@ def ladder(trace: Trace) -> str:
     sheet = _Sheet(party(trace))
     _head(sheet, trace)
     top = sheet.y
+    sheet.y += ROW
     before: Signal | None = None
     for signal in with_network(trace):
         sheet.y += _gap(before, signal)
@@ -82,9 +85,9 @@ def ladder(trace: Trace) -> str:
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-            f'viewBox="0 0 {WIDTH} {height}" role="img">',
-            f"<title>{_text(listing.title(trace))}</title>",
-            f"<desc>{_text(summary.result(trace.outcome))}</desc>",
+            f'viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="title description">',
+            f'<title id="title">{_text(listing.title(trace))}</title>',
+            f'<desc id="description">{_text(_description(trace))}</desc>',
             f"<style>{_style()}</style>",
             f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
             *rails,
@@ -92,6 +95,11 @@ def ladder(trace: Trace) -> str:
             "</svg>\n",
         )
     )
+
+
+def _description(trace: Trace) -> str:
+    """Say what is to be seen, for who does not see it."""
+    return " ".join(f"{point.about}: {point.words}." for point in summary.summary(trace))
 
 
 @dataclass(slots=True)
@@ -130,11 +138,15 @@ class _Row:
 def _head(sheet: _Sheet, trace: Trace) -> None:
     sheet.text(24, 34, listing.headline(trace), "title")
     sheet.text(24, 54, listing.source(trace), "dim")
+    whole = trace.outcome is not None and trace.outcome.complete
+    sheet.text(24, 76, summary.result(trace.outcome), "won" if whole else "lost")
     idents = {sheet.own: trace.header.station.ident, sheet.own.other: trace.outcome.remote_id if trace.outcome else ""}
     for side, x in LIFELINE.items():
-        sheet.text(x, 84, side.value, "side", anchor="middle")
-        sheet.text(x, 101, idents[side], "dim", anchor="middle")
-    sheet.y = 110
+        sheet.text(x, 106, side.value, "side", anchor="middle")
+        sheet.text(x, 123, idents[side], "dim", anchor="middle")
+    sheet.text(LIFELINE[Party.CALLER] - 12, 142, "start, s", "time", anchor="end")
+    sheet.text(LIFELINE[Party.ANSWERER] + 12, 142, "lasts", "time")
+    sheet.y = 132
 
 
 def _gap(before: Signal | None, signal: Signal) -> float:
@@ -208,30 +220,39 @@ def _foot(sheet: _Sheet, trace: Trace) -> None:
     first, *others = summary.summary(trace)
     sheet.rows(44, sheet.y, [_Row("", first.words, "won" if first.good else "lost")])
     sheet.y += ROW + 4
-    told: list[_Row] = []
     for about, points in groupby(others, key=lambda point: point.about):
-        told += _wrapped(tuple(Line("", point.words, bad=point.good is False) for point in points), about=about)
+        _labelled(sheet, about, [(point.words, "bad" if point.good is False else "") for point in points])
     pages = outcome.pages if outcome is not None else ()
-    told += [_Row("", listing.page(page), "" if page.confirmed else "bad") for page in pages[:PAGES_AT_FOOT]]
+    told = [(listing.page(page), "" if page.confirmed else "bad") for page in pages[:PAGES_AT_FOOT]]
     if len(pages) > PAGES_AT_FOOT:
-        told.append(_Row("", f"and {words.counted(len(pages) - PAGES_AT_FOOT, 'page')} more", "dim"))
-    if network := datagrams(trace):
-        told.append(_Row("", network, "dim"))
-    sheet.rows(44, sheet.y, told)
-    sheet.y += len(told) * ROW
+        told.append((f"and {words.counted(len(pages) - PAGES_AT_FOOT, 'page')} more", "dim"))
+    _labelled(sheet, "pages", told)
+    network = datagrams(trace)
+    _labelled(sheet, "network", [(network, "dim")] if network else [])
     kind = "won" if first.good else "lost"
     sheet.drawn.append(f'<rect class="{kind}" x="24" y="{top:.0f}" width="4" height="{sheet.y - top:.0f}" rx="2"/>')
     sheet.y += 24
 
 
-def _wrapped(lines: tuple[Line, ...], *, about: str = "") -> list[_Row]:
-    """Return lines as rows that are no wider than the ladder; the first begins with what they are ``about``."""
+def _labelled(sheet: _Sheet, about: str, told: list[tuple[str, str]]) -> None:
+    """Write some texts, each with its kind, and beside the first what they are about."""
+    rows = [
+        _Row("", part, kind)
+        for text, kind in told
+        for part in textwrap.wrap(text, LETTERS_AT_FOOT, break_on_hyphens=False)
+    ]
+    if rows:
+        sheet.rows(44, sheet.y, [_Row("", about, "dim")])
+        sheet.rows(LABELS, sheet.y, rows)
+        sheet.y += len(rows) * ROW
+
+
+def _wrapped(lines: tuple[Line, ...]) -> list[_Row]:
     rows = []
-    for number, line in enumerate(lines):
+    for line in lines:
         kind = "bad" if line.bad else ""
-        name = line.name or (about if number == 0 else "")
-        first, *more = textwrap.wrap(line.words, LETTERS - len(name), break_on_hyphens=False) or [""]
-        rows += [_Row(name, first, kind), *(_Row("", part, kind) for part in more)]
+        first, *more = textwrap.wrap(line.words, LETTERS - len(line.name), break_on_hyphens=False) or [""]
+        rows += [_Row(line.name, first, kind), *(_Row("", part, kind) for part in more)]
     return rows
 
 

@@ -108,7 +108,10 @@ class Telling:
         if self.correcting:
             numbers = [str(each.octets[FRAME_NUMBER_END - 1]) for each in data]
             told = f" again at {at(modulation)}{': ' if numbers else ''}{words.shortened(numbers)}"
-        line = Line(f"page {self.page}", words.counted(len(data), "frame") + told)
+        many = words.counted(len(data), "frame")
+        if bad and not data:
+            many, told = "no frame", f" undamaged at {at(modulation)}"
+        line = Line(f"page {self.page}", many + told)
         return [line, Line("", f"{words.counted(bad, 'frame')} damaged", bad=True)] if bad else [line]
 
     def page_data(self, modulation: Modulation, octets: int) -> list[Line]:

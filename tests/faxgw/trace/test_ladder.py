@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from faxgw.trace import words
-from faxgw.trace.ladder import LETTERS, ladder
+from faxgw.trace.ladder import LETTERS, LETTERS_AT_FOOT, ladder
 from faxgw.trace.listing import listing
 from faxgw.trace.reading import read
 from faxgw.trace.record import Recorder, Trace
@@ -78,6 +78,37 @@ def test_ladder_says_everything_that_the_listing_says(small_call: Path) -> None:
             assert line.name in drawn
             assert line.words in drawn
     assert "delivered: 1 page confirmed" in drawn
+
+
+def test_picture_in_the_readme_is_that_of_the_demo_as_it_is_drawn_today() -> None:
+    """Draw it anew: faxgw trace tests/faxgw/trace/kept/engine-2/demo-out.jsonl --ladder docs/ladder.svg."""
+    drawn = ladder(read(Path(__file__).parent / "kept" / "engine-2" / "demo-out.jsonl"))
+    assert (Path(__file__).parents[3] / "docs" / "ladder.svg").read_text(encoding="utf-8") == drawn
+
+
+def test_who_does_not_see_the_ladder_is_told_what_it_shows(small_call: Path) -> None:
+    root = ElementTree.fromstring(ladder(read(small_call)))
+    told = {each.attrib["id"]: each.text or "" for each in root if "id" in each.attrib}
+    assert root.attrib["role"] == "img"
+    assert list(told) == root.attrib["aria-labelledby"].split()
+    assert told["title"].startswith("Fax from +49 30 1234567 to +1 555 0100")
+    assert told["description"].startswith("result: delivered: 1 page confirmed")
+    assert "trouble: training failed once (FTT)" in told["description"]
+
+
+def test_result_stands_at_the_top_too_and_its_reasons_at_the_foot(record_calls: RecordCalls) -> None:
+    out, _ = record_calls([bytes(9_000)], number="+19995550100")
+    said = texts(ladder(read(out)))
+    assert said[2] == "failed: no page confirmed, 1.5 s"
+    assert said.index("cause") < said.index("the call was rejected (call.rejected)") < said.index("what to do")
+
+
+def test_text_at_the_foot_is_as_narrow_as_the_page(record_calls: RecordCalls) -> None:
+    number = " ".join("1" * 9 for _ in range(60))
+    for path in record_calls([bytes(9_000)], number=number):
+        foot = [text for text in texts(ladder(read(path))) if "111111111" not in text]
+        assert foot
+        assert all(len(text) <= LETTERS_AT_FOOT for text in foot)
 
 
 def test_ladder_has_both_schemes_and_prints_light(small_call: Path) -> None:
