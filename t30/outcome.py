@@ -219,6 +219,12 @@ class Incompatible(RemoteError):
     code = "fax.incompatible"
 
 
+class OperatorWanted(RemoteError):
+    """They want to be spoken to, and nobody is here."""
+
+    code = "fax.operator"
+
+
 class NothingToPoll(RemoteError):
     """They have no document to be fetched."""
 

@@ -16,6 +16,13 @@ class Then(Enum):
     GO_ON = "take the page as sent and go on with the next one"
 
 
+class Operator(Enum):
+    """What a station does about a wish for an operator (PRI-MPS, PRI-EOM, PRI-EOP; PIP, PIN)."""
+
+    ABSENT = "go on as if none were wanted"
+    END = "end the call, after the time that an operator has to come"
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """What a sender does about a page that the receiver refuses (RTN): it sends it again, each time one rate lower.
@@ -82,6 +89,7 @@ class Policy:
     correction: Correction = Correction()
     quality: Quality = Quality()
     training: TrainingCheck = TrainingCheck()
+    operator: Operator = Operator.ABSENT
 
 
 # ------------------------------------------------------------------------------------------------- choices with names
@@ -124,3 +132,5 @@ QUALITIES = {
     "any": Quality(confirm=1.0, retrain=1.0, longest_run=1_000_000),
 }
 """``any`` confirms whatever arrives: for senders that give up when a page is refused."""
+
+OPERATORS = {"go-on": Operator.ABSENT, "end": Operator.END}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from t30 import ecm, timers
+from t30 import ecm, operators, timers
 from t30.capabilities import Dcs
 from t30.exchange import Exchange, Message, Procedure, unexpected
 from t30.fcf import PLAIN, Fcf
@@ -71,7 +71,10 @@ class Reception:
                 raise NoResponse(f"the sender did not hear {self.exchange.said}, said {repeated} times")
             if self.exchange.now > deadline:
                 raise RemoteError(f"the sender went on for {LONGEST_WITHOUT_PAGE:.0f} s without anything of a page")
-            heard = (yield from self._obey(heard)) or (yield from self._next())
+            heard = yield from self._obey(heard)
+            if self.responded and self.responded.fcf in operators.CALLS:
+                yield from operators.nobody_came(self.exchange, self._respond_again)
+            heard = heard or (yield from self._next())
             if self.page.noticed:
                 deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
         if self.last not in (Fcf.EOM, Fcf.EOP):
@@ -91,10 +94,7 @@ class Reception:
         return (yield from self.exchange.command(timers.T2_MORE if isinstance(ended, Quiet) else timers.T2))
 
     def _obey(self, command: Message) -> Procedure[Message | None]:
-        """Do what one command wants; return another that came in the midst of it.
-
-        A wish for an operator is treated as the plain command: nobody sits here.
-        """
+        """Do what one command wants; return another that came in the midst of it."""
         fcf = PLAIN.get(command.fcf, command.fcf) if command.fcf else None
         if self.rate is Modulation.V21 and fcf not in (Fcf.DCS, Fcf.DIS, Fcf.DTC):
             raise unexpected(command, "what this station can do")
@@ -128,6 +128,11 @@ class Reception:
         yield from self.exchange.send(response, after=after)
         self.responded_at = self.exchange.now
         self.page.noticed = False
+
+    def _respond_again(self, command: Message) -> Procedure[None]:
+        """Repeat the response to a command that comes again."""
+        if self.responded and self._asks_again(command):
+            yield from self._say(self.responded)
 
     def _said(self, fcf: Fcf) -> bool:
         return self.responded is not None and self.responded.fcf is fcf
@@ -251,7 +256,7 @@ class Reception:
             return verdict
         response = Fcf.RTN if self.page.is_cut_off() else judged(verdict, self.exchange.station.policy.quality)
         self._enter(verdict)
-        yield from self._respond(command, self.exchange.frame(response))
+        yield from self._respond(command, self.exchange.frame(self._to_operator(command, response)))
         if response is Fcf.RTN:
             self.exchange.record.refused()
             self.page.octets = 0
@@ -281,7 +286,7 @@ class Reception:
             if not isinstance(verdict, Verdict):
                 return verdict
             self._enter(verdict)
-        yield from self._respond(command, self.exchange.frame(Fcf.MCF))
+        yield from self._respond(command, self.exchange.frame(self._to_operator(command, Fcf.MCF)))
         if after is not None:
             self._page_is_confirmed(after)
         self.carrier = self._next_carrier(after)
@@ -332,6 +337,9 @@ class Reception:
     def _next_carrier(self, after: Fcf | None) -> Modulation | None:
         """Return the signal that follows a confirmation: page data, unless negotiation or goodbye does."""
         return self.rate.short if after in (None, Fcf.MPS) else None
+
+    def _to_operator(self, command: Message, response: Fcf) -> Fcf:
+        return operators.calling_for(response) if operators.is_wanted(self.exchange, command) else response
 
     def _enter(self, verdict: Verdict) -> None:
         """Write a page into the record; it is confirmed only when our response is out."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from t30 import ecm, timers
+from t30 import ecm, operators, timers
 from t30.capabilities import Dis, Dtc, Terms, agree
 from t30.exchange import Exchange, Message, Procedure, unexpected
 from t30.fcf import CONFIRMATIONS, Fcf
@@ -20,7 +20,7 @@ from t30.outcome import (
     PageResult,
 )
 from t30.pages import FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
-from t30.policy import Then
+from t30.policy import Operator, Then
 from t30.rates import Modulation
 
 BEGINNINGS = (Fcf.DIS, Fcf.DTC)
@@ -49,6 +49,8 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
         reply = yield from (attempt.corrected() if page.format.ecm else attempt.plain())
         ladder = attempt.ladder
         yield from _enter(exchange, index, page, seconds=exchange.now - began, confirmed=reply.fcf in CONFIRMATIONS)
+        if reply.fcf in operators.CALLS and policy.operator is Operator.END and not _is_whole(exchange, command):
+            yield from operators.nobody_came(exchange)
         trained = reply.fcf in (Fcf.MCF, Fcf.PIP, Fcf.ERR)
         if reply.fcf in (Fcf.RTN, Fcf.PIN) or (reply.fcf is Fcf.RTP and policy.slower_when_poor):
             ladder = ladder[1:] or ladder
@@ -66,6 +68,11 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
         raise PageRefused(f"not confirmed, and left behind (RTN or EOR): page {', '.join(lost)}")
     exchange.record.complete = True
     yield from exchange.say(Fcf.DCN)
+
+
+def _is_whole(exchange: Exchange, command: Fcf) -> bool:
+    """Tell whether the page that was sent last was the last of all, and all were confirmed."""
+    return command is Fcf.EOP and all(page.confirmed for page in exchange.record.pages)
 
 
 def _enter(exchange: Exchange, index: int, page: PageReady, *, seconds: float, confirmed: bool) -> Procedure[None]:

@@ -8,6 +8,8 @@ T2 = 6.0
 """How long a receiver waits for a command [6 ± 1 s]."""
 T2_MORE = 0.9
 """So much longer it listens for V.21 when T2 brought no fast carrier: a modem that waits for one may not tell."""
+T3 = 10.0
+"""How long a machine calls its operator [10 ± 5 s]."""
 T4 = 3.0
 """How long a sender waits for a response before it repeats the command [3 s ± 15 %]."""
 T5 = 60.0

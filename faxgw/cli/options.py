@@ -12,7 +12,7 @@ from faxgw.documents.screening import Screen
 from t30.capabilities import Station
 from t30.identity import encoded
 from t30.pages import Coding, Length, Resolution, Width
-from t30.policy import LADDERS, QUALITIES, REFUSED, Policy, Quality, Refused
+from t30.policy import LADDERS, OPERATORS, QUALITIES, REFUSED, Operator, Policy, Quality, Refused
 from t30.rates import Family, Modulation
 
 T = TypeVar("T")
@@ -134,6 +134,15 @@ QualityOption = Annotated[
         " 5 in a row; strict above 5 % or 2; any never does.",
     ),
 ]
+OperatorOption = Annotated[
+    Operator | None,
+    typer.Option(
+        "--operator",
+        parser=_one(OPERATORS),
+        metavar=_metavar(OPERATORS),
+        help="What to do when the other machine wants to be spoken to: go on as if it did not, or end the call.",
+    ),
+]
 ResolutionOption = Annotated[
     Resolution | None,
     typer.Option("--resolution", parser=_one(_RESOLUTIONS), metavar=_metavar(_RESOLUTIONS), help="Resolution."),
@@ -164,6 +173,7 @@ def station(
     ladder: str = "hylafax",
     refused: Refused | None = None,
     quality: Quality | None = None,
+    operator: Operator | None = None,
 ) -> Station:
     """Return the station of these options; what was not given is not limited."""
     return Station(
@@ -175,7 +185,12 @@ def station(
         subaddress=subaddress,
         password=password,
         sender_id=sender_id,
-        policy=Policy(LADDERS[ladder], refused or Refused(), quality=quality or Quality()),
+        policy=Policy(
+            LADDERS[ladder],
+            refused or Refused(),
+            quality=quality or Quality(),
+            operator=operator or Operator.ABSENT,
+        ),
     )
 
 

@@ -48,6 +48,7 @@ def receive(
     resolution: options.ResolutionOption = None,
     page: options.PaperOption = None,
     quality: options.QualityOption = None,
+    operator: options.OperatorOption = None,
     trace: options.TraceOption = None,
     json: options.JsonOption = False,
 ) -> None:
@@ -67,6 +68,7 @@ def receive(
             subaddress=subaddress,
             password=password,
             quality=quality,
+            operator=operator,
         ),
         resolutions=options.up_to(resolution),
         width=width,

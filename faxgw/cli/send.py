@@ -40,6 +40,7 @@ def send(
     coding: options.CodingOption = None,
     ladder: options.LadderOption = "hylafax",
     refused: options.RefusedOption = None,
+    operator: options.OperatorOption = None,
     resolution: options.ResolutionOption = None,
     page: options.PaperOption = None,
     screen: options.ScreenOption = Screen.AUTO,
@@ -90,6 +91,7 @@ def send(
         sender_id=sender_id,
         ladder=ladder,
         refused=refused,
+        operator=operator,
     )
     key = ANYBODY
     if poll:

@@ -11,7 +11,7 @@ from t30.capabilities import Station
 from t30.identity import encoded
 from t30.line import LineError
 from t30.pages import Coding
-from t30.policy import LADDERS, QUALITIES, REFUSED, Policy
+from t30.policy import LADDERS, OPERATORS, QUALITIES, REFUSED, Policy
 from t30.rates import Family
 
 FAMILIES = {"v27ter": Family.V27TER, "v29": Family.V29, "v17": Family.V17}
@@ -71,6 +71,8 @@ class LineSettings(Documented, BaseModel):
     quality: Literal["strict", "usual", "any"] = "usual"
     """When a page without error correction is confirmed to its sender. usual refuses it above 15 % of damaged scan
     lines or 5 in a row; strict above 5 % or 2 in a row; any confirms whatever arrives."""
+    operator: Literal["go-on", "end"] = "go-on"
+    """What is done when the other machine wants to be spoken to: the fax goes on as if it did not, or the call ends."""
 
     @field_serializer("tenants", "modems", "coding")
     def _in_order(self, several: frozenset[str]) -> list[str]:
@@ -147,5 +149,10 @@ class LineSettings(Documented, BaseModel):
             families=frozenset(FAMILIES[each] for each in self.modems),
             max_bps=self.max_rate,
             codings=frozenset(CODINGS[each] for each in self.coding),
-            policy=Policy(LADDERS[self.ladder], REFUSED[self.refused], quality=QUALITIES[self.quality]),
+            policy=Policy(
+                LADDERS[self.ladder],
+                REFUSED[self.refused],
+                quality=QUALITIES[self.quality],
+                operator=OPERATORS[self.operator],
+            ),
         )

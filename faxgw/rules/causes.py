@@ -89,6 +89,7 @@ TREATMENTS: dict[str, Treatment] = {
     "fax.failed": _soon("the call ended before the fax was whole", Change.MODEM),
     "fax.no_machine": _later("somebody answered, but no fax machine", tries=2),
     "fax.incompatible": _later("the two machines have no rate or function in common", tries=2, change=Change.LINE),
+    "fax.operator": _later("the other machine wanted to be spoken to", tries=2),
     "fax.nothing_to_poll": _later("the other machine had no document to be fetched", tries=2),
     "fax.poll_refused": _never("the document is not given to who asked, or not for what was said"),
     "fax.internal": _ours("a fault in the gateway ended the call", delay=_OTHER, tries=2),

@@ -55,6 +55,10 @@ ADVICE: dict[str, Advice] = {
         "Allow more (--modems, --max-rate): the two machines have nothing in common that both may use.",
         "Allow more (--modems, --max-rate), or ask the sender to: the two machines have nothing in common.",
     ),
+    "fax.operator": Advice(
+        "Call the other end and speak to somebody, or go on without them (--operator go-on).",
+        "Call the sender and speak to somebody, or go on without them (--operator go-on).",
+    ),
     "fax.nothing_to_poll": Advice("Nothing.", "Ask at the other end when there will be a document to fetch."),
     "fax.poll_refused": Advice(
         "Nothing: whoever asked for the document may not have it.", "Ask for the right password."
