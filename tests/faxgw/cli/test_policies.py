@@ -1,5 +1,6 @@
 """What is said on the command line and in the configuration about policies is what a station does."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,20 @@ def test_a_receiver_is_as_strict_as_named(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_line_does_about_refused_pages_what_is_named(name: str) -> None:
     assert configured(refused=name).refused == REFUSED[name]
+
+
+def test_the_documentation_tells_what_each_name_does() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "pages.md").read_text()
+    rows = {name: cells.split(" | ") for name, cells in re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", text, re.MULTILINE)}
+    assert {*rows} == {*LADDERS, *REFUSED, *QUALITIES}
+    assert {name: rows[name][0] for name in LADDERS} == {
+        name: ", ".join(map(str, each)) for name, each in LADDERS.items()
+    }
+    for name in ("strict", "usual"):
+        confirm, retrain, refuse = rows[name]
+        quality = QUALITIES[name]
+        assert [float(each) for each in re.findall(r"[0-9]+", confirm + retrain)] == [
+            round(100 * quality.confirm),
+            round(100 * quality.retrain),
+        ]
+        assert f"more than {quality.longest_run} in a row" in refuse
