@@ -46,8 +46,8 @@ class Correction:
     step_down: bool = True
     """Then it goes on one rate lower (CTC), where there is one."""
     persist: bool = True
-    """Where there is none, it goes on at the same rate (CTC) while each so many requests bring frames home; else, and
-    without this, it gives the page up (EOR)."""
+    """Where there is none, it goes on at the same rate (CTC) while each so many requests leave fewer frames to send
+    than ever before; else, and without this, it gives the page up (EOR)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,19 +219,19 @@ class _Attempt:
         wanted = list(range(len(block)))
         carrier = self.ladder[0].short
         correction = self.exchange.station.policy.correction
+        asked: list[int] = []
         while True:
-            requests: list[int] = []
             for _ in range(correction.requests):
                 yield from self.exchange.do(SendFrames(carrier, ecm.burst(block, wanted), timers.TURNAROUND), Sent)
                 reply = yield from self._ends(number, after, frames=len(wanted))
                 if reply.fcf is not Fcf.PPR:
                     return reply
                 wanted = ecm.requested(reply.fif, len(block)) or [len(block) - 1]
-                requests.append(len(wanted))
+                asked.append(len(wanted))
                 carrier = self.ladder[0].short
             if correction.step_down and len(self.ladder) > 1:
                 self.ladder = self.ladder[1:]
-            elif not correction.persist or requests[-1] >= requests[0]:
+            elif not correction.persist or asked[-1] >= min(asked[: len(asked) + 1 - correction.requests]):
                 return (yield from self._give_up())
             carrier = yield from self._go_on()
 

@@ -301,6 +301,17 @@ PERSISTENCE = {
         *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), send(MCF), *GOODBYE),
         driver=True,
     ),
+    "at the lowest rate a receiver that asks for the same frames again after CTC is given up": lost(
+        "fax.page_refused",
+        *(*AT_SLOWEST, expect(pps("2F", 3)), send(ppr(0, 1)), expect_block(SLOWEST, FIRST, SECOND, *RCP)),
+        *(expect(pps("2F", 2)), WANTS_SECOND),
+        *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), WANTS_SECOND) * 2,
+        *(expect("FF 13 13 00 02"), send(CTR)),
+        *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), send(ppr(0, 1))),
+        *(expect_block(SLOWEST, FIRST, SECOND, *RCP), expect(pps("2F", 2)), WANTS_SECOND),
+        *(expect_block(SLOWEST, SECOND, *RCP), expect(pps("2F", 1)), WANTS_SECOND) * 2,
+        *(expect("FF 13 CF 2F"), send(ERR), *GOODBYE),
+    ),
     "at the lowest rate correction ends by EOR when no frame comes home any more": lost(
         "fax.page_refused",
         *(
