@@ -303,6 +303,7 @@ def agree(station: Station, receiver: Dis) -> Terms:
             resolutions=station.resolutions & receiver.resolutions | {Resolution.STANDARD},
             coding=next((coding for coding in best if coding in codings), Coding.MH),
             ecm=ecm,
+            codings=codings if ecm else frozenset(),
         ),
         64 if station.frame_octets == 64 or receiver.small_frames else 256,
     )

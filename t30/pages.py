@@ -91,7 +91,8 @@ class PageFormat:
 class PageLimits:
     """What both machines can do: a page source picks each page's format within it.
 
-    ``coding`` and ``ecm`` are settled by the engine; size and resolution follow the page.
+    ``coding`` and ``ecm`` are settled by the engine; size and resolution follow the page. In error correction mode a
+    source may take another of ``codings`` where the page is shorter so: between pages that costs a negotiation.
     """
 
     width: Width
@@ -99,6 +100,7 @@ class PageLimits:
     resolutions: frozenset[Resolution]
     coding: Coding
     ecm: bool
+    codings: frozenset[Coding] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

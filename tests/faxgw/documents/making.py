@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,9 @@ def limits(
     length: Length = Length.UNLIMITED,
     coding: Coding = Coding.MMR,
     ecm: bool = True,
+    codings: Iterable[Coding] = (),
 ) -> PageLimits:
-    return PageLimits(width, length, frozenset(resolutions or Resolution), coding, ecm)
+    return PageLimits(width, length, frozenset(resolutions or Resolution), coding, ecm, frozenset(codings))
 
 
 def text_like(rows: int, pels: int, seed: int = 1) -> Pels:

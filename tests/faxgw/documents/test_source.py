@@ -10,7 +10,7 @@ from faxgw.errors import RequestError
 from simulators.clock import run
 from t30.pages import Coding, FetchPage, JudgePage, NoMorePages, PageLimits, PageReady, Resolution, Width
 from t30.t4 import Bitmap, Decoder, encode
-from tests.faxgw.documents.making import fax_tiff, limits, pdf_page, pdf_with_too_large_an_image, text_like
+from tests.faxgw.documents.making import Pels, fax_tiff, limits, pdf_page, pdf_with_too_large_an_image, text_like
 
 FINE = limits(Resolution.STANDARD, Resolution.FINE)
 
@@ -72,6 +72,32 @@ async def test_mr_codes_every_second_line_by_itself_at_standard_and_every_fourth
         page = await fetch(source, 0, within)
         assert page.octets == encode(document.bitmap(0, document.layout(0, within)), Coding.MR, k=k, shortest=True)
         await source.close()
+
+
+def dots(rows: int, seed: int = 1) -> Pels:
+    """Draw a light grey, as pictures have it: one black pel in five, and no line like the one above it."""
+    return (np.random.default_rng(seed).random((rows, 1728)) < 0.2).astype(np.uint8)
+
+
+async def test_a_page_in_dots_is_coded_by_its_runs_where_the_receiver_may_be_told_so(tmp_path: Path) -> None:
+    tiff = fax_tiff(tmp_path / "fax.tif", [dots(500), dots(500, seed=2), text_like(500, 1728)], dpi=(204, 196))
+    source = PageSource(open_document([tiff]))
+    pages = [await fetch(source, index, limits(codings=Coding)) for index in range(3)]
+    plain = await fetch(source, 0, limits())
+    assert [page.format.coding for page in pages] == [Coding.MH, Coding.MH, Coding.MH]
+    assert plain.format.coding is Coding.MMR
+    assert len(pages[0].octets) < 0.9 * len(plain.octets)
+    assert decoded(pages[0]) == decoded(plain)
+    await source.close()
+
+
+async def test_the_coding_changes_between_pages_only_where_that_saves_more_than_a_negotiation(tmp_path: Path) -> None:
+    long_text = np.tile(text_like(500, 1728), (12, 1))
+    tiff = fax_tiff(tmp_path / "fax.tif", [text_like(500, 1728), dots(40), dots(2000), long_text], dpi=(204, 196))
+    source = PageSource(open_document([tiff]))
+    pages = [await fetch(source, index, limits(codings=Coding)) for index in range(4)]
+    assert [page.format.coding for page in pages] == [Coding.MMR, Coding.MMR, Coding.MH, Coding.MMR]
+    await source.close()
 
 
 async def test_the_page_follows_what_the_receiver_can_do(sample: Path) -> None:
