@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 
 from t30.answering import answering
 from t30.calling import calling, polling
@@ -54,6 +55,47 @@ class Habit:
                 session.handle(event)
         assert session.outcome is not None
         return session.outcome
+
+
+class Several(Habit):
+    """Has all of these habits at once: what the first wants done instead is done in the way of the second, and so on.
+
+    Attributes:
+        steps: what the engine asked for and what it was told, since the call began.
+    """
+
+    def __init__(self, *habits: Habit) -> None:
+        self.habits = habits
+        self.steps: list[tuple[Action, Event | LineError]] = []
+
+    def do(self, action: Action) -> Generator[Action, Event, Event]:
+        """Have it done in all these ways."""
+        try:
+            event = yield from _done(action, self.habits)
+        except LineError as fault:
+            self.steps.append((action, fault))
+            raise
+        self.steps.append((action, event))
+        return event
+
+
+def _done(action: Action, habits: tuple[Habit, ...]) -> Generator[Action, Event, Event]:
+    if not habits:
+        return (yield action)
+    doing = habits[0].do(action)
+    go_on = partial(next, doing)
+    while True:
+        try:
+            wanted = go_on()
+        except StopIteration as end:
+            event: Event = end.value
+            return event
+        try:
+            heard = yield from _done(wanted, habits[1:])
+        except (LineError, Canceled) as fault:
+            go_on = partial(doing.throw, fault)
+        else:
+            go_on = partial(doing.send, heard)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,12 +36,14 @@ class HangsUpAfter(Habit):
 
     def __init__(self, fcf: Fcf = Fcf.EOP) -> None:
         self.fcf = fcf
+        self._said = False
 
     def do(self, action: Action) -> Doing:
-        """Hang up after the signal."""
-        event = yield action
-        if _says(action, self.fcf):
+        """Hang up in place of whatever comes after the signal."""
+        if self._said:
             yield from _hang_up()
+        event = yield action
+        self._said = _says(action, self.fcf)
         return event
 
 
@@ -194,7 +196,7 @@ class ForgetsErrorCorrection(Habit):
             octets = b"".join(frame[4:] for frame in _data(action.frames))
             action = SendData(action.modulation, octets, Content.PAGE, action.after)
         elif isinstance(action, SendFrames) and _says(action, Fcf.PPS):
-            after = ecm.after_page(action.frames[-1][3:]) or Fcf.MPS
+            after = _after_pps(action) or Fcf.MPS
             action = replace(action, frames=(Frame.of(after, x=True).octets,))
         return (yield action)
 
@@ -342,7 +344,10 @@ def _after_pps(action: Action) -> Fcf | None:
     if not isinstance(action, SendFrames):
         return None
     frame = Frame.parse(action.frames[-1])
-    return ecm.after_page(frame.fif) if frame is not None and frame.fcf is Fcf.PPS else None
+    try:
+        return ecm.after_page(frame.fif) if frame is not None and frame.fcf is Fcf.PPS else None
+    except ValueError:
+        return None  # nonsense, said on purpose
 
 
 def _heard(event: Event, fcf: Fcf) -> bool:

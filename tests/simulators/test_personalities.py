@@ -1,12 +1,9 @@
 """Our engine against machines that misbehave: every call ends, in time, with pages confirmed or a clear reason."""
 
-from collections.abc import Callable
-
 import pytest
 
 from simulators import personalities as odd
 from simulators.circuit import NO_FAULTS, Faults
-from simulators.machine import Habit
 from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.line import SendFrames
@@ -14,75 +11,12 @@ from t30.outcome import Outcome
 from t30.pages import Coding, Width
 from t30.rates import Family, Modulation
 from tests.simulators.calls import FIVE_WAYS, Call, call, sheet, station
+from tests.simulators.habits import RECEIVERS, SENDERS
 
 PAGES = [sheet(1, rows=120), sheet(2, rows=120)]
 V17 = frozenset({Modulation.V17_14400, Modulation.V17_12000})
 
 
-def frame(fcf: Fcf, fif: str = "") -> Frame:
-    return Frame.of(fcf, bytes.fromhex(fif), x=True)
-
-
-SENDERS: dict[str, Callable[[], Habit]] = {
-    "hangs up after EOP": lambda: odd.HangsUpAfter(Fcf.EOP),
-    "hangs up after MPS": lambda: odd.HangsUpAfter(Fcf.MPS),
-    "hangs up after DCS": lambda: odd.HangsUpAfter(Fcf.DCS),
-    "silent after DCS": lambda: odd.GoesSilentAfter(Fcf.DCS),
-    "silent after MPS": lambda: odd.GoesSilentAfter(Fcf.MPS),
-    "silent after EOP": lambda: odd.GoesSilentAfter(Fcf.EOP),
-    "trains short after failure": odd.TrainsShortAfterFailure,
-    "cuts pages short": odd.CutsPagesShort,
-    "echoes": odd.Echoes,
-    "repeats itself": odd.RepeatsItself,
-    "withholds a frame": odd.WithholdsFrame,
-    "CTC out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.CTC, "00 46")),
-    "CTC without a rate": lambda: odd.SaysOutOfTurn(frame(Fcf.CTC)),
-    "EOR out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.EOR, "2F")),
-    "EOR with nothing": lambda: odd.SaysOutOfTurn(frame(Fcf.EOR)),
-    "PPS-NULL after PPS-MPS": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS, "00 00 00 05")),
-    "PPS without counters": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS)),
-    "PPS with nonsense": lambda: odd.SaysOutOfTurn(frame(Fcf.PPS, "55 FF FF FF")),
-    "RR out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.RR)),
-    "DCS out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.DCS, "00 46 F0")),
-    "EOP out of turn": lambda: odd.SaysOutOfTurn(frame(Fcf.EOP)),
-    "an unknown command": lambda: odd.SaysOutOfTurn(Frame(0x55)),
-    "no RCP": lambda: odd.SendsRcp(0),
-    "1 RCP": lambda: odd.SendsRcp(1),
-    "4 RCP": lambda: odd.SendsRcp(4),
-    "frames too long once": lambda: odd.SendsOddFrames(+3),
-    "frames too short once": lambda: odd.SendsOddFrames(-3),
-    "frames too long for ever": lambda: odd.SendsOddFrames(+3, for_ever=True),
-    "frames too short for ever": lambda: odd.SendsOddFrames(-3, for_ever=True),
-    "forgets error correction": odd.ForgetsErrorCorrection,
-    "MMR without error correction": odd.SendsMmrWithoutErrorCorrection,
-    "negotiates again at once": odd.NegotiatesAgainAtOnce,
-}
-RECEIVERS: dict[str, Callable[[], Habit]] = {
-    "hangs up after DIS": lambda: odd.HangsUpAfter(Fcf.DIS),
-    "hangs up after CFR": lambda: odd.HangsUpAfter(Fcf.CFR),
-    "hangs up after MCF": lambda: odd.HangsUpAfter(Fcf.MCF),
-    "silent after DIS": lambda: odd.GoesSilentAfter(Fcf.DIS),
-    "silent after CFR": lambda: odd.GoesSilentAfter(Fcf.CFR),
-    "silent after MCF": lambda: odd.GoesSilentAfter(Fcf.MCF),
-    "echoes": odd.Echoes,
-    "repeats itself": odd.RepeatsItself,
-    "says DCN to V.17": odd.RefusesFamily,
-    "never trains": lambda: odd.Answers(odd.NEVER_TRAINS),
-    "never confirms": lambda: odd.Answers(odd.NEVER_CONFIRMS),
-    "never satisfied": lambda: odd.Answers(odd.NEVER_SATISFIED),
-    "asks for nothing": lambda: odd.Answers(odd.ASKS_FOR_NOTHING),
-    "never ready": lambda: odd.Answers(odd.NEVER_READY),
-    "asks for repetition for ever": lambda: odd.Answers(dict.fromkeys(Fcf, Frame.of(Fcf.CRP))),
-    "answers MCF with CFR": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.CFR)}),
-    "answers CFR with MCF": lambda: odd.Answers({Fcf.CFR: Frame.of(Fcf.MCF)}),
-    "wants an operator": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.PIP)}),
-    "refuses and wants an operator": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.PIN)}),
-    "wants to train after every page": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.RTP)}),
-    "an unknown answer": lambda: odd.Answers({Fcf.MCF: Frame(0x55)}),
-    "an empty PPR": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.PPR)}),
-    "DIS with nothing in it": lambda: odd.Answers({Fcf.DIS: Frame.of(Fcf.DIS)}),
-    "DTC in place of DIS": lambda: odd.Answers({Fcf.DIS: Frame.of(Fcf.DTC, bytes.fromhex("00 EE F8"))}),
-}
 CODES = {
     "",
     "line.dropped",
