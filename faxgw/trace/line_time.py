@@ -22,7 +22,7 @@ counted: a trace does not hold the data.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from drivers.t38.signals import TRAINING
@@ -165,12 +165,12 @@ def _due(found: list[Signal]) -> Iterator[_Due]:
             continue
         if signal.kind is Kind.TRAINING:
             seconds = TRAINING[signal.carried.modulation] + SHORTEST_CHECK
-            agreement[signal.kind] = _Due(Phase.TRAINING, seconds)
+            agreement[signal.kind] = _cut(_Due(Phase.TRAINING, seconds), signal)
         elif signal.kind is Kind.PAGE:
-            transfer[signal.kind] = _longer(transfer.get(signal.kind), _page(signal.carried))
+            transfer[signal.kind] = _longer(transfer.get(signal.kind), _cut(_page(signal.carried), signal))
         elif frame := signal.last_frame:
             fcf = PLAIN.get(frame.fcf, frame.fcf) if frame.fcf else None
-            due = _Due(_phase(signal, Phase.NEGOTIATION), _v21_seconds(signal.carried))
+            due = _cut(_Due(_phase(signal, Phase.NEGOTIATION), _v21_seconds(signal.carried)), signal)
             if fcf in _AGREEING:
                 agreement[fcf] = due
             elif fcf is Fcf.CFR:
@@ -186,6 +186,11 @@ def _due(found: list[Signal]) -> Iterator[_Due]:
                 goodbye = [due]
     yield from agreement.values() if asked is Fcf.EOM else ()
     yield from (*transfer.values(), *goodbye)
+
+
+def _cut(due: _Due, signal: Signal) -> _Due:
+    """Of a signal that the end of the call cut off, no more was due than there was."""
+    return due if signal.whole else replace(due, seconds=min(due.seconds, signal.end - signal.start))
 
 
 def _what_follows(frame: Frame) -> Fcf | None:

@@ -134,7 +134,7 @@ def test_with_its_signalling_a_call_needs_no_port(tshark: Tshark, tmp_path: Path
             assert frames_told(rows) == list(frames_ours(trace))
 
 
-@pytest.mark.parametrize("path", MODEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODEMS, ids=lambda path: f"{path.parent.stem}-{path.stem}")
 def test_a_kept_modem_call_is_decoded_as_the_packets_that_it_would_have_been(tshark: Tshark, path: Path) -> None:
     check_modem_call(tshark, read(path))
 

@@ -14,7 +14,7 @@ from simulators.machine import Habit
 from simulators.switch import Switch
 from simulators.tray import Sheet, Tray
 from t30.answering import answering
-from t30.calling import calling
+from t30.calling import calling, polling
 from t30.capabilities import Station
 from t30.exchange import Procedure
 from t30.line import FaxLine, LineClock
@@ -41,11 +41,13 @@ def modem_calls(
     number: str = NUMBER,
     slow: int = 0,
     cancel_at: float | None = None,
+    polls: bool = False,
 ) -> tuple[Path, Path]:
     """Send pages from one modem to another; return both ends' traces, the caller's first.
 
     With ``scheme`` ``class1`` the driver is on simulated modems, else the line is the modem. ``habits``: how each end
     misbehaves. ``slow``: how often the answerer is not ready. ``cancel_at``: when the caller's operator ends the call.
+    ``polls``: the caller fetches the pages, which the answerer has.
     """
 
     async def call() -> None:
@@ -53,12 +55,13 @@ def modem_calls(
         async with AsyncExitStack() as rig:
             ours, theirs = [await _line(rig, switch, each, scheme) for each in (OURS, NUMBER)]
             answer = Recorder(folder / IN, direction=Direction.IN, line=f"{scheme}:", station=answerer)
-            waiting = asyncio.create_task(
-                _end(theirs, _session(answering(answerer), habits[1]), Tray(slow=slow), answer)
-            )
-            recorder = Recorder(folder / OUT, direction=Direction.OUT, line=f"{scheme}:", station=caller)
-            session = _session(calling(caller, number), habits[0])
-            sending = asyncio.create_task(_end(ours, session, Tray(pages), recorder))
+            source, target = Tray(pages), Tray(slow=slow)
+            near, far = (target, source) if polls else (source, target)
+            waiting = asyncio.create_task(_end(theirs, _session(answering(answerer), habits[1]), far, answer))
+            direction = Direction.IN if polls else Direction.OUT
+            recorder = Recorder(folder / OUT, direction=direction, line=f"{scheme}:", station=caller)
+            procedure = polling(caller, number) if polls else calling(caller, number)
+            sending = asyncio.create_task(_end(ours, _session(procedure, habits[0]), near, recorder))
             if cancel_at is not None:
                 asyncio.get_running_loop().call_later(cancel_at, sending.cancel, "the operator ended the call")
             await asyncio.wait([sending], timeout=LONGEST)

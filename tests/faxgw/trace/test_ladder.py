@@ -24,6 +24,7 @@ from t30.frame import Frame
 from t30.line import AwaitCall, Connected, Dial, FrameReceived, ListenFrame, Ringing, SendFrames, Sent
 from t30.outcome import Direction
 from t30.rates import Modulation
+from tests.faxgw.trace.keeping import OF_TODAY
 
 RecordCalls = Callable[..., tuple[Path, Path]]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -82,7 +83,7 @@ def test_ladder_says_everything_that_the_listing_says(small_call: Path) -> None:
 
 def test_picture_in_the_readme_is_that_of_the_demo_as_it_is_drawn_today() -> None:
     """Draw it anew: faxgw trace tests/faxgw/trace/kept/engine-2/demo-out.jsonl --ladder docs/ladder.svg."""
-    drawn = ladder(read(Path(__file__).parent / "kept" / "engine-2" / "demo-out.jsonl"))
+    drawn = ladder(read(OF_TODAY / "demo-out.jsonl"))
     assert (Path(__file__).parents[3] / "docs" / "ladder.svg").read_text(encoding="utf-8") == drawn
 
 

@@ -14,10 +14,25 @@ from faxgw.replay import Difference, replay
 from faxgw.trace.reading import read
 from faxgw.trace.record import Recorder
 from simulators.faults import Faults
+from t30.answering import answering
 from t30.calling import calling
 from t30.capabilities import Offer, Station
 from t30.identity import encoded
-from t30.line import Action, Connected, Dial, HangUp, LineError, ListenFrame, SendFrames, Sent
+from t30.line import (
+    Action,
+    Answer,
+    AwaitCall,
+    Connected,
+    Dial,
+    Event,
+    FrameReceived,
+    HangUp,
+    LineError,
+    ListenFrame,
+    Ringing,
+    SendFrames,
+    Sent,
+)
 from t30.outcome import CallEnded, Canceled, Direction, Outcome
 from t30.rates import Family, Modulation
 from t30.session import Session
@@ -89,6 +104,30 @@ def test_call_ended_from_outside_is_done_again_exactly(
         assert session.outcome
         assert session.outcome.reason.code == fault.code
         recorder.outcome(session.outcome)
+    assert replay(read(path)) is None
+
+
+def test_what_came_damaged_decides_nothing_since_a_recording_does_not_have_it(tmp_path: Path) -> None:
+    """Not even what came damaged in its check sequence only, and is our own signal octet by octet."""
+    path = tmp_path / "call.jsonl"
+    session = Session(answering(Station("+1 555 0100")))
+    with Recorder(path, direction=Direction.IN, line="sim:1", station=Station("+1 555 0100")) as recorder:
+        now = 0.0
+        while (action := session.action) and now < 20.0:
+            recorder.action(action)
+            now += 1.0
+            event: Event = Sent(now)
+            match action:
+                case AwaitCall():
+                    event = Ringing("1", "2", now)
+                case Answer():
+                    event = Connected(now)
+                case SendFrames(frames=frames):
+                    said = frames[-1]
+                case ListenFrame():
+                    event = FrameReceived(said, good=False, at=now)
+            recorder.event(event)
+            session.handle(event)
     assert replay(read(path)) is None
 
 

@@ -23,11 +23,11 @@ from t30.line import Action, SendFrames, Sent
 from t30.outcome import Direction, Evidence, Outcome, Reason
 from t30.rates import Family, Modulation
 from tests.faxgw.trace.calls import ANSWERER, CALLER
+from tests.faxgw.trace.keeping import KEPT
 from tests.faxgw.trace.modem_calls import modem_calls
 from tests.faxgw.trace.test_replay import KNOWS, LOCKED
 from tests.simulators.calls import sheet
 
-KEPT = Path(__file__).parent / "kept"
 PLAIN = replace(ANSWERER, ecm=False)
 FAST = frozenset(one.long for one in Modulation if one.family in (Family.V17, Family.V29))
 

@@ -26,9 +26,9 @@ from t30.line import (
     SendFrames,
     Sent,
 )
+from tests.faxgw.trace.keeping import KEPT
 
-KEPT = Path(__file__).parent / "kept"
-MODEMS = sorted(path for path in KEPT.glob("*.jsonl") if not path.stem.startswith(("sip", "udptl")))
+MODEMS = sorted(path for path in KEPT.glob("**/*.jsonl") if not path.stem.startswith(("sip", "udptl")))
 GOOD, BAD = FieldType.HDLC_FCS_OK, FieldType.HDLC_FCS_BAD
 Heard = tuple[bytes, bool]
 
@@ -62,7 +62,7 @@ def recorded(trace: Trace, *, sent: bool) -> list[Heard]:
     return [(bytes(each.octets), each.good) for each in heard]
 
 
-@pytest.mark.parametrize("path", MODEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODEMS, ids=lambda path: f"{path.parent.stem}-{path.stem}")
 def test_every_frame_of_a_call_is_there_as_it_was_and_in_its_order(path: Path) -> None:
     trace = read(path)
     made = synthesised(trace)
@@ -75,7 +75,7 @@ def test_damaged_frames_are_among_them() -> None:
     assert not all(good for _, good in recorded(read(KEPT / "damaged-out.jsonl"), sent=False))
 
 
-@pytest.mark.parametrize("path", MODEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODEMS, ids=lambda path: f"{path.parent.stem}-{path.stem}")
 def test_every_direction_has_numbers_and_addresses_of_its_own(path: Path) -> None:
     made = synthesised(read(path))
     for sent in (True, False):
