@@ -21,17 +21,18 @@ def judged(verdict: Verdict, quality: Quality) -> Fcf:
     return Fcf.MCF if share <= quality.confirm else Fcf.RTP
 
 
-def accepted(octets: bytes, dcs: Dcs, station: Station, before: Training | None) -> bool:
+def accepted(octets: bytes, modulation: Modulation, dcs: Dcs, *, station: Station, before: Training | None) -> bool:
     """Tell whether a training check deserves CFR: it came through, and a lower rate promises nothing better.
 
     Args:
         octets: what was received.
-        dcs: what the sender chose.
+        modulation: the rate.
+        dcs: what else the sender chose.
         station: who we are.
         before: the training check before this one, if there was any.
     """
-    modulation, check = dcs.modulation, station.policy.training
-    if modulation is None or not trained(octets, modulation, check, ecm=dcs.ecm):
+    check = station.policy.training
+    if not trained(octets, modulation, check, ecm=dcs.ecm):
         return False
     slower = _next_lower(modulation, station)
     if not check.estimate or slower is None or not _has_helped(before, modulation, error_rate(octets, modulation)):

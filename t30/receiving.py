@@ -181,7 +181,7 @@ class Reception:
         if isinstance(heard, Message):
             return heard
         before = record.evidence.trainings[-1:]
-        passed = accepted(heard, dcs, self.exchange.station, before[0] if before else None)
+        passed = accepted(heard, modulation, dcs, station=self.exchange.station, before=before[0] if before else None)
         record.trained(modulation, passed=passed, errors=error_rate(heard, modulation))
         if passed:
             yield from self._respond(command, self.exchange.frame(Fcf.CFR))

@@ -30,7 +30,7 @@ def check(modulation: Modulation, *errors: float) -> bytes:
 def is_taken(modulation: Modulation, *errors: float, ecm: bool = True, before: Training | None = None) -> bool:
     """Tell whether such a training check has CFR as answer."""
     dcs = Dcs().but(modulation=modulation, ecm=ecm)
-    return accepted(check(modulation, *errors), dcs, Station(), before)
+    return accepted(check(modulation, *errors), modulation, dcs, station=Station(), before=before)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,11 @@ def test_the_lowest_rate_is_taken_as_there_is_no_lower_one() -> None:
 def test_no_rate_is_refused_twice_for_what_may_be_borne() -> None:
     before = Training(V17, False, 4 / (8 * 2700))
     assert is_taken(V17, 0.1, 0.12, 0.14, 0.16, before=before)
+
+
+@pytest.mark.parametrize("before", [Training(V17, True, 4 / (8 * 2700)), Training(V17, False)])
+def test_a_rate_that_was_good_before_is_refused_when_it_is_no_more(before: Training) -> None:
+    assert not is_taken(V17, 0.1, 0.12, 0.14, 0.16, before=before)
 
 
 def test_clicks_that_a_lower_rate_does_not_spare_are_borne() -> None:
