@@ -18,6 +18,7 @@ _CAN_RECEIVE = {
     "1000": frozenset(best_first([_V29])),
     "1100": frozenset(best_first([_V27TER, _V29])),
     "1101": frozenset({*best_first([_V27TER, _V29, _V17]), Modulation.V17_9600, Modulation.V17_7200}),
+    "1110": frozenset(best_first([_V27TER, _V29])),  # before V.17 it said V.33, too
 }
 _BEST = (Modulation.V27TER_4800, Modulation.V29_9600, Modulation.V17_14400)
 _RATE = {m.dcs: m for m in Modulation if m.dcs is not None and not m.short_training}
@@ -74,6 +75,8 @@ class Dis(_Common):
 
     __slots__ = ()
 
+    internet = bit(1, "Internet fax, store and forward (T.37)")
+    realtime_internet = bit(3, "Internet fax in real time (T.38)")
     v8 = bit(6, "V.8 capabilities")
     small_frames = bit(7, "prefers 64-octet frames")
     polled = bit(9, "has a document to be polled")
@@ -82,9 +85,19 @@ class Dis(_Common):
     inch = bit(44, "prefers resolutions in inches")
     metric = bit(45, "prefers metric resolutions")
     half_scan_time = bit(46, "half the scan line time at 15.4 lines/mm")
+    field_not_valid = bit(33, "can say that a field is not valid (FNV)")
+    multiple_polling = bit(34, "several selective polling addresses")
+    polled_subaddress = bit(35, "takes a polled subaddress (PSA)")
+    t43 = bit(36, "T.43 coding")
     selective_polling = bit(47, "selective polling")
     subaddress = bit(49, "takes a subaddress")
     password = bit(50, "takes a password")
+    data_file = bit(51, "has a data file to be polled")
+    binary_files = bit(53, "binary file transfer")
+    jpeg = bit(68, "JPEG coding")
+    colour = bit(69, "full colour")
+    t85 = bit(78, "T.85 coding (JBIG)")
+    t85_stripes = bit(79, "T.85 coding, any stripe height (L0)")
 
     @property
     def resolutions(self) -> frozenset[Resolution]:
@@ -266,7 +279,6 @@ class Terms:
 
     def dcs(self, format: PageFormat, modulation: Modulation) -> Dcs:
         """Return the choice of a page format and a rate."""
-        milliseconds = 0 if format.ecm else self.receiver.row_milliseconds(format.resolution)
         return Dcs().but(
             receiver=True,
             modulation=modulation.long,
@@ -274,7 +286,7 @@ class Terms:
             mmr=format.coding is Coding.MMR,
             width=format.width,
             length=format.length,
-            scan_time=min(each for each in _CHOSEN_SCAN_TIMES.values() if each >= milliseconds),
+            scan_time=0 if format.ecm else self._scan_time(format.resolution),
             ecm=format.ecm,
             small_frames=format.ecm and self.frame_octets == 64,
             **RESOLUTION_BITS[format.resolution],
@@ -284,7 +296,12 @@ class Terms:
         """Return how many bits a scan line must have at least, fill included."""
         if self.limits.ecm:
             return 0
-        return math.ceil(modulation.bps * self.receiver.row_milliseconds(resolution) / 1000)
+        return math.ceil(modulation.bps * self._scan_time(resolution) / 1000)
+
+    def _scan_time(self, resolution: Resolution) -> int:
+        """Return how long a scan line takes at least, in ms, as DCS can say it: it has no word for half of 5 ms."""
+        asked = self.receiver.row_milliseconds(resolution)
+        return min(each for each in _CHOSEN_SCAN_TIMES.values() if each >= asked)
 
 
 def agree(station: Station, receiver: Dis) -> Terms:

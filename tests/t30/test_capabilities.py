@@ -1,12 +1,13 @@
 """DIS and DCS against octets seen on real lines and against T.30 Table 2."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis.strategies import binary, booleans, frozensets, sampled_from
 
-from t30.capabilities import Dcs, Dis, ScanTime, Station, agree
+from t30.capabilities import Dcs, Dis, Offer, ScanTime, Station, agree
 from t30.pages import Coding, Length, PageFormat, Resolution, Width
 from t30.rates import LADDER, Family, Modulation
 
@@ -135,3 +136,95 @@ def test_no_two_fields_of_one_declaration_share_a_bit() -> None:
     for declared in (Dis, Dcs):
         spans = [set(range(each.first, each.first + each.count)) for each in declared.fields()]
         assert not any(one & other for one, other in combinations(spans, 2))
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        ("01 00 00", "Internet fax, store and forward (T.37)"),
+        ("04 00 00", "Internet fax in real time (T.38)"),
+        ("20 00 00", "V.8 capabilities"),
+        ("40 00 00", "prefers 64-octet frames"),
+        ("00 01 00", "has a document to be polled"),
+        ("00 02 00", "receives fax pages"),
+        ("00 40 00", "fine resolution (8 x 7.7 lines/mm)"),
+        ("00 80 00", "2-D coding (MR)"),
+        ("00 00 80 04", "error correction mode"),
+        ("00 00 80 40", "T.6 coding (MMR)"),
+        ("00 00 80 80 01", "can say that a field is not valid (FNV)"),
+        ("00 00 80 80 02", "several selective polling addresses"),
+        ("00 00 80 80 04", "takes a polled subaddress (PSA)"),
+        ("00 00 80 80 08", "T.43 coding"),
+        ("00 00 80 80 80 01", "superfine resolution (8 x 15.4 lines/mm)"),
+        ("00 00 80 80 80 02", "300 x 300 pels/inch"),
+        ("00 00 80 80 80 04", "16 x 15.4 lines/mm or 400 x 400 pels/inch"),
+        ("00 00 80 80 80 08", "prefers resolutions in inches"),
+        ("00 00 80 80 80 10", "prefers metric resolutions"),
+        ("00 00 80 80 80 20", "half the scan line time at 15.4 lines/mm"),
+        ("00 00 80 80 80 40", "selective polling"),
+        ("00 00 80 80 80 80 01", "takes a subaddress"),
+        ("00 00 80 80 80 80 02", "takes a password"),
+        ("00 00 80 80 80 80 04", "has a data file to be polled"),
+        ("00 00 80 80 80 80 10", "binary file transfer"),
+        ("00 00 80 80 80 80 80 80 08", "JPEG coding"),
+        ("00 00 80 80 80 80 80 80 10", "full colour"),
+        ("00 00 80 80 80 80 80 80 80 08", "North American Letter"),
+        ("00 00 80 80 80 80 80 80 80 10", "North American Legal"),
+        ("00 00 80 80 80 80 80 80 80 20", "T.85 coding (JBIG)"),
+        ("00 00 80 80 80 80 80 80 80 40", "T.85 coding, any stripe height (L0)"),
+    ],
+)
+def test_each_bit_of_dis_means_what_table_2_says(octets: str, words: str) -> None:
+    assert Dis(bytes.fromhex(octets)).explain() == [words]
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        ("00 02 F0 80 80 80 01", ["a subaddress comes with it"]),
+        ("00 02 F0 80 80 80 02", ["a sender identification comes with it"]),
+        ("00 02 F0 08", ["64-octet frames"]),
+    ],
+)
+def test_bits_of_dcs_are_not_those_of_dis(octets: str, words: list[str]) -> None:
+    plain = Dcs(bytes.fromhex("00 02 70")).explain()
+    assert [each for each in Dcs(bytes.fromhex(octets)).explain() if each not in plain] == words
+
+
+def test_the_rates_of_a_machine_from_before_v17_are_those_that_we_have_too() -> None:
+    old = Dis(bytes.fromhex("00 1E 70"))  # V.27ter, V.29 and V.33
+    ladder = agree(Station(), old).ladder
+    assert [str(each) for each in ladder] == ["V.29 9600", "V.29 7200", "V.27ter 4800", "V.27ter 2400"]
+    assert Station(families=frozenset({Family.V27TER, Family.V29})).dis().bits(11, 4) == "1100"
+
+
+@pytest.mark.parametrize(
+    ("asked", "bits", "chosen"),
+    [
+        ("00 6E 10 00", "100", 5),  # 5 ms at any resolution
+        ("00 6E 90 80 80 21", "100", 5),  # half of it when superfine: DCS has no word for 2.5 ms
+        ("00 6E A0 80 80 21", "100", 5),  # half of 10 ms
+        ("00 6E C0 80 80 21", "000", 20),  # half of 40 ms
+    ],
+)
+def test_superfine_scan_lines_last_as_long_as_dcs_says(asked: str, bits: str, chosen: int) -> None:
+    receiver = Dis(bytes.fromhex(asked))
+    terms = agree(Station(ecm=False), receiver)
+    page = PageFormat(Width.A4, Length.A4, Resolution.SUPERFINE, Coding.MH, ecm=False)
+    assert terms.dcs(page, Modulation.V29_9600).bits(21, 3) == bits
+    assert terms.min_row_bits(Resolution.SUPERFINE, Modulation.V29_9600) == 9600 * chosen // 1000
+
+
+@pytest.mark.parametrize(
+    ("offer", "octets"),
+    [
+        (None, "00 EE FA C4 80 17"),
+        (Offer(), "00 EF FA C4 80 17"),
+        (Offer(selective=True), "00 EF FA C4 80 57"),
+        (Offer(password=True), "00 EF FA C4 80 97 02"),
+    ],
+)
+def test_what_is_on_offer_shows_in_dis_and_never_in_dtc(offer: Offer | None, octets: str) -> None:
+    station = Station(offer=offer)
+    assert station.dis().octets == bytes.fromhex(octets)
+    assert replace(station, takes_subaddress=True, receives=False).dtc().octets == bytes.fromhex("00 EE FA C4 80 17")

@@ -163,7 +163,7 @@ def test_scan_lines_last_at_least_as_long_as_the_receiver_asks_and_as_dcs_says(
     assert said is not None
     assert said == 0 if page.ecm else said >= asked
     bits = terms.min_row_bits(page.resolution, modulation)
-    assert bits == 0 if page.ecm else asked <= bits * 1000 / modulation.bps < asked + 1000 / modulation.bps
+    assert bits == 0 if page.ecm else said <= bits * 1000 / modulation.bps < said + 1000 / modulation.bps
 
 
 def _a_page(terms: Terms, width: int, resolution: int, length: int) -> PageFormat:

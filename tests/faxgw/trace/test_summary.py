@@ -191,6 +191,6 @@ def test_every_bit_that_is_not_plain_is_told_once(tmp_path: Path) -> None:
 
 
 def test_bit_without_a_name_is_told_by_its_number() -> None:
-    bits = words.frame(Frame.of(Fcf.DIS, bytes.fromhex("00 02 80 80 02")).octets).bits
-    assert bits == ("bit 34",)
+    bits = words.frame(Frame.of(Fcf.DIS, bytes.fromhex("00 02 80 80 20")).octets).bits
+    assert bits == ("bit 38",)
     assert words.frame(Frame.of(Fcf.DIS, bytes.fromhex("00 02 80 80")).octets).bits == ()
