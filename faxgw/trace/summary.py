@@ -15,6 +15,8 @@ from t30.outcome import Outcome
 from t30.rates import Modulation
 from t30.vendors import maker
 
+_WISHES = frozenset({Fcf.PRI_MPS, Fcf.PRI_EOM, Fcf.PRI_EOP, Fcf.PIP, Fcf.PIN})
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -65,6 +67,9 @@ def _trouble(trace: Trace, found: list[Signal]) -> Iterator[str]:
         rates = ", ".join(dict.fromkeys(map(str, failed)))
         yield f"training failed {_times(len(failed))} (FTT): the line damages too much at {rates}"
     yield from _refusals(found)
+    frames = [each.last_frame for each in found if each.kind is Kind.FRAMES]
+    if wishes := sum(frame is not None and frame.fcf in _WISHES for frame in frames):
+        yield f"an operator was wanted {_times(wishes)} (PRI, PIP or PIN)"
     unready = [each for each in found if each.says is Fcf.RNR]
     if unready:
         yield f"the receiver was not ready {_times(len(unready))} (RNR), and was waited for"

@@ -169,6 +169,8 @@ def silence(action: ListenFrame | ListenData, seconds: float) -> Line:
         return Line("", f"no answer within {waited}: timer T4 has run out", bad=True)
     if isclose(action.within, timers.T2, abs_tol=0.01):
         return Line("", f"no command within {waited}: timer T2 has run out", bad=True)
+    if isclose(action.within, timers.T3, abs_tol=0.01):
+        return Line("", f"no operator within {waited}: timer T3 has run out", bad=True)
     return Line("", f"heard nothing for {waited}", bad=True)
 
 

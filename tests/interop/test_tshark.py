@@ -35,6 +35,8 @@ LIMIT = 60
 COLUMNS = ("_ws.col.Protocol", "_ws.col.Info", "_ws.malformed", "_ws.expert.message", "t38.setup-method")
 WITHOUT_FRAGMENTS = "[RECEIVED END OF FRAGMENT W/OUT ANY FRAGMENT DATA]"
 """What tshark calls malformed where the octets of a frame came only in the repeats of the next packet."""
+SAME_TO_TSHARK = {"DTC": "DIS", "CIG": "CSI", "NSC": "NSF"}
+"""What tshark calls what a caller says who polls: it does not look at the bit that tells them apart."""
 CALLER = Station("+49 30 1234567", subaddress="4711")
 PAGES = [bytes(Random(5).randrange(1, 256) for _ in range(9000)) for _ in range(2)]
 FIRST = 25160
@@ -92,7 +94,7 @@ def frames_ours(trace: Trace) -> Iterator[str]:
 def _name(octets: bytes) -> str:
     frame = Frame.parse(octets)
     assert frame is not None
-    return frame.name
+    return SAME_TO_TSHARK.get(frame.name, frame.name)
 
 
 @pytest.mark.parametrize("ecm", [True, False], ids=["error correction", "none"])

@@ -11,15 +11,17 @@ from faxgw.trace.advice import ADVICE, advice
 from faxgw.trace.listing import headline, listing
 from faxgw.trace.reading import read
 from faxgw.trace.signals import signals
-from faxgw.trace.story import Kind
+from faxgw.trace.story import Kind, Line
 from faxgw.trace.summary import summary
+from faxgw.trace.telling import silence
 from simulators.faults import Faults
 from simulators.machine import Habit
-from simulators.personalities import HangsUpAfter
+from simulators.personalities import Answers, HangsUpAfter
+from t30 import timers
 from t30.capabilities import Dis
 from t30.fcf import Fcf
 from t30.frame import Frame
-from t30.line import Action, SendFrames, Sent
+from t30.line import Action, Content, ListenData, ListenFrame, SendFrames, Sent
 from t30.outcome import Direction, Evidence, Outcome, Reason
 from t30.rates import Family, Modulation
 from tests.faxgw.trace.calls import ANSWERER, CALLER
@@ -107,6 +109,32 @@ class Mute(Habit):
         if isinstance(action, SendFrames):
             return Sent()
         return (yield action)
+
+
+def test_wish_for_an_operator_is_told(tmp_path: Path) -> None:
+    answers = {Fcf.MCF: Frame.of(Fcf.PIP)}
+    out, in_ = modem_calls(tmp_path, answerer=PLAIN, habits=(None, Answers(answers)))
+    for path in (out, in_):
+        assert "an operator was wanted once (PRI, PIP or PIN)" in points(path)["trouble"]
+
+
+V21, V29 = Modulation.V21, Modulation.V29_9600
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        (ListenFrame(V21, timers.T4), "no answer within 3.0 s: timer T4 has run out"),
+        (ListenFrame(V21, timers.T2), "no command within 3.0 s: timer T2 has run out"),
+        (ListenFrame(V21, timers.T3), "no operator within 3.0 s: timer T3 has run out"),
+        (ListenFrame(V21, 1.2), "heard nothing for 3.0 s"),
+        (ListenFrame(V29, timers.T2), "no frame of page data within 3.0 s"),
+        (ListenData(V29, Content.TCF, 4.5), "no training check within 3.0 s"),
+        (ListenData(V29, Content.PAGE, timers.T2), "no page data within 3.0 s"),
+    ],
+)
+def test_silence_says_what_was_waited_for(action: ListenFrame | ListenData, told: str) -> None:
+    assert silence(action, 3.0) == Line("", told, bad=True)
 
 
 def test_silent_answerer_is_told_with_what_to_do(tmp_path: Path) -> None:
