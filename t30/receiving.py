@@ -66,7 +66,7 @@ class Reception:
         deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
         repeated = 0
         while heard is not None:
-            repeated = repeated + 1 if self._asks_again(heard) and heard.fcf is not Fcf.RR else 0
+            repeated = repeated + 1 if self._unheard(heard) and heard.fcf is not Fcf.RR else 0
             if repeated > timers.TRIES:
                 raise NoResponse(f"the sender did not hear {self.exchange.said}, said {repeated} times")
             if self.exchange.now > deadline:
@@ -98,8 +98,9 @@ class Reception:
         fcf = PLAIN.get(command.fcf, command.fcf) if command.fcf else None
         if self.rate is Modulation.V21 and fcf not in (Fcf.DCS, Fcf.DIS, Fcf.DTC):
             raise unexpected(command, "what this station can do")
-        if self.responded and self._asks_again(command):
-            yield from self._say(self.responded)
+        response = self._unheard(command)
+        if response:
+            yield from self._say(response)
             return None
         match fcf:
             case Fcf.DCS:
@@ -131,37 +132,27 @@ class Reception:
 
     def _respond_again(self, command: Message) -> Procedure[None]:
         """Repeat the response to a command that comes again."""
-        if self.responded and self._asks_again(command):
-            yield from self._say(self.responded)
+        response = self._unheard(command)
+        if response:
+            yield from self._say(response)
 
-    def _said(self, fcf: Fcf) -> bool:
-        return self.responded is not None and self.responded.fcf is fcf
-
-    def _asks_again(self, command: Message) -> bool:
-        """Tell whether our last response was not heard: a command says so, or comes again.
+    def _unheard(self, command: Message) -> Frame | None:
+        """Return our last response if it was not heard: a command says so, or comes again.
 
         PPS says by itself which page and block it belongs to. With another command, a page without error correction may
         have come between of which nothing was heard: not after EOM and EOP, which negotiation or goodbye follow; and
         after MPS only in a time that no sender lets pass before it repeats itself.
         """
         if command.fcf in (Fcf.CRP, Fcf.RR):
-            return self.responded is not None
+            return self.responded
         is_heard = self.page.noticed or self.exchange.passed_over
         if command.fcf is Fcf.PPS and self.confirmed_block is not None:
-            return not self.page.block.held and not self._is_next(command.fif[1:3], is_heard=is_heard)
+            is_next = _follows(command.fif[1:3], self.confirmed_block, is_heard=is_heard)
+            return None if self.page.block.held or is_next else self.responded
         if is_heard or command.frames[-1].octets != self.obeyed or command.fcf is Fcf.DCS:
-            return False
-        return self.last in (Fcf.EOM, Fcf.EOP) or self.exchange.now - self.responded_at <= timers.RESPONSE_REPEATED
-
-    def _is_next(self, counters: bytes, *, is_heard: bool) -> bool:
-        """Tell by its page and block counter whether a partial page of which nothing is held is a new one.
-
-        Some senders count in ways of their own; so if no carrier was heard, only what must come next is taken for new.
-        """
-        if is_heard or not self.confirmed_block:
-            return counters != self.confirmed_block
-        page, block = self.confirmed_block
-        return counters in (bytes((page, (block + 1) % 256)), bytes(((page + 1) % 256, 0)))
+            return None
+        in_time = self.exchange.now - self.responded_at <= timers.RESPONSE_REPEATED
+        return self.responded if in_time or self.last in (Fcf.EOM, Fcf.EOP) else None
 
     # -------------------------------------------------------------------------------------------------- training
 
@@ -324,7 +315,7 @@ class Reception:
         Where nothing was asked for, there is nothing to give up.
         """
         after = _after_page(command)
-        self.given_up = self.given_up or self._said(Fcf.PPR)
+        self.given_up = self.given_up or self.exchange.said is Fcf.PPR
         yield from self.page.keep_block()
         if after is not None and self.page.octets:
             verdict = yield from self.page.judge()
@@ -363,6 +354,22 @@ class Reception:
     def _turn_page(self, after: Fcf) -> None:
         self.last = after
         self.page.turn()
+
+
+def _follows(counters: bytes, confirmed: bytes, *, is_heard: bool) -> bool:
+    r"""Tell by page and block counter whether a partial page of which nothing is held comes after the confirmed one.
+
+    Some senders count in ways of their own; so if no carrier was heard, only what must come next is taken for new.
+
+    >>> [_follows(counters, b"\xff\xff", is_heard=False) for counters in (b"\x00\x00", b"\xff\x00", b"\x07\x00")]
+    [True, True, False]
+    >>> [_follows(counters, b"\xff\xff", is_heard=True) for counters in (b"\x07\x00", b"\xff\xff")]
+    [True, False]
+    """
+    if is_heard:
+        return counters != confirmed
+    page, block = confirmed
+    return counters in (bytes((page, (block + 1) % 256)), bytes(((page + 1) % 256, 0)))
 
 
 def _after_page(command: Message) -> Fcf | None:

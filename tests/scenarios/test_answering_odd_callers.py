@@ -60,6 +60,8 @@ NEXT = mh(100)
 NEXT_FRAMES = pieces(NEXT)
 WHOLE = send_block(V29, *FRAMES, *RCP)
 SECOND = send_block(V29, *NEXT_FRAMES, *RCP)
+NOTHING = "FF 13 BC" + " FF" * 32
+"""PPR that asks for everything."""
 LEFT = (expect(DCN_ANSWERER), expect_hang_up())
 
 REPETITIONS = {
@@ -105,6 +107,14 @@ REPETITIONS = {
         "fax.no_response",
         *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
         *(*(MISSED, send(MPS), expect(MCF)) * 3, MISSED, send(MPS), *LEFT),
+    ),
+    "PPR that was lost comes again, before anything was confirmed": received(
+        *(*ECM_TRAINED, silence(2.0), send(pps("2F", 3)), expect(NOTHING), MISSED, send(pps("2F", 3)), expect(NOTHING)),
+        *(WHOLE, send(pps("2F", 3)), expect(MCF), *GOODBYE),
+        got=(LONG,),
+    ),
+    "RR has MCF as answer as often as it comes": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("2F", 3)), expect(MCF), *(send(RR), expect(MCF)) * 6, *GOODBYE), got=(LONG,)
     ),
     "PPS that never hears MCF is answered three times more, and no more": partly(
         "fax.no_response",
@@ -161,7 +171,7 @@ COUNTERS = {
     ),
     "a page of which nothing was heard but PPS is asked for whole": received(
         *(*ECM_TRAINED, WHOLE, send(pps("4F", 3)), expect(MCF), silence(2.0), send(pps("2F", 2, page=1))),
-        *(expect("FF 13 BC" + " FF" * 32), SECOND, send(pps("2F", 2, page=1)), expect(MCF), *GOODBYE),
+        *(expect(NOTHING), SECOND, send(pps("2F", 2, page=1)), expect(MCF), *GOODBYE),
         confirmed=2,
         got=(LONG, NEXT),
     ),
