@@ -35,8 +35,10 @@ from tests.scenarios.wire import (
     DCN,
     DCN_ANSWERER,
     DCS_ECM,
+    DCS_V29,
     EOM,
     EOP,
+    FTT,
     MCF,
     MPS,
     OUR_DIS,
@@ -130,6 +132,11 @@ PAGES_NOT_SAFE = {
         *(send(DCN), *LEFT),
         slow=1000,
     ),
+    "DCS in place of a repeated EOP is trained, and the page comes again": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(EOP), silence(3.0), *CHOICE, expect(CFR)),
+        *(send_signal(V29, PAGE), send(EOP), silence(3.0), send(EOP), expect(MCF), *GOODBYE),
+        slow=1,
+    ),
     "a page with error correction that is never safe has RNR as answer until T5 has elapsed": failed(
         "storage.failed",
         *(*ECM_TRAINED, WHOLE, send(pps("2F", 3)), *(expect(RNR), send(RR)) * 25, *LEFT),
@@ -174,6 +181,22 @@ COUNTERS = {
         *(expect(NOTHING), SECOND, send(pps("2F", 2, page=1)), expect(MCF), *GOODBYE),
         confirmed=2,
         got=(LONG, NEXT),
+    ),
+}
+
+
+WORN = b"".join(bytes(each) + b"\x10" for each in (200, 20, 20, 20)) + bytes(1536)
+"""1.5 s of zeros at 9600 bit/s, with four errors at the beginning."""
+
+TRAINING = {
+    "a rate that has errors enough is refused, and the next lower one is taken": received(
+        *(expect(OUR_DIS), send(DCS_V29), send_signal(V29, WORN), expect(FTT)),
+        *(send("FF 13 83 00 0E 70"), send_signal(Modulation.V29_7200, CHECK["0E"]), expect(CFR)),
+        *(send_signal(Modulation.V29_7200, PAGE), send(EOP), expect(MCF), *GOODBYE),
+    ),
+    "a rate that was refused for its errors is taken when the caller insists": received(
+        *(expect(OUR_DIS), send(DCS_V29), send_signal(V29, WORN), expect(FTT)),
+        *(send(DCS_V29), send_signal(V29, WORN), expect(CFR), *PAGE_AND_END),
     ),
 }
 
@@ -235,6 +258,11 @@ def test_what_becomes_of_pages_that_cannot_be_made_safe(scenario: Scenario, by_d
 
 @each(COUNTERS)
 def test_pages_are_told_apart_whatever_their_counters_say(scenario: Scenario, by_driver: bool) -> None:
+    check(scenario, by_driver=by_driver)
+
+
+@each(TRAINING)
+def test_which_rates_with_errors_are_taken(scenario: Scenario, by_driver: bool) -> None:
     check(scenario, by_driver=by_driver)
 
 
