@@ -21,8 +21,11 @@ check: .venv/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A file's tests share what they have started. What keeps real time is never beside what wants all that a core can give.
 interop: .venv/installed-test
-	$(BIN)/pytest -m "interop or slow" -rs
+	$(BIN)/pytest -n 3 --dist loadfile -m "(interop or slow) and not (alone or real_time)" -rs
+	$(BIN)/pytest -n 2 --dist loadfile -m real_time -rs
+	$(BIN)/pytest -m alone -rs
 
 soak: .venv/installed-test
 	FAXGW_SOAK=1 $(BIN)/pytest -m soak -s -rs --durations=0

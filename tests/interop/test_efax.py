@@ -13,7 +13,7 @@ from PIL import Image
 from tests.interop.pages import Pels, differences, read_pages, text_page, write_pages
 from tests.interop.simulated_modem import SimulatedModem, simulated_modem
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.real_time]
 
 SENDING, RECEIVING = 4, 6
 """Line speeds, as multiples of real time. efax has pauses of its own in real time: the second before a page that it

@@ -18,7 +18,7 @@ from tests.interop.hylafax import DONE, HylaFax, private_hylafax
 from tests.interop.pages import differences, read_pages, text_page, write_pages
 from tests.interop.simulated_modem import SimulatedModem, simulated_modem
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.alone]
 
 NUMBER = "+1 555 0199"
 TAKES = 120.0

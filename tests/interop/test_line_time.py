@@ -26,7 +26,7 @@ def pages() -> list[Path]:
 def measured(peer_library: Callable[[str], str], pages: list[Path]) -> dict[str, Any]:
     peer_library("spandsp")
     words = [str(word) for word in (FAXGW, "bench", "modem", "--json", *pages)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = json.loads(done.stdout)["figures"]
     print(json.dumps(figures, indent=1))

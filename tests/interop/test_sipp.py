@@ -16,7 +16,7 @@ import pytest
 from tests.interop.sipp import HOST, Message
 from tests.interop.sipp_calls import ACCOUNT, PASSWORD_ENV, Case, Told, make
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.alone]
 
 AT_ONCE = 16
 LONG = 1100

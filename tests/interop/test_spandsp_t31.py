@@ -23,7 +23,7 @@ from tests.interop.pages import (
     write_pages,
 )
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.real_time]
 
 SPEED = 8
 FAXGW = Path(sys.executable).with_name("faxgw")

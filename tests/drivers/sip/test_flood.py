@@ -57,6 +57,7 @@ class Flood:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.soak
 @pytest.mark.parametrize("heard", [False, True], ids=["who is not allowed", "who may call, but sends too much"])
 async def test_a_fax_arrives_through_a_flood_that_costs_neither_memory_nor_log(soak: bool, heard: bool) -> None:

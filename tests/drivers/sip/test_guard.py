@@ -134,6 +134,7 @@ def test_there_is_one_report_a_second_and_none_when_nothing_is_dropped() -> None
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_dropping_costs_less_than_three_microseconds() -> None:
     guard = Guard(Limits(trusted=(ip_network("198.51.100.0/24"),)))
     admitted(guard, STRANGER, 200)
