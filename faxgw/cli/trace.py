@@ -26,7 +26,12 @@ _PCAP = typer.Option(
     "keys; a modem's call as the SIP and T.38 that it would have been. Page content and secrets are masked. Says which "
     "options Wireshark needs to decode it.",
 )
-_TEXT = typer.Option(False, "--text", help="Print one line per signal; done anyway when no file is asked for.")
+_TEXT = typer.Option(
+    False,
+    "--text",
+    help="Say what the call came to, why, and what to do, then each signal in a line; done anyway when no file is asked "
+    "for.",
+)
 
 
 @app.command()
