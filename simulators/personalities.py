@@ -104,11 +104,17 @@ class TrainsShortAfterFailure(Habit):
 
 
 class CutsPagesShort(Habit):
-    """The carrier ends in the middle of a page, and the page counts as sent."""
+    """The carrier ends in the middle of a page, and the page counts as sent; the first ``since`` signals are whole."""
+
+    def __init__(self, since: int = 0) -> None:
+        self._whole = since
 
     def do(self, action: Action) -> Doing:
         """Send half of it."""
-        if isinstance(action, SendData) and action.content is Content.PAGE:
+        is_page = isinstance(action, SendData) and action.content is Content.PAGE
+        if (is_page or _is_burst(action)) and self._whole:
+            self._whole -= 1
+        elif isinstance(action, SendData) and is_page:
             action = replace(action, octets=action.octets[: len(action.octets) // 2])
         elif _is_burst(action):
             data = _data(action.frames)
@@ -134,6 +140,20 @@ class WithholdsFrame(Habit):
             if self._left < 0:
                 yield from _hang_up()
             action = self._pps
+        return (yield action)
+
+
+class DamagesFirstBursts(Habit):
+    """Leaves the first frame of a partial page out, so many times: then that page needs correction."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def do(self, action: Action) -> Doing:
+        """Leave it out."""
+        if _is_burst(action) and self.left:
+            self.left -= 1
+            action = replace(action, frames=action.frames[1:])
         return (yield action)
 
 

@@ -582,6 +582,7 @@ def test_a_modem_that_nothing_wakes_loses_dtr_and_is_reported_in_one_sentence() 
     )
 
 
+@pytest.mark.case("R24")
 def test_the_host_knows_how_long_the_modem_had_to_wait_for_it() -> None:
     async def body(line: Class1Line, modem: ScriptedModem) -> None:
         await line.perform(Dial("1"))

@@ -68,6 +68,7 @@ def octets_of(events: list[LineEvent]) -> bytes:
     return b"".join(event.octets for event in events if isinstance(event, DataReceived))
 
 
+@pytest.mark.case("R21")
 @pytest.mark.parametrize(("quirks", "late"), [("standard", True), ("careful", False)])
 def test_a_modem_without_ok_after_an_abort_is_asked_at_once_if_that_is_known(quirks: str, late: bool) -> None:
     async def body(line: Class1Line, end: End, cable: Cable) -> None:
@@ -82,6 +83,7 @@ def test_a_modem_without_ok_after_an_abort_is_asked_at_once_if_that_is_known(qui
     in_call(body, firmware=lying("no-abort-ok"), options=Options(quirks=quirks))
 
 
+@pytest.mark.case("R21")
 @pytest.mark.parametrize(("quirks", "whole"), [("standard", False), ("bare-dle", True)])
 def test_a_modem_that_doubles_no_dle_is_read_whole_if_that_is_known(quirks: str, whole: bool) -> None:
     async def body(line: Class1Line, end: End, cable: Cable) -> None:
@@ -93,6 +95,7 @@ def test_a_modem_that_doubles_no_dle_is_read_whole_if_that_is_known(quirks: str,
     in_call(body, firmware=lying("bare-dle"), options=Options(quirks=quirks))
 
 
+@pytest.mark.case("R21")
 @pytest.mark.parametrize(("quirks", "whole"), [("standard", False), ("lucent", True), ("mainpine", True)])
 def test_a_modem_that_connects_too_early_gets_its_data_later_if_that_is_known(quirks: str, whole: bool) -> None:
     async def body(line: Class1Line, end: End, cable: Cable) -> None:
@@ -105,6 +108,7 @@ def test_a_modem_that_connects_too_early_gets_its_data_later_if_that_is_known(qu
     in_call(body, firmware=lying("early-connect"), options=Options(quirks=quirks))
 
 
+@pytest.mark.case("R21")
 @pytest.mark.parametrize(
     ("lies", "quirks", "retried"), [(2, "standard", True), (3, "standard", False), (3, "lucent", True)]
 )
