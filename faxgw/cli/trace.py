@@ -29,8 +29,7 @@ _PCAP = typer.Option(
 _TEXT = typer.Option(
     False,
     "--text",
-    help="Say what the call came to, why, and what to do, then each signal in a line; done anyway when no file is asked "
-    "for.",
+    help="Say what the call came to, why, and what to do, then each signal in a line; done when no file is asked for.",
 )
 
 

@@ -1,14 +1,17 @@
 """Where the seconds of a call went: every second counted once, and no call is faster than the least it could take."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from faxgw.trace.line_time import Phase, line_time
 from faxgw.trace.reading import read
+from faxgw.trace.record import Thrown
 from simulators.faults import Faults
 from t30.capabilities import Station
+from t30.line import SendData
 from t30.rates import Family, Modulation
 
 RecordCalls = Callable[..., tuple[Path, Path]]
@@ -79,6 +82,15 @@ def test_what_fails_costs_time_and_changes_the_least_by_the_rate_only(record_cal
 def test_lost_answer_is_waited_for(record_calls: RecordCalls) -> None:
     out, _ = record_calls([bytes(9_000)], faults=Faults(lose=frozenset({6})), answerer=PLAIN)
     assert line_time(read(out)).spent[Phase.WAITING] == pytest.approx(3.0, abs=0.2)
+
+
+def test_of_a_page_that_was_cut_off_no_more_was_due_than_there_was(small_call: Path) -> None:
+    trace = read(small_call)
+    place, step = [(n, step) for n, step in enumerate(trace.steps) if isinstance(step.action, SendData)][-1]
+    cut = replace(step, result=Thrown("Canceled", "", "", step.at + 1.075))
+    time = line_time(replace(trace, steps=(*trace.steps[:place], cut)))
+    assert time.spent[Phase.PAGE] == pytest.approx(1.0)
+    assert time.least[Phase.PAGE] == pytest.approx(1.0)
 
 
 def test_nothing_is_due_again_until_pages_change(record_calls: RecordCalls) -> None:
