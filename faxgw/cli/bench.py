@@ -113,6 +113,34 @@ def _as_json(result: Mapping[str, Any]) -> str:
 
 
 @app.command()
+def codec(
+    rounds: Annotated[
+        int, typer.Option("--rounds", metavar="N", min=1, max=1000, help="How often to measure each page.")
+    ] = 12,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Measure pages coded and decoded on one thread, beside libtiff in the same run.
+
+    Exit code 0 when it was measured, whatever came out; 1 when it could not be.
+    """
+    from faxgw.bench import codec as bench  # noqa: PLC0415
+    from faxgw.bench import libtiff, machine  # noqa: PLC0415
+    from faxgw.bench.figures import CannotMeasure  # noqa: PLC0415
+
+    before = machine.load()
+    try:
+        about = {"libtiff": libtiff.version(), "machine": machine.described(), "load_before": before}
+        said = bench.measure(rounds=rounds, say=_say)
+    except CannotMeasure as trouble:
+        typer.echo(f"faxgw: {trouble}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({**said, **about, "load_after": machine.load()}))
+    else:
+        _show({"figures": bench.figures(said), "pages": {"measured": said["pages"], "beside": about["libtiff"]}})
+
+
+@app.command()
 def seal(
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", min=0.01, max=600, help="How long to measure in all.")

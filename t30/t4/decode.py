@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t30.pages import Coding
-from t30.t4 import kernels
+from t30.t4 import careful, state
+from t30.t4.instructions import EIGHT
 from t30.t4.raster import Bitmap
-from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, blank_row_bits
+from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, PAIRS, STEPS, blank_row_bits
 
-_FIRST_ROWS = 256
+_FIRST_ROWS = 2560
 """Rows that a decoder makes room for at first; doubled whenever they are full."""
 _SHORTEST_MR = 4
 """Bits: a row may be a single one, but 1 + x^-18 + x^-23 leaves one or two stray bits where V.29 or V.17 hit fill."""
-_HISTORY = kernels.HISTORY // 8
+_HISTORY = state.HISTORY // 8
 _EOL = bytes(11) + b"\x01"
 
 
@@ -73,36 +74,37 @@ class Decoder:
         if not 1 <= width <= MAX_WIDTH:
             raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
         self._width = width
-        self._state = np.zeros(kernels.STATE_SIZE, np.int64)
-        self._state[kernels.CODING] = {Coding.MH: kernels.MH, Coding.MR: kernels.MR, Coding.MMR: kernels.MMR}[coding]
-        self._state[kernels.WIDTH] = width
-        self._state[kernels.POSITION] = kernels.HISTORY
-        self._state[kernels.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else _SHORTEST_MR
-        self._lines = np.full((2, width + 2 + kernels.PAD), width, np.int32)
-        self._page = np.zeros((_FIRST_ROWS, -(-width // 64)), np.uint64)
-        self._damaged = np.zeros(_FIRST_ROWS, np.bool_)
+        self._state = np.zeros(state.STATE_SIZE, np.int64)
+        self._state[state.CODING] = {Coding.MH: state.MH, Coding.MR: state.MR, Coding.MMR: state.MMR}[coding]
+        self._state[state.WIDTH] = width
+        self._state[state.POSITION] = state.HISTORY
+        self._state[state.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else _SHORTEST_MR
+        self._state[state.ENDS_ABOVE] = 1
+        self._lines = np.full((2, width + 2 + state.PAD + EIGHT), width, np.int32)
+        self._page = np.empty((_FIRST_ROWS, -(-width // 64)), np.uint64)
+        self._damaged = np.empty(_FIRST_ROWS, np.bool_)
         self._pending = b"\xff" * _HISTORY
         self._lead: bytes | None = b"" if from_first_eol and coding is not Coding.MMR else None
 
     @property
     def page_ended(self) -> bool:
         """RTC or EOFB has been seen: nothing more belongs to the page."""
-        return int(self._state[kernels.PHASE]) == kernels.ENDED
+        return int(self._state[state.PHASE]) == state.ENDED
 
     @property
     def rows(self) -> int:
         """Scan lines so far, damaged ones included."""
-        return int(self._state[kernels.ROWS])
+        return int(self._state[state.ROWS])
 
     @property
     def bad_rows(self) -> int:
         """Damaged scan lines so far."""
-        return int(self._state[kernels.BAD_ROWS])
+        return int(self._state[state.BAD_ROWS])
 
     @property
     def longest_bad_run(self) -> int:
         """Most damaged scan lines in a row so far."""
-        return int(self._state[kernels.LONGEST_BAD_RUN])
+        return int(self._state[state.LONGEST_BAD_RUN])
 
     def after(self, row: int) -> Bitmap:
         """Return the scan lines so far from number ``row`` on, the first being 0."""
@@ -117,7 +119,7 @@ class Decoder:
     def finish(self) -> Decoded:
         """Give the page as it is, with a row that was cut off marked as damaged; nothing may be fed afterwards."""
         self._decode(b"", final=True)
-        return Decoded(self.after(0), self._damaged[: self.rows].copy())
+        return Decoded(Bitmap(self._width, self._page[: self.rows]), self._damaged[: self.rows])
 
     def _begun(self, octets: bytes) -> bytes:
         """Return what there is from the first EOL on, the bits before it zeroed; nothing while it has not come."""
@@ -131,16 +133,17 @@ class Decoder:
         return bytes((octets[octet] >> bit << bit,)) + octets[octet + 1 :]
 
     def _decode(self, octets: bytes, *, final: bool) -> None:
-        if self._state[kernels.PHASE] >= kernels.ENDED:
+        if self._state[state.PHASE] >= state.ENDED:
             return
         octets = self._pending + octets
         stream = np.zeros(len(octets) // 8 + 2, np.uint64)
         stream.view(np.uint8)[: len(octets)] = np.frombuffer(octets, np.uint8)
-        arrays = self._state, self._lines
-        while kernels.decode(stream, 8 * len(octets), final, *arrays, self._page, self._damaged, LENGTHS, MODES):
-            self._page = np.concatenate((self._page, np.zeros_like(self._page)))
-            self._damaged = np.concatenate((self._damaged, np.zeros_like(self._damaged)))
-        used = (int(self._state[kernels.POSITION]) >> 3) - _HISTORY
-        self._state[kernels.POSITION] -= 8 * used
-        self._state[kernels.MARK] -= 8 * used
+        tables = LENGTHS, MODES, STEPS, PAIRS
+        given = stream, 8 * len(octets), final, self._state, self._lines
+        while careful.decode(*given, self._page, self._damaged, *tables):
+            self._page = np.concatenate((self._page, np.empty_like(self._page)))
+            self._damaged = np.concatenate((self._damaged, np.empty_like(self._damaged)))
+        used = (int(self._state[state.POSITION]) >> 3) - _HISTORY
+        self._state[state.POSITION] -= 8 * used
+        self._state[state.MARK] -= 8 * used
         self._pending = octets[used:]

@@ -4,10 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t30.pages import Coding, Resolution
-from t30.t4.kernels import EOFB_EOLS, EOL_BITS, PAD, RTC_EOLS, count_changes, find_changes
-from t30.t4.kernels import encode as encode_rows
+from t30.t4 import writing
+from t30.t4.instructions import EIGHT
+from t30.t4.put import EOL_BITS
 from t30.t4.raster import Bitmap
+from t30.t4.state import EOFB_EOLS, RTC_EOLS
 from t30.t4.tables import CODES, MAX_WIDTH, MODE_CODES
+
+_FIRST_WORDS = 1 << 13
+"""Room for coded octets at first, as words; doubled whenever it is full."""
 
 
 def encode(
@@ -64,16 +69,21 @@ def encoded(
         raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {bitmap.width}")
     if k < 1 or min_row_bits < 0:
         raise ValueError(f"k={k}, min_row_bits={min_row_bits}")
-    ends, offsets = run_ends(bitmap)
+    words = np.require(bitmap.words, np.uint64, ["C", "W"])  # one signature, so one compilation
     period = {Coding.MH: 1, Coding.MR: k, Coding.MMR: 0}[coding]
     tag_bits = int(coding is Coding.MR)
-    most = _most_bits(bitmap, len(ends), min_row_bits)
-    out = np.zeros(most // 64 + 2, np.uint64)
+    most = _most_row_bits(bitmap.width, min_row_bits)
+    state = np.zeros(writing.STATE_SIZE, np.int64)
+    state[writing.COUNT_ABOVE] = 1
+    lines = np.full(2 * (bitmap.width + 1 + 2 * EIGHT), bitmap.width, np.int32)
+    out = np.empty(most // 64 + _FIRST_WORDS, np.uint64)
     after = np.empty(bitmap.rows, np.int64)
-    shape = (bitmap.width, period, tag_bits, eols, min_row_bits, goes_on)
-    ways = np.empty((2, int(np.diff(offsets).max(initial=0)) if shortest else 0), np.int32)
-    bits = encode_rows(ends, offsets, *shape, out, after, CODES, MODE_CODES, ways)
-    return out.view(np.uint8), bits, after
+    ways = np.empty((2, bitmap.width + 3 if shortest else 0), np.int32)
+    shape = (words, bitmap.width, period, tag_bits, min_row_bits, goes_on or eols > 0)
+    while not writing.encode(*shape, 64 * len(out) - most, state, lines, out, after, CODES, MODE_CODES, ways):
+        out = np.concatenate((out, np.empty_like(out)))
+    writing.put_eols(out, state, tag_bits, eols)
+    return out.view(np.uint8), int(state[writing.POSITION]), after
 
 
 def usual_k(resolution: Resolution) -> int:
@@ -81,20 +91,9 @@ def usual_k(resolution: Resolution) -> int:
     return 2 if resolution is Resolution.STANDARD else 4
 
 
-def run_ends(bitmap: Bitmap) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Find the changing elements of a page.
+def _most_row_bits(width: int, min_row_bits: int) -> int:
+    """Bound the bits of a row, and of what may follow it: two EOLs and RTC, and a word to write it in.
 
-    Returns:
-        Run ends, and where each row's begin in them, shape (rows + 1,), as ``kernels`` describes them.
+    17 bits for a run end (pass, horizontal, a short run), 13 for every 64 pels of long runs.
     """
-    words = np.require(bitmap.words, np.uint64, ["C", "W"])  # one signature, so one compilation
-    ends = np.empty(count_changes(words) + (bitmap.rows + 1) * (1 + PAD), np.int32)
-    offsets = np.empty(bitmap.rows + 1, np.int64)
-    find_changes(words, bitmap.width, ends, offsets)
-    return ends, offsets
-
-
-def _most_bits(bitmap: Bitmap, ends: int, min_row_bits: int) -> int:
-    """Bound the length: 17 bits for a run end (pass, horizontal, a short run), 13 for every 64 pels of long runs."""
-    rows = bitmap.rows + RTC_EOLS
-    return 17 * ends + rows * (13 * (bitmap.width // 64 + 2) + EOL_BITS + 1 + min_row_bits)
+    return 17 * (width + 1) + 13 * (width // 64 + 2) + min_row_bits + (EOL_BITS + 1) * (RTC_EOLS + 2) + 64

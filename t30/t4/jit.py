@@ -5,11 +5,11 @@ cache folder; ``NUMBA_CACHE_DIR`` overrides both. It refuses to define a kernel 
 then kernels are compiled anew in each process. Its cache does not know whether bounds were checked
 (``NUMBA_BOUNDSCHECK=1``), so such kernels get a folder of their own.
 
-A cached kernel is thrown away when its own source file changes, not when a function or constant that it uses from
-another file does: so all kernels live in one file, and tables are handed to them as arrays.
+Numba throws a cached kernel away when its own source file changes, not when a function or constant that it uses from
+another file does. So its stamp of the source file is replaced by one of all files in the folder.
 
 Numba takes 0.2 s and 40 MB to load, and who imports the codec may not need it for a while: it is loaded at the first
-call of a kernel. All kernels of that file are then put in place of what stood for them, since they call each other.
+call of a kernel. All kernels are then put in place of what stood for them, since they call each other.
 """
 
 from collections.abc import Callable
@@ -18,67 +18,76 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
-import numpy as np
+from t30.t4.instructions import emitted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_written: list[Callable[..., Any]] = []
+_stands_for: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""What stands for a kernel until the first call -> the kernel as written."""
+_parts: set[Callable[..., Any]] = set()
 _compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` at its first call; it runs without the interpreter lock and survives in the cache."""
-    _written.append(function)
+    return _stand_for(function)
 
+
+def part(function: Function) -> Function:
+    """Make ``function`` a part of each kernel that calls it: a call with arrays costs more than most parts do."""
+    _parts.add(function)
+    return _stand_for(function)
+
+
+def _stand_for(function: Function) -> Function:
     @wraps(function)
     def call(*arguments: Any) -> Any:
         if function not in _compiled:
-            _put_in_place(function.__globals__)
+            _put_in_place()
         return _compiled[function](*arguments)
 
+    _stands_for[call] = function
     return cast(Function, call)
 
 
-def trailing_zeros(word: np.uint64) -> int:
-    """Count the zero bits below the lowest one; 64 for 0. Within kernels only."""
-    raise NotImplementedError(word)
-
-
-def leading_zeros(word: np.uint64) -> int:
-    """Count the zero bits above the highest one; 64 for 0. Within kernels only."""
-    raise NotImplementedError(word)
-
-
-def ones(word: np.uint64) -> int:
-    """Count the bits that are one. Within kernels only."""
-    raise NotImplementedError(word)
-
-
-def _put_in_place(names: dict[str, Any]) -> None:
-    """Put what can be compiled in place of the kernels of a file and of the instructions that they use.
+def _put_in_place() -> None:
+    """Put what can be compiled in place of the kernels and of the instructions that they use.
 
     Two threads may do so at once: either's kernels are as good as the other's.
     """
     import numba  # noqa: PLC0415
 
     cached = _bounds_checked_apart(numba.config)
-    for name, value in list(names.items()):
-        if isinstance(value, FunctionType) and value in _INSTRUCTIONS:
-            names[name] = _INSTRUCTIONS[value]()
-    own = [each for each in _written if each.__globals__ is names]
-    made = {function: _dispatcher(numba, function, cached=cached) for function in own}
-    for function, compiled in made.items():
-        names[function.__name__] = compiled
+    new = {stand: function for stand, function in list(_stands_for.items()) if function not in _compiled}
+    made = {function: _dispatcher(numba, function, cached=cached) for function in new.values()}
+    instead = {stand: made.get(function) or _compiled[function] for stand, function in list(_stands_for.items())}
+    instead |= emitted(numba)
+    for function in made:
+        names = function.__globals__
+        for name, value in list(names.items()):
+            if isinstance(value, FunctionType) and value in instead:
+                names[name] = instead[value]
     _compiled.update(made)
 
 
 def _dispatcher(numba: Any, function: Callable[..., Any], *, cached: bool) -> Callable[..., Any]:
-    if cached:
+    # To count references to arrays costs a fifth of the time on a sparse page in MH, and no kernel keeps or makes any.
+    options = {"nogil": True, "forceinline": function in _parts, "_nrt": False}
+    if cached and not numba.config.DISABLE_JIT:
         try:
-            return cast(Callable[..., Any], numba.njit(cache=True, nogil=True)(function))
+            compiled = numba.njit(cache=True, **options)(function)
+            compiled._cache._cache_file._source_stamp = _stamp(function)
+            return cast(Callable[..., Any], compiled)
         except RuntimeError:  # "no locator available": no folder can be written
             pass
-    return cast(Callable[..., Any], numba.njit(nogil=True)(function))
+    return cast(Callable[..., Any], numba.njit(**options)(function))
+
+
+def _stamp(function: Callable[..., Any]) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes whenever a kernel that ``function`` may use does: when and how large the files are."""
+    folder = Path(function.__code__.co_filename).parent
+    files = {path.name: path.stat() for path in sorted(folder.glob("*.py"))}
+    return tuple((name, file.st_mtime_ns, file.st_size) for name, file in files.items())
 
 
 def _bounds_checked_apart(settings: Any) -> bool:
@@ -97,35 +106,4 @@ def _bounds_checked_apart(settings: Any) -> bool:
     return True
 
 
-def _instruction(emit: Callable[[Any, Any], Any]) -> Callable[[], Any]:
-    """Return what makes an instruction of the processor that takes one word: ``emit(builder, word)`` writes it."""
-
-    def make() -> Any:
-        from numba import types  # noqa: PLC0415
-        from numba.extending import intrinsic  # noqa: PLC0415
-
-        def count(_context: Any, word: Any) -> Any:
-            def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-                return emit(builder, args[0])
-
-            return types.int64(word), generate
-
-        return intrinsic(count)
-
-    return make
-
-
-def _no() -> Any:
-    """Return the bit that says: of 0, the count is 64, not undefined."""
-    from llvmlite import ir  # noqa: PLC0415
-
-    return ir.Constant(ir.IntType(1), 0)
-
-
 _CHECKED = "boundscheck"
-
-_INSTRUCTIONS: dict[Callable[..., Any], Callable[[], Any]] = {
-    trailing_zeros: _instruction(lambda builder, word: builder.cttz(word, _no())),
-    leading_zeros: _instruction(lambda builder, word: builder.ctlz(word, _no())),
-    ones: _instruction(lambda builder, word: builder.ctpop(word)),
-}

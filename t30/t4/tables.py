@@ -65,6 +65,13 @@ MODE_BITS = 7
 MODE_PASS = 7
 MODE_HORIZONTAL = 8
 """How arrays number pass and horizontal mode; vertical mode is a1 - b1 + 3: 0 to 6."""
+NO_MODE = 9
+STEP_BITS = 12
+MOST_SAME = 8
+"""A step is at most so many vertical modes with a1 = b1, then one other mode."""
+PAIR_BITS = 12
+LONGEST_RUN = 2560 + 63
+"""Longer runs have more than one make-up code."""
 
 
 def blank_row_bits(width: int) -> int:
@@ -89,11 +96,13 @@ def _turned(word: str) -> int:
     return int(word[::-1], 2)
 
 
-def _to_send() -> NDArray[np.uint32]:
-    codes = np.zeros((2, 64 + 41), np.uint32)
+def _to_send() -> NDArray[np.int32]:
+    """Index by colour and run: code words << 5 | bits, the make-up code first where there is one."""
+    codes = np.zeros((2, LONGEST_RUN + 1), np.int32)
     for colour, words in enumerate(RUNS):
-        for run, word in words.items():
-            codes[colour, run if run < 64 else 63 + run // 64] = _turned(word) << 4 | len(word)
+        for run in range(LONGEST_RUN + 1):
+            word = (words[run // 64 * 64] if run > 63 else "") + words[run % 64]
+            codes[colour, run] = _turned(word) << 5 | len(word)
     return codes
 
 
@@ -105,21 +114,50 @@ def _to_receive(words: dict[int, str], bits: int) -> NDArray[np.uint16]:
     return table
 
 
+def _steps() -> NDArray[np.int16]:
+    """Index by the next bits: how many vertical modes with a1 = b1 << 8 | the mode after them << 4 | bits in all."""
+    table = np.full(1 << STEP_BITS, NO_MODE << 4, np.int16)
+    for same in range(MOST_SAME + 1):
+        for mode, word in MODE_WORDS.items():
+            words = VERTICAL[0] * same + word
+            if len(words) <= STEP_BITS:
+                table[_turned(words) :: 1 << len(words)] = same << 8 | mode << 4 | len(words)
+    return table
+
+
+def _pairs() -> NDArray[np.int32]:
+    """Index by the next bits: black run << 16 | white run before it << 4 | bits of both; 0 if not all is there."""
+    table = np.zeros(1 << PAIR_BITS, np.int32)
+    for white in range(1, 64):
+        for black in range(1, 64):
+            words = RUNS[0][white] + RUNS[1][black]
+            if len(words) <= PAIR_BITS:
+                table[_turned(words) :: 1 << len(words)] = black << 16 | white << 4 | len(words)
+    return table
+
+
 RUNS = (_words(WHITE, WHITE_MAKE_UP), _words(BLACK, BLACK_MAKE_UP))
 """Code word by length of run, white and black."""
 
-CODES = _to_send()
-"""Shape (2, 105): colour, then the run below 64, or 63 + run / 64 of a make-up code; code word << 4 | its length."""
+LONGEST_MAKE_UP, LONGEST_MAKE_UP_BITS = _turned(LONG_MAKE_UP[-1]), len(LONG_MAKE_UP[-1])
 
-MODE_CODES = np.array(
-    [_turned(word) << 4 | len(word) for word in [*(VERTICAL[d] for d in range(-3, 4)), PASS, HORIZONTAL]], np.uint32
-)
+CODES = _to_send()
+"""Shape (2, 2624): colour, then the run; its code words << 5 | their length."""
+
+MODE_WORDS = {d + 3: word for d, word in VERTICAL.items()} | {MODE_PASS: PASS, MODE_HORIZONTAL: HORIZONTAL}
+"""Code word by mode."""
+
+MODE_CODES = np.array([_turned(word) << 4 | len(word) for word in MODE_WORDS.values()], np.int32)
 """Shape (9,), by mode; code word << 4 | its length."""
 
 LENGTHS = np.stack([_to_receive(words, RUN_BITS) for words in RUNS])
 """Shape (2, 8192): colour, then the next 13 bits; length of run << 4 | length of the code word, 0 for no code word."""
 
-MODES = _to_receive(
-    {d + 3: word for d, word in VERTICAL.items()} | {MODE_PASS: PASS, MODE_HORIZONTAL: HORIZONTAL}, MODE_BITS
-)
+MODES = _to_receive(MODE_WORDS, MODE_BITS)
 """Shape (128,): mode << 4 | length of the code word, 0 for no code word (the extensions included)."""
+
+STEPS = _steps()
+"""Shape (4096,): how many vertical modes with a1 = b1 << 8 | the mode after them, ``NO_MODE`` if none << 4 | bits."""
+
+PAIRS = _pairs()
+"""Shape (4096,): black run << 16 | white run before it << 4 | bits of both, runs of 1 to 63 pels; 0 for other bits."""

@@ -11,8 +11,9 @@ import numpy as np
 from t30.pages import Coding
 from t30.t4.decode import Decoder
 from t30.t4.encode import encode, encoded
-from t30.t4.kernels import EOFB_EOLS, EOL_ZEROS, drop_fill
+from t30.t4.fill import drop_fill
 from t30.t4.raster import Bitmap
+from t30.t4.state import EOFB_EOLS, EOL_ZEROS
 from t30.t4.tables import RUNS
 
 KEPT_ZEROS = EOL_ZEROS + max(len(word) - len(word.rstrip("0")) for words in RUNS for word in words.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from faxgw.bench import lag
+from faxgw.bench.drawn import drawn_pages
 from faxgw.bench.figures import CannotMeasure, Figure, percentile, rounded, slope
 from faxgw.bench.submitting import Run
 from tests import command
@@ -65,6 +66,29 @@ def test_seal_measures_each_way_beside_the_cipher_alone() -> None:
 
 
 @pytest.mark.slow
+def test_codec_measures_each_way_beside_libtiff() -> None:
+    done = bench("codec", "--json", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    ways = {"mmr": {"decode", "encode"}, "mr": {"decode", "encode"}, "mh": {"decode", "encode", "to_mmr"}}
+    for name, expected in ways.items():
+        assert said[name].keys() == said["blank"][name].keys() == expected
+        for way in said[name].values():
+            least, most = way["spread"]
+            assert least <= most
+            assert min(way["per_chart"]) <= way["ratio"] <= max(way["per_chart"])
+            assert len(way["per_chart"]) == len(way["libtiff_us"]) == len(way["faxgw_us"]) == 8
+            assert min(way["libtiff_us"] + way["faxgw_us"]) > 0
+    assert said["libtiff"].startswith("LIBTIFF")
+
+
+def test_pages_drawn_for_the_codec_differ_and_are_none_of_them_blank() -> None:
+    pages = drawn_pages(1728, 400)
+    assert len({page.words.tobytes() for page in pages}) == len(pages) == 8
+    assert all(page.words.any() and (page.width, page.rows) == (1728, 400) for page in pages)
+
+
+@pytest.mark.slow
 def test_t38_measures_packets_and_calls_that_are_up_at_once() -> None:
     done = bench("t38", "--calls", "2", "--json")
     assert done.returncode == 0, done.stderr
@@ -117,7 +141,7 @@ def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_told_with_those_that_there_are() -> None:
     done = command.faxgw("bench", "nonsense")
     assert done.returncode == 2
-    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, seal, t38, modem.\n"
+    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, codec, seal, t38, modem.\n"
 
 
 def test_an_unknown_part_is_told_with_those_that_there_are() -> None:

@@ -48,6 +48,23 @@ def test_kernels_compile_where_nothing_can_be_cached() -> None:
     assert kernel(made["twice"])(21) == 42
 
 
+def test_a_kernel_is_compiled_anew_when_another_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "inner.py").write_text("from t30.t4.jit import part\n\n@part\ndef twice(x):\n    return 2 * x\n")
+    kernel_of_it = "@kernel\ndef f(x):\n    return twice(x)\n\nprint(f(21))\n"
+    (tmp_path / "outer.py").write_text("from inner import twice\nfrom t30.t4.jit import kernel\n\n" + kernel_of_it)
+    found = []
+    for source in ("2 * x", "2 * x", "3 * x + 0"):
+        inner = tmp_path / "inner.py"
+        text = inner.read_text().replace("2 * x", source)
+        if text != inner.read_text():
+            inner.write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-c", "import outer"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        found.append(done.stdout)
+    assert found == ["42\n", "42\n", "63\n"]
+
+
 def test_numba_is_loaded_by_the_first_call_of_a_kernel_and_not_before() -> None:
     code = """
 import sys

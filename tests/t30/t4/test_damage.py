@@ -7,7 +7,7 @@ import pytest
 
 from t30.pages import Coding
 from t30.t4 import Bitmap, Decoded, encode
-from t30.t4.kernels import MAX_ROWS
+from t30.t4.state import MAX_ROWS
 from t30.t4.tables import RUNS
 from tests.t30.t4 import samples
 from tests.t30.t4.decoding import decode, octets_of

@@ -1,0 +1,58 @@
+"""What a decoder remembers between chunks, and how the run ends of a row are kept.
+
+Bits are numbered from 0, the first on the wire; bit ``n`` of a stream is bit ``n % 64`` of its word ``n // 64``.
+Positions are those bit numbers.
+
+A row's *run ends* are strictly increasing pel numbers, those of the white runs at even places and those of the black
+runs at odd ones; only the first may be 0 (the row starts black), and the last is the width. ``PAD`` more entries,
+equal to the width, follow, so that a coder may look past the end of a row.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from t30.t4.jit import kernel, part
+
+Words = NDArray[np.uint64]
+Ends = NDArray[np.int32]
+State = NDArray[np.int64]
+
+PAD = 3
+"""Entries after a row's run ends: b1 and b2 are looked for at most two places past the width."""
+
+# What a decoder remembers between chunks, by place in its state.
+CODING, WIDTH, PHASE, POSITION, A0, COUNT, B1, LINE, TWO_D, REFERENCE_GOOD = range(10)
+EOLS, SPOILT, MARK, ZEROS, ROWS, BAD_ROWS, BAD_RUN, LONGEST_BAD_RUN, SHORTEST, ENDS_ABOVE, STATE_SIZE = range(10, 21)
+
+# CODING
+MH, MR, MMR = range(3)
+
+# PHASE
+START, TAG, RUNS, CODED_2D, SEEK, ENDED, LOST = range(7)
+
+EOL_BITS = 12
+EOL_ZEROS = 11
+RTC_EOLS = 6
+RTC_EOLS_NEEDED = 4
+"""EOLs that end a page of MH or MR: some of the six may be hit, but a hit on fill looks like one or two of them."""
+EOFB_EOLS = 2
+HISTORY = 16
+"""Bits before the position that a decoder may look back at."""
+MAX_ROWS = 65536
+"""Rows kept of one page (8.5 m at fine resolution): a row that refers to the last one may cost its sender one bit."""
+
+STARVED = -1
+WRONG = -2
+
+
+@kernel
+def close_row(ends: Ends, at: int, width: int) -> None:
+    """Write the last run end of a row and the padding."""
+    for index in range(at, at + 1 + PAD):
+        ends[index] = width
+
+
+@part
+def end_at(ends: Ends, place: int) -> int:
+    """Return a run end. Numba asks of signed places whether they count from the end, of unsigned ones it does not."""
+    return int(ends[np.uint64(place)])
