@@ -177,7 +177,7 @@ class Exchange:
                     deadline = self.now + after_carrier
                 case _:
                     raise LocalError(f"ListenFrame was answered by {event!r}")
-        return Damaged() if begun else None
+        return Damaged()  # frames for ever, of which none is the last
 
     def _let_pass(self, which: Modulation | None) -> Procedure[None]:
         """Wait until a fast carrier that nobody expects is gone: we want the V.21 signal after it."""

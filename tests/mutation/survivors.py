@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 EXCUSED = Path(__file__).with_name("excused.toml")
 TESTS = ("tests/scenarios", "tests/t30")
 NOT_PROCEDURES = ("--ignore=tests/t30/t4", "-m", "not slow and not soak and not interop")
-DECIDING = ("t30.ecm", "t30.identification", "t30.judging")
+DECIDING = ("t30.ecm", "t30.identification")
 """Modules that are no procedures, but whose branches decide what procedures do."""
 
 
@@ -86,9 +86,12 @@ def faults(fates: Iterable[Fate], excuses: Iterable[Excuse], *, whole: bool) -> 
 def main(arguments: list[str]) -> int:
     """Try the branches, say what became of them, and return 0 if all is as it should be."""
     options = _options(arguments)
+    excuses = Excuse.all(options.excused)
 
     def choose(found: list[Branch]) -> list[Branch]:
         fitting = [branch for branch in found if options.only in str(branch)]
+        if options.sample:
+            fitting = [branch for branch in fitting if not any(excuse.fits(branch) for excuse in excuses)]
         size = min(options.sample or len(fitting), len(fitting))
         return [fitting[index] for index in sorted(random.Random(options.seed).sample(range(len(fitting)), size))]
 
@@ -98,14 +101,19 @@ def main(arguments: list[str]) -> int:
 
     places = options.tests or TESTS
     trials = Trials(
-        options.modules or procedures(), places, test_seconds=options.test_seconds, choose=choose, report=report
+        options.modules or procedures(),
+        places,
+        random.Random(options.seed) if options.sample else None,
+        test_seconds=options.test_seconds,
+        choose=choose,
+        report=report,
     )
     quiet = ["-q", "-q", "--tb=no", "--no-header", "--no-summary", "-p", "no:cacheprovider", "-p", "no:xdist"]
     code = pytest.main([*quiet, *NOT_PROCEDURES, *places], plugins=[trials])
     if code != pytest.ExitCode.OK or trials.broken:
         print(f"the tests cannot be run ({code!r}); failing as it is: {trials.broken}")
         return 2
-    wrong = faults(trials.fates, Excuse.all(options.excused), whole=not options.sample and not options.only)
+    wrong = faults(trials.fates, excuses, whole=not (options.modules or options.sample or options.only))
     print(json.dumps(_summary(trials.fates, places) | {"faults": wrong}, indent=1))
     return 1 if wrong else 0
 

@@ -137,3 +137,11 @@ def test_the_procedures_are_all_those_of_the_flow_chart() -> None:
     parts = {"calling", "answering", "sending", "receiving", "exchange", "ecm", "session"}
     assert {f"t30.{part}" for part in parts} <= set(procedures())
     assert "t30.rates" not in procedures()
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_every_branch_of_the_procedures_is_missed_or_excused(*, soak: bool) -> None:
+    code, result, said = survivors(*([] if soak else ["--sample", "10", "--seed", "30"]))
+    print({name: count for name, count in result.items() if name != "faults"})
+    assert (code, result["faults"]) == (0, []), said

@@ -1,12 +1,14 @@
 """Takes one branch after the other away and runs tests, each time in a process forked from one that has all loaded.
 
 First every test is run once with nothing taken away, to see which lines it touches: a branch is tried only by the tests
-that come by it, the quick ones first, up to the first that fails. A test that computes for ever is ended by the system.
+that come by it, the quick ones first, up to the first that fails. For a few branches that does not pay: they are tried
+by all tests, in any order. A test that computes for ever is ended by the system.
 """
 
 import importlib
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import sys
@@ -60,6 +62,8 @@ class Trials:
     modules: Sequence[str]
     places: Sequence[str]
     """Where the tests are; those of the first place are tried first."""
+    shuffled: random.Random | None = None
+    """Try the tests in this order, and do not look first at what they touch."""
     _: KW_ONLY
     test_seconds: float
     choose: Callable[[list[Branch]], list[Branch]]
@@ -72,15 +76,19 @@ class Trials:
         """Do all of it."""
         items = [item for item in session.items if item.get_closest_marker("xfail") is None]
         sources = {name: _source(name) for name in self.modules}
-        runs = self._runs(items, {str(path): name for name, (path, _) in sources.items()})
-        self.broken = [item.nodeid for item in items if not runs[item.nodeid].passed]
+        runs: dict[str, _Run] = {}
+        if self.shuffled is None:
+            runs = self._runs(items, {str(path): name for name, (path, _) in sources.items()})
+            items.sort(key=lambda item: (self._place(item), runs[item.nodeid].seconds))
+        else:
+            self.shuffled.shuffle(items)
+        self.broken = [item.nodeid for item in items if item.nodeid in runs and not runs[item.nodeid].passed]
         if self.broken:
             return True
-        quick_first = sorted(items, key=lambda item: (self._place(item), runs[item.nodeid].seconds))
         chosen = self.choose([each for name, (_, text) in sources.items() for each in branches(name, text)])
 
         def attempt(branch: Branch) -> Fate:
-            tests = [item for item in quick_first if _touches(runs[item.nodeid].lines, branch)]
+            tests = [item for item in items if not runs or _touches(runs[item.nodeid].lines, branch)]
             code = without(sources[branch.module][1], branch)
             live(importlib.import_module(branch.module), branch.function).__code__ = code
             for number, item in enumerate(tests, 1):

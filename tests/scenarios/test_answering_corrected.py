@@ -39,6 +39,7 @@ from tests.scenarios.wire import (
     DCS_ECM,
     EOP,
     ERR,
+    FTT,
     MCF,
     OUR_DIS,
     RATES,
@@ -96,6 +97,14 @@ def of_format(choice: str, page: bytes, *, code: str = "06", size: int = 256, dr
     )
 
 
+def with_clicks(code: str) -> bytes:
+    """Return a training check with four damaged octets."""
+    octets = bytearray(CHECK[code])
+    for share in (10, 12, 14, 16):
+        octets[len(octets) * share // 100] = 0x10
+    return bytes(octets)
+
+
 def with_damage(number: int) -> bytes:
     """Return the octets of the block, with a bit turned over in the middle of one frame."""
     flags = 240
@@ -135,6 +144,13 @@ PAGES = {
         got=(PAGE, mmr(60)),
         driver=True,
     ),
+    "clicks in training, which a lower rate does not spare, have it refused once and no more": received(
+        *(expect(OUR_DIS), send("FF 13 83 00 22 F0 04"), send_signal(V17, with_clicks("22")), expect(FTT)),
+        *(send("FF 13 83 00 2A F0 04"), send_signal(V12000, with_clicks("2A")), expect(CFR)),
+        *(send_block(V12000.short, *FRAMES, *RCP), send(pps("2F", 3)), expect(MCF)),
+        *GOODBYE,
+        got=(PAGE,),
+    ),
     "page counters begin again with a negotiation, too": one(
         *(WHOLE, send(pps("8F", 3)), expect(MCF), expect(OUR_DIS)),
         *(send(DCS_ECM), send_signal(V29, CHECK["06"]), expect(CFR)),
@@ -155,6 +171,7 @@ PAGES = {
         *(send_block(V29, *FRAMES[:2], *RCP), send(pps("00", 2)), timer(*TURNAROUND), expect(MCF)),
         *(send_block(V29, *pieces(PAGE[512:]), *RCP), send(pps("2F", 1, block=1)), expect(MCF)),
         *GOODBYE,
+        took=(6.0, 7.5),  # from its first block on: each needs about half a second, PPS and MCF 2.5
         driver=True,
     ),
     "a block of 256 frames is received": received(
@@ -182,6 +199,7 @@ CORRECTION = {
         *(WITHOUT_SECOND, send(pps("2F", 3)), timer(*TURNAROUND), expect(ppr(1, *ABSENT))),
         *(send_block(V29, SECOND, *RCP), send(pps("2F", 1)), expect(MCF)),
         *GOODBYE,
+        took=(7.0, 8.5),
         driver=True,
     ),
     "a frame whose FCS is wrong is asked for": one(
@@ -204,6 +222,14 @@ CORRECTION = {
         *(carrier(V29, 0.5), send(pps("2F", 3)), expect(ppr(*range(256))), WHOLE, send(pps("2F", 3)), expect(MCF)),
         *GOODBYE,
         driver=True,
+    ),
+    "a page of which only flags came is asked for, whatever its counters": one(
+        *(WHOLE, send(pps("4F", 3)), expect(MCF)),
+        *(carrier(V29, 0.5), send(pps("2F", 2, page=7)), expect(ppr(*range(256)))),
+        *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=7)), expect(MCF)),
+        *GOODBYE,
+        confirmed=2,
+        got=(PAGE, NEXT),
     ),
     "a frame that is lost twice is asked for twice": one(
         *(WITHOUT_SECOND, send(pps("2F", 3)), expect(ppr(1, *ABSENT))),
@@ -417,6 +443,27 @@ UNREADY_AND_GIVEN_UP = {
         *GOODBYE,
         confirmed=2,
         got=(PAGE, NEXT),
+    ),
+    "EOR in place of PPS leaves the page unconfirmed, and the fax is not whole": partly(
+        "fax.disconnected",
+        *(*ECM_TRAINED, WHOLE, send("FF 13 CF 4F"), expect(ERR)),
+        *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=1)), expect(MCF)),
+        *GOODBYE,
+        told=2,
+    ),
+    "what was given up stays given up when EOR comes once more with nothing to give up": partly(
+        "fax.disconnected",
+        *(*ECM_TRAINED, send(pps("4F", 3)), expect(ppr(*range(256)))),
+        *(send("FF 13 CF 4F"), expect(ERR), send("FF 13 CF 00"), expect(ERR)),
+        *(send_block(V29, *NEXT_FRAMES, *RCP), send(pps("2F", 2, page=1)), expect(MCF)),
+        *GOODBYE,
+        told=1,
+    ),
+    "EOR of a page of which nothing came, and goodbye, leave no page": failed(
+        "fax.disconnected",
+        *(*ECM_TRAINED, send(pps("4F", 3)), expect(ppr(*range(256))), send("FF 13 CF 4F"), expect(ERR)),
+        *GOODBYE,
+        told=0,
     ),
     "EOR of a page of which nothing came leaves none, and the next page follows": partly(
         "fax.disconnected",

@@ -44,6 +44,7 @@ from tests.scenarios.wire import (
     DCS,
     DCS_V29,
     EOP,
+    ERR,
     FTT,
     LADDER,
     MCF,
@@ -218,6 +219,9 @@ CHOICE_OF_RATE = {
         *(expect(OUR_DIS), send(DCS_V29), *(carrier(Modulation.V21, 0.5),) * 4, timer(*TURNAROUND), expect(FTT)),
         *THE_REST,
         driver=True,
+    ),
+    "EOR in place of the training check has ERR as answer, and nothing is given up": received(
+        expect(OUR_DIS), send(DCS_V29), send("FF 13 CF 4F"), expect(ERR), *THE_REST
     ),
     "RR in place of the training check ends the call": failed(
         "fax.protocol", expect(OUR_DIS), send(DCS_V29), send(RR), expect(DCN_ANSWERER), expect_hang_up()

@@ -265,6 +265,12 @@ QUALITY = {
     "a page cut off by training that begins again is replaced": received(
         *TRAINED, send_signal(V29, mh(900)[:2400]), silence(1.0), *THE_REST, driver=True
     ),
+    "a page that is not safe on disk yet is replaced when training begins again": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(EOP), silence(2.9), *CHOICE, expect(CFR)),
+        *(send_signal(V29, SECOND), send(EOP), silence(2.9), send(EOP), expect(MCF), *GOODBYE),
+        got=(SECOND,),
+        slow=1,
+    ),
     "a page that is not safe on disk yet is confirmed when EOP comes again": received(
         *TRAINED, send_signal(V29, PAGE), send(EOP), silence(2.9), send(EOP), expect(MCF), *GOODBYE, slow=1
     ),

@@ -16,7 +16,7 @@ from simulators.script import (
 )
 from t30.capabilities import Station
 from t30.pages import Resolution
-from t30.policy import Correction, Policy
+from t30.policy import REFUSED, Correction, Policy
 from t30.rates import Modulation
 from tests.scenarios.answerers import (
     GOODBYE,
@@ -179,6 +179,12 @@ PAGES = {
     "DIS in answer to PPS has the page sent again": one(
         *(*LAST, send(DIS_ECM), expect("FF 13 83 00 22 F0 04"), expect_signal(V17, CHECK["22"]), send(CFR)),
         *(WHOLE, expect(pps("2F", 3)), send(MCF), *GOODBYE),
+    ),
+    "RTN after PPS ends the call where the policy is to leave the page behind": lost(
+        "fax.page_refused",
+        *(*MORE, send(RTN), *GOODBYE),
+        pages=TWO,
+        station=Station(policy=Policy(refused=REFUSED["ignore"])),
     ),
     "RTN after PPS has the page sent again one rate lower": one(
         *(*LAST, send(RTN), expect("FF 13 83 00 2A F0 04"), expect_signal(V12000, CHECK["2A"]), send(CFR)),

@@ -145,6 +145,9 @@ IDENTIFICATION = {
     ),
     "damaged DIS is waited for again": delivered(send_damaged(DIS), pause(3.0), *TRAINED, *PAGE_AND_END, driver=True),
     "an answerer that hangs up before DIS drops the call": failed("line.dropped", pause(5.0), hang_up()),
+    "a machine that asks for a document before it says what it can do is not sent ours": delivered(
+        send("FF 13 81 00 2E 70"), pause(3.0), *TRAINED, *PAGE_AND_END
+    ),
     "DCN in place of DIS ends the call": failed("fax.disconnected", send(DCN_ANSWERER), expect_hang_up(), driver=True),
     "a machine that cannot receive is told goodbye": failed(
         "fax.incompatible", send("FF 13 80 00 2C 70"), *GOODBYE, driver=True

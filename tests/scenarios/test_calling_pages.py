@@ -13,10 +13,12 @@ from simulators.script import (
     timer,
 )
 from t30.capabilities import Station
+from t30.fcf import Fcf
 from t30.pages import Resolution
-from t30.policy import REFUSED, Policy
+from t30.policy import LADDERS, REFUSED, Policy
 from t30.rates import Modulation
 from tests.scenarios.answerers import (
+    CHOICE,
     GOODBYE,
     PAGE,
     PAGE_AND_END,
@@ -108,6 +110,34 @@ SEVERAL_PAGES = {
     "T1 runs anew after EOM: an answerer that is silent then is left when it has elapsed": partly(
         "fax.no_machine", *CHANGE, send(MCF), timer(30.0, 40.0), *GOODBYE, pages=MIXED, driver=True
     ),
+    "what is neither DIS nor DTC after EOM is passed over": delivered(
+        *(*CHANGE, send(MCF), pause(0.5), send(FTT), pause(0.5), send(DIS_FINE), *FINE_CHOICE, *PAGE_AND_END),
+        confirmed=2,
+        pages=MIXED,
+    ),
+    "an answerer that offers only slower rates after EOM gets the fastest of them": delivered(
+        *(send(DIS_FINE), expect("FF 13 83 00 22 70"), expect_signal(V17, CHECK["22"]), send(CFR)),
+        *(expect_signal(V17.short, PAGE), expect(EOM), send(MCF), pause(0.5), send("FF 13 80 00 4A 70")),
+        *(expect("FF 13 83 00 4A 70"), expect_signal(RATES["0A"], CHECK["0A"]), send(CFR)),
+        *(expect_signal(RATES["0A"], PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=2,
+        pages=MIXED,
+    ),
+    "after EOM a rate that had failed is not tried again, where V.17 and V.29 take turns": delivered(
+        send(DIS_FINE),
+        *(
+            step
+            for code in ("22", "2A", "26")
+            for step in (expect(f"FF 13 83 00 {code} 70"), expect_signal(RATES[code]), send(FTT))
+        ),
+        *(expect("FF 13 83 00 06 70"), expect_signal(RATES["06"]), send(CFR), expect_signal(RATES["06"], PAGE)),
+        *(expect(EOM), send(MCF), pause(0.5), send(DIS_FINE)),
+        *(expect("FF 13 83 00 46 70"), expect_signal(RATES["06"], CHECK["06"]), send(CFR)),
+        *(expect_signal(RATES["06"], PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=2,
+        pages=MIXED,
+        station=Station(policy=Policy(LADDERS["spandsp"])),
+    ),
     "DCN in place of DIS after EOM ends the call": partly(
         "fax.disconnected", *CHANGE, send(MCF), send(DCN_ANSWERER), expect_hang_up(), pages=MIXED
     ),
@@ -175,7 +205,9 @@ REFUSALS = {
         *(expect_signal(Modulation.V29_9600, PAGE), expect(EOP), send(MCF), *GOODBYE),
     ),
     "DIS in answer to EOP has the page sent again": delivered(*LAST, send(DIS), *THE_REST),
-    "FTT in answer to EOP ends the call": failed("fax.protocol", *LAST, send(FTT), *GOODBYE),
+    "FTT in answer to EOP ends the call": failed(
+        "fax.protocol", *LAST, send(FTT), *GOODBYE, saw={"hung_up_after": None}
+    ),
     "CFR in answer to EOP ends the call": failed("fax.protocol", *LAST, send(CFR), *GOODBYE),
 }
 
@@ -209,6 +241,19 @@ POLICIES = {
     "DIS in answer to EOP is no refusal, and the page is sent again": delivered(
         *LAST, send(DIS), *THE_REST, station=GIVES_UP
     ),
+    "DIS that is said for the third time in answer to MPS ends the call, whatever the policy": failed(
+        "fax.page_refused",
+        *(*MORE, *(send(DIS), *CHOICE, send(CFR), expect_signal(V17.short, PAGE), expect(MPS)) * 2, send(DIS)),
+        *GOODBYE,
+        pages=TWO,
+        station=IGNORES,
+    ),
+    "MCF has the next page sent at the same rate, whatever the policy": delivered(
+        *(*MORE, send(MCF), *PAGE_AND_END),
+        confirmed=2,
+        pages=TWO,
+        station=Station(policy=Policy(slower_when_poor=True)),
+    ),
     "RTP has the next page sent one rate lower, if that is the policy": delivered(
         *(*MORE, send(RTP), *LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
         confirmed=2,
@@ -220,7 +265,7 @@ POLICIES = {
 END = {
     "MCF after EOP has DCN as answer, and we hang up": delivered(*LAST, send(MCF), timer(*TURNAROUND), *GOODBYE),
     "a fax is delivered though the answerer hangs up after its last MCF": delivered(
-        *LAST, send(MCF), hang_up(), driver=True
+        *LAST, send(MCF), hang_up(), driver=True, saw={"hung_up_after": None}
     ),
     "EOP without an answer comes three times, and then DCN": failed(
         "fax.no_response", *LAST, *again(EOP), *again(EOP), timer(*T4), *GOODBYE, driver=True
@@ -250,7 +295,9 @@ END = {
     "a clipped DCN in answer to EOP is no MCF": failed(
         "line.dropped", *LAST, send_damaged(DCN_ANSWERER), expect(EOP), hang_up()
     ),
-    "an answerer that hangs up after EOP has not confirmed": failed("line.dropped", *LAST, hang_up()),
+    "an answerer that hangs up after EOP has not confirmed": failed(
+        "line.dropped", *LAST, hang_up(), saw={"hung_up_after": Fcf.EOP}
+    ),
     "an answerer that hangs up in the midst of the page has not confirmed": failed(
         "line.dropped", *TRAINED, pause(0.3), hang_up()
     ),

@@ -152,6 +152,16 @@ def test_a_line_that_knows_no_modulation_by_its_sound_takes_any_carrier_for_the_
     assert call.action == ListenData(V29, Content.PAGE, 6.0)
 
 
+def test_another_fast_carrier_than_the_one_awaited_is_let_pass() -> None:
+    call = awaiting_page()
+    for which in (Modulation.V21, Modulation.V17_14400):
+        call.gives(WrongCarrier(which), 0.5)
+    assert call.action == ListenData(Modulation.V17_14400, Content.PAGE, 6.0)
+    call.gives(CarrierLost())
+    call.gives(WrongCarrier(V29), 0.1)
+    assert call.action == ListenData(V29, Content.PAGE, 6.0)
+
+
 def test_where_a_call_stands_is_nowhere_when_it_is_over() -> None:
     call = dialled()
     assert call.session.path == "calling > deliver > reach"
