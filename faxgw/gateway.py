@@ -23,8 +23,8 @@ class LiveCall(Protocol):
     """A call that is on a line of this node."""
 
     @property
-    def attempt_id(self) -> UUID:
-        """Whose lease it is."""
+    def attempt_ids(self) -> tuple[UUID, ...]:
+        """Whose leases it holds: of one attempt, or two while it goes over to another fax."""
         ...
 
     def hang_up(self, text: str) -> None:

@@ -1,12 +1,13 @@
 """The paper trays of a simulated fax machine, in memory: pages to send, and pages received."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from t30.pages import (
     ANYBODY,
     AdmitPoller,
     Admitted,
+    AnotherDocument,
     FetchPage,
     JudgePage,
     KeepData,
@@ -83,14 +84,27 @@ class Tray:
         outgoing: pages to send: sheets, or pages that are coded already and go out as they are.
         slow: how often in a row a page is said not to be durable yet.
         key: what a caller must say who wants to fetch the pages.
+        begins: pages, from 0, with which another document begins.
+        withdrawn: one that is promised, and is not there any more when it is its turn.
 
     Attributes:
         received: the pages that came, by index; a page sent again replaces the one before.
         replaced: the pages that were, in order.
     """
 
-    def __init__(self, outgoing: Sequence[Sheet | PageReady] = (), *, slow: int = 0, key: Key = ANYBODY) -> None:
+    def __init__(
+        self,
+        outgoing: Sequence[Sheet | PageReady] = (),
+        *,
+        slow: int = 0,
+        key: Key = ANYBODY,
+        begins: Collection[int] = (),
+        withdrawn: int | None = None,
+    ) -> None:
         self.outgoing = tuple(outgoing)
+        self._begins = begins
+        self._withdrawn = withdrawn
+        self._confirmed: set[int] = set()
         self.key = key
         self.received: dict[int, ReceivedPage] = {}
         self.replaced: list[ReceivedPage] = []
@@ -106,7 +120,8 @@ class Tray:
         match action:
             case FetchPage():
                 return self._fetch(action)
-            case NoteConfirmed():
+            case NoteConfirmed(index):
+                self._confirmed.add(index)
                 return Noted()
             case AdmitPoller():
                 return Admitted(self.key.opens(action))
@@ -115,8 +130,10 @@ class Tray:
             case JudgePage(index):
                 return self._judge(index)
 
-    def _fetch(self, action: FetchPage) -> PageReady | NoMorePages:
-        if action.index >= len(self.outgoing):
+    def _fetch(self, action: FetchPage) -> PageReady | NoMorePages | AnotherDocument:
+        if action.index in self._begins and action.index - 1 not in self._confirmed:
+            return AnotherDocument()
+        if action.index >= len(self.outgoing) or action.index == self._withdrawn:
             return NoMorePages()
         page, limits = self.outgoing[action.index], action.limits
         if isinstance(page, PageReady):

@@ -181,6 +181,17 @@ class NoMorePages:
 
 
 @dataclass(frozen=True, slots=True)
+class AnotherDocument:
+    """The document has fewer pages than that, and another one is to follow in the same call (after EOM).
+
+    Its pages go on counting. It is fetched when the last page is confirmed and all is negotiated anew; there may be
+    ``NoMorePages`` then.
+    """
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """The confirmation will not be forgotten."""
 
@@ -215,7 +226,7 @@ class Verdict:
 
 
 PageAction = FetchPage | NoteConfirmed | AdmitPoller | KeepData | JudgePage
-PageEvent = PageReady | NoMorePages | Noted | Admitted | Kept | Verdict
+PageEvent = PageReady | NoMorePages | AnotherDocument | Noted | Admitted | Kept | Verdict
 
 
 @dataclass(frozen=True, slots=True)

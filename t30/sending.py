@@ -19,7 +19,7 @@ from t30.outcome import (
     PageRefused,
     PageResult,
 )
-from t30.pages import FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
+from t30.pages import AnotherDocument, FetchPage, NoMorePages, NoteConfirmed, Noted, PageFormat, PageReady
 from t30.policy import Operator, Then
 from t30.rates import Modulation
 
@@ -29,9 +29,12 @@ BEGINNINGS = (Fcf.DIS, Fcf.DTC)
 Ladder = tuple[Modulation, ...]
 """Rates still to be tried, the one in use first."""
 
+Fetched = PageReady | AnotherDocument | None
+"""A page, or that there is none in this document, with another document to follow or without."""
+
 
 def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
-    """Send every page to a receiver whose capabilities are known, and say goodbye."""
+    """Send every page, of one document after the other, to a receiver whose capabilities are known; say goodbye."""
     terms = _terms(exchange, receiver)
     ladder = terms.ladder
     policy = exchange.station.policy
@@ -58,11 +61,14 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
             refusals += 1
             if _is_sent_again(exchange, page, index, refusals, reply):
                 continue
-        index, refusals, page = index + 1, 0, upcoming
-        if command is Fcf.EOM and trained:
+        index, refusals = index + 1, 0
+        if anew := command is Fcf.EOM and trained:
             terms = _terms(exchange, (yield from await_dis(exchange)))
             ladder, trained = _resumed(terms.ladder, ladder), False
-            page = yield from _known(exchange, index, terms, ladder[0])
+        if anew or isinstance(upcoming, AnotherDocument):
+            page = yield from _begun(exchange, index, terms, ladder[0])
+        else:
+            page = upcoming
     lost = [str(each.index + 1) for each in exchange.record.pages if not each.confirmed]
     if lost:
         raise PageRefused(f"not confirmed, and left behind (RTN or EOR): page {', '.join(lost)}")
@@ -126,8 +132,8 @@ def await_dis(exchange: Exchange, calling: Tone | None = None) -> Procedure[Dis]
     raise NoFaxMachine(f"no fax machine said what it can do within {timers.T1:.0f} s")
 
 
-def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) -> Procedure[PageReady | None]:
-    """Return page ``index`` as it must be at this rate, or None if there is none.
+def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) -> Procedure[Fetched]:
+    """Return page ``index`` as it must be at this rate, or what is there instead; None if it is nothing.
 
     How long a scan line must last depends on the resolution, which only the page knows: so it may be fetched twice.
     """
@@ -136,6 +142,8 @@ def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) 
         page = yield from exchange.do(FetchPage(index, terms.limits, asked, exchange.record.remote_id))
         if isinstance(page, NoMorePages):
             return None
+        if isinstance(page, AnotherDocument):
+            return page
         if not isinstance(page, PageReady):
             raise LocalError(f"FetchPage was answered by {page!r}")
         needed = terms.min_row_bits(page.format.resolution, modulation)
@@ -146,9 +154,17 @@ def fetch(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) 
 
 def _known(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) -> Procedure[PageReady]:
     """Fetch a page that must be there."""
-    page = yield from fetch(exchange, index, terms, modulation)
+    page = yield from _begun(exchange, index, terms, modulation)
     if page is None:
         raise LocalError(f"there is no page {index + 1} to send")
+    return page
+
+
+def _begun(exchange: Exchange, index: int, terms: Terms, modulation: Modulation) -> Procedure[PageReady | None]:
+    """Fetch the page after EOM; None if there is none: the document that was to follow has been withdrawn."""
+    page = yield from fetch(exchange, index, terms, modulation)
+    if isinstance(page, AnotherDocument):
+        raise LocalError(f"page {index + 1} was promised, and is put off")
     return page
 
 
@@ -180,11 +196,12 @@ def tcf(modulation: Modulation) -> SendData:
     return SendData(modulation.long, zeros, Content.TCF, timers.TURNAROUND)
 
 
-def post_message(page: PageReady, upcoming: PageReady | None) -> Fcf:
-    """Return the command after a page: EOP after the last; EOM if DCS must change for the next one."""
+def post_message(page: PageReady, upcoming: Fetched) -> Fcf:
+    """Return the command after a page: EOP after the last; EOM before a document, or if DCS must change."""
     if upcoming is None:
         return Fcf.EOP
-    return Fcf.MPS if upcoming.format == page.format else Fcf.EOM
+    same = isinstance(upcoming, PageReady) and upcoming.format == page.format
+    return Fcf.MPS if same else Fcf.EOM
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from faxgw.learning.evidence import Seen
 from faxgw.learning.keeping import Who, keep, known_of
 from faxgw.model import Direction, EventType, State
 from faxgw.rules.attempt import Adjustments, Attempt
-from faxgw.rules.ladder import Memory
+from faxgw.rules.ladder import Memory, adjustments
 from faxgw.rules.retry import GiveUp, RetryAt, RetryWish, next_step
 from faxgw.rules.windows import Hours
 from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, page_sets, pages, wraps
@@ -250,6 +250,14 @@ async def memory_of(connection: AsyncConnection, tenant: Tenant, number: str, *,
     who = Who(Direction.OUT, number=number)
     known = await known_of(connection, tenant.id, who, tenant.policy.learning, at=at)
     return known.memory(Adjustments.model_validate(laid_down) if laid_down else None)
+
+
+async def adjustments_of(connection: AsyncConnection, fax: RowMapping) -> Adjustments:
+    """Return what a call for a fax does otherwise than its line is set to: by what its number, and the fax, taught."""
+    tenant = await tenant_of(connection, fax["tenant_id"])
+    memory = await memory_of(connection, tenant, fax["to_number"], at=datetime.now(UTC))
+    history = await history_of(connection, fax["id"]) if fax["dials"] else []
+    return adjustments(tenant.policy.ladder, history, memory=memory)
 
 
 async def station_ids(connection: AsyncConnection, tenant_id: UUID, number: str) -> list[str]:

@@ -32,6 +32,8 @@ class CallSeen:
         resolution: the finest of its pages.
         damaged: share of the scan lines that came damaged; 0 where the other machine received.
         refusals: pages that the receiver refused (RTN).
+        faxes: how many faxes were begun in it.
+        between: the other machine was told that another fax follows, and none had begun when the call ended.
         adjustments: what the call did otherwise than its line is set to.
     """
 
@@ -45,6 +47,8 @@ class CallSeen:
     resolution: Resolution | None = None
     damaged: float = 0.0
     refusals: int = 0
+    faxes: int = 1
+    between: bool = False
     adjustments: Adjustments = NONE
 
     @property
@@ -71,7 +75,15 @@ class Seen:
     nonstandard: bytes
 
 
-def seen_in(outcome: Outcome, chosen: Dcs | None, *, at: datetime, adjustments: Adjustments = NONE) -> Seen | None:
+def seen_in(
+    outcome: Outcome,
+    chosen: Dcs | None,
+    *,
+    at: datetime,
+    adjustments: Adjustments = NONE,
+    faxes: int = 1,
+    between: bool = False,
+) -> Seen | None:
     """Return what a call has shown; None if no page could have been sent yet, so that it shows nothing.
 
     Args:
@@ -79,6 +91,8 @@ def seen_in(outcome: Outcome, chosen: Dcs | None, *, at: datetime, adjustments: 
         chosen: the last DCS of either side: of a page that was never answered, the outcome knows nothing.
         at: when it was over.
         adjustments: what it did otherwise than its line is set to.
+        faxes: how many were begun in it.
+        between: one more was to follow, and none had begun.
     """
     evidence, pages = outcome.evidence, outcome.pages
     trainings = [(each.modulation.long, each.passed) for each in evidence.trainings]
@@ -99,6 +113,8 @@ def seen_in(outcome: Outcome, chosen: Dcs | None, *, at: datetime, adjustments: 
         resolution=finest([each.resolution for each in formats]),
         damaged=sum(page.bad_rows for page in pages) / rows if rows else 0.0,
         refusals=evidence.refusals,
+        faxes=faxes,
+        between=between,
         adjustments=adjustments,
     )
     return Seen(call, evidence.capabilities, evidence.nonstandard)
@@ -122,6 +138,8 @@ def as_json(call: CallSeen) -> dict[str, Any]:
         "resolution": call.resolution and call.resolution.name,
         "damaged": round(call.damaged, 4),
         "refusals": call.refusals,
+        "faxes": call.faxes,
+        "between": call.between,
         "adjustments": call.adjustments.model_dump(mode="json", exclude_defaults=True),
     }
 
@@ -139,5 +157,7 @@ def from_json(kept: Mapping[str, Any]) -> CallSeen:
         resolution=Resolution[kept["resolution"]] if kept["resolution"] else None,
         damaged=kept["damaged"],
         refusals=kept["refusals"],
+        faxes=kept.get("faxes", 1),
+        between=kept.get("between", False),
         adjustments=Adjustments.model_validate(kept["adjustments"]),
     )

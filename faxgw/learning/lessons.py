@@ -14,6 +14,7 @@ from faxgw.learning.evidence import CallSeen
 from faxgw.learning.limits import Limit
 from faxgw.learning.policy import LearningPolicy
 from faxgw.model import Direction
+from faxgw.rules.causes import Change, treatment
 from t30.pages import Coding, Resolution
 from t30.rates import Family, Modulation
 
@@ -23,6 +24,7 @@ TRAINING, IN_VAIN, DAMAGED, SKIPPED = (
     "pages came damaged",
     "the sender fell back from V.17 to V.27ter",
 )
+BETWEEN = "the call ended between two faxes"
 SLOWER = "the call fell back to a lower rate"
 _FINER = (Resolution.SUPERFINE, Resolution.R300, Resolution.R400)
 
@@ -186,6 +188,12 @@ def _fine(call: CallSeen, policy: LearningPolicy) -> Reading:
     return _damage(call, policy) if call.resolution is Resolution.FINE else None
 
 
+def _several(call: CallSeen, policy: LearningPolicy) -> Reading:  # noqa: ARG001
+    if call.between and treatment(call.cause).change is Change.MODEM:
+        return Fault(BETWEEN, certain=True)
+    return WentWell() if call.faxes > 1 else None
+
+
 def _outcome_of_pages(call: CallSeen) -> Reading:
     """Say how it went once pages could be sent; training has nothing to do with it."""
     if call.in_vain and call.trained:
@@ -219,6 +227,7 @@ _RULES: Mapping[Direction, Mapping[Limit, _Rule]] = {
         Limit.ECM_OFF: _Rule(_with_correction, avoided=lambda call: call.ecm is False, only_proven=True),
         Limit.ECM_ON: _Rule(_without_correction, avoided=lambda call: call.ecm is True, only_proven=True),
         Limit.NO_MMR: _Rule(_mmr, less_certain=True),
+        Limit.ALONE: _Rule(_several),
     },
     # A page is never sent coarser than its sender wants: only what comes in is asked for in less detail.
     Direction.IN: {

@@ -15,6 +15,7 @@ class Limit(Enum):
     NO_MMR = "no_mmr"
     NO_SUPERFINE = "no_superfine"
     NO_FINE = "no_fine"
+    ALONE = "alone"
 
 
 def in_words(limit: Limit, bps: int | None = None) -> str:
@@ -36,6 +37,7 @@ _WORDS = {
     Limit.NO_MMR: "MMR off",
     Limit.NO_SUPERFINE: "nothing above fine",
     Limit.NO_FINE: "nothing above standard resolution",
+    Limit.ALONE: "one fax a call",
 }
 _CHANGES: dict[Limit, dict[str, bool]] = {
     Limit.NO_V17: {"no_v17": True},
@@ -44,4 +46,5 @@ _CHANGES: dict[Limit, dict[str, bool]] = {
     Limit.NO_MMR: {"no_mmr": True},
     Limit.NO_SUPERFINE: {"no_superfine": True},
     Limit.NO_FINE: {"no_fine": True},
+    Limit.ALONE: {"alone": True},
 }

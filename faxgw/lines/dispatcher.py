@@ -8,28 +8,23 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from faxgw.faxes.changes import change, tell_each
-from faxgw.faxes.ending import fail, history_of, memory_of
-from faxgw.faxes.policies import tenant_of
+from faxgw.faxes.changes import tell_each
+from faxgw.faxes.ending import adjustments_of, fail
 from faxgw.gateway import Gateway
-from faxgw.ids import new_id
-from faxgw.lines.leases import lease_end
-from faxgw.lines.outgoing import Claim, OutgoingCall
+from faxgw.lines.claims import Claim, begin, new_attempt
+from faxgw.lines.outgoing import OutgoingCall
 from faxgw.lines.queue import Choice, choose_calls
 from faxgw.model import WAITING, EventType, State
-from faxgw.rules.attempt import Adjustments
-from faxgw.rules.ladder import adjustments
 from faxgw.rules.routing import Candidate
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import attempts, batches, faxes
+from faxgw.store.tables import batches, faxes
 from t30.outcome import Reason
 
 LOOK_AGAIN = 5.0
@@ -134,19 +129,7 @@ async def _begin(
     if not chosen:
         return []
     rows = [await _new_attempt(connection, gateway, fax, meant[fax["id"]]) for fax in chosen.values()]
-    new = upsert(attempts).values(rows).on_conflict_do_nothing().returning(attempts)
-    begun = [(chosen[attempt["fax_id"]], attempt) for attempt in (await connection.execute(new)).mappings()]
-    for fax, attempt in begun:
-        await change(
-            connection,
-            fax["id"],
-            to=State.DIALING,
-            event=EventType.DIALING,
-            data={"attempt": attempt["index"], "line": attempt["line"]},
-            dials=attempt["index"],
-            line=attempt["line"],
-        )
-    return begun
+    return await begin(connection, chosen, rows)
 
 
 async def _running(connection: AsyncConnection, fax_ids: Sequence[UUID]) -> list[UUID]:
@@ -162,25 +145,6 @@ async def _running(connection: AsyncConnection, fax_ids: Sequence[UUID]) -> list
 async def _new_attempt(
     connection: AsyncConnection, gateway: Gateway, fax: RowMapping, candidate: Candidate
 ) -> dict[str, Any]:
-    adjusted = await _adjustments(connection, fax)
-    return {
-        "id": new_id(),
-        "tenant_id": fax["tenant_id"],
-        "fax_id": fax["id"],
-        "index": fax["dials"] + 1,
-        "destination": fax["to_number"],
-        "node": gateway.node,
-        "line": candidate.line,
-        "lease_until": lease_end(gateway),
-        "route": {"prefix": candidate.prefix, "cost": candidate.cost},
-        "adjustments": adjusted.model_dump(mode="json"),
-        "first_page": fax["pages_done"],
-    }
-
-
-async def _adjustments(connection: AsyncConnection, fax: RowMapping) -> Adjustments:
-    """Return what this call does otherwise than its line is set to: by what its number, and this fax, have taught."""
-    tenant = await tenant_of(connection, fax["tenant_id"])
-    memory = await memory_of(connection, tenant, fax["to_number"], at=datetime.now(UTC))
-    history = await history_of(connection, fax["id"]) if fax["dials"] else []
-    return adjustments(tenant.policy.ladder, history, memory=memory)
+    route = {"prefix": candidate.prefix, "cost": candidate.cost}
+    adjusted = await adjustments_of(connection, fax)
+    return new_attempt(gateway, fax, line=candidate.line, route=route, adjusted=adjusted)

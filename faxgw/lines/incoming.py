@@ -130,6 +130,11 @@ class IncomingCall:
             calls.discard(self)
         return not outcome.reason.code.startswith("line.") or outcome.reason.code == "line.dropped"
 
+    @property
+    def attempt_ids(self) -> tuple[UUID, ...]:
+        """Whose lease it holds."""
+        return (self.attempt_id,)
+
     def hang_up(self, text: str) -> None:
         """End the call."""
         self._talk.hang_up(text)

@@ -5,7 +5,7 @@ A call cannot be taken from a node that has lost touch, so such a node hangs up 
 
 import asyncio
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -17,6 +17,7 @@ from faxgw.faxes.changes import wake
 from faxgw.faxes.drawer import take_back
 from faxgw.faxes.ending import INTERRUPTED, Ending, end_attempt
 from faxgw.gateway import Gateway
+from faxgw.lines.claims import lease_end
 from faxgw.lines.ears import cancel_call
 from faxgw.lines.received import end_incoming
 from faxgw.store.database import DatabaseUnavailable
@@ -29,11 +30,6 @@ UNHELD = timedelta(seconds=15)
 """A call of this node that nobody has in hand for so long is nobody's: the database broke as it took it down."""
 FORGOTTEN = timedelta(days=1)
 """A node that was not seen for so long is forgotten."""
-
-
-def lease_end(gateway: Gateway) -> ColumnElement[datetime]:
-    """Return until when what is written now is ours, by the database's clock, as nodes' clocks differ."""
-    return func.now() + timedelta(seconds=gateway.config.dispatch.lease)
 
 
 async def run_leases(gateway: Gateway) -> None:
@@ -92,15 +88,17 @@ async def _hang_up_in_time(gateway: Gateway, touch: _Touch) -> None:
 
 async def _renew(gateway: Gateway) -> None:
     """Prolong the leases of the calls on our lines; hang up those that are not ours any more, or not wanted."""
-    calls = {call.attempt_id: call for call in gateway.calls}
+    held = {call: call.attempt_ids for call in gateway.calls}
+    calls = {attempt_id: call for call, ids in held.items() for attempt_id in ids}
     async with gateway.database.dispatcher(within=gateway.config.dispatch.renew) as connection:
         await _sign_on(connection, gateway)
         own = _own(gateway) & attempts.c.id.in_(list(calls))
         renewed = update(attempts).where(own, faxes.c.id == attempts.c.fax_id).values(lease_until=lease_end(gateway))
         rows = (await connection.execute(renewed.returning(attempts.c.id, faxes.c.cancel_wanted))).all()
     kept = {row.id for row in rows}
-    for attempt_id, call in calls.items():
-        if attempt_id not in kept and call in gateway.calls:
+    for call, ids in held.items():
+        # One that has gone over to its next fax meanwhile has another attempt.
+        if kept.isdisjoint(ids) and call in gateway.calls and call.attempt_ids == ids:
             call.hang_up("this call's lease was lost")
     for row in rows:
         if row.cancel_wanted:
@@ -121,7 +119,7 @@ async def _sign_on(connection: AsyncConnection, gateway: Gateway) -> None:
 async def _end_abandoned(gateway: Gateway) -> None:
     """End the calls of nodes that are gone, let others draw what they were drawing, and end what nobody has in hand."""
     late = (attempts.c.state == "live") & (attempts.c.lease_until < func.now())
-    held = attempts.c.id.in_([call.attempt_id for call in gateway.calls])
+    held = attempts.c.id.in_([attempt_id for call in gateway.calls for attempt_id in call.attempt_ids])
     silent = nodes.c.seen_at < func.now() - timedelta(seconds=gateway.config.dispatch.lease)
     await _end_dead(gateway, late | (_own(gateway) & ~held & (attempts.c.started_at < func.now() - UNHELD)))
     async with gateway.database.dispatcher() as connection:

@@ -16,8 +16,9 @@ from faxgw.faxes.changes import tell
 from faxgw.faxes.policies import Tenant, lists_for, tenant_of
 from faxgw.gateway import Gateway
 from faxgw.learning.keeping import Who, known_of
+from faxgw.lines.claims import lease_end
 from faxgw.lines.incoming import Arriving, Home, IncomingCall
-from faxgw.lines.leases import end_interrupted, lease_end
+from faxgw.lines.leases import end_interrupted
 from faxgw.model import Direction, EventType, State
 from faxgw.numbers import Numbering, caller_id
 from faxgw.rules.attempt import NONE, Adjustments

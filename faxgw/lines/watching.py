@@ -38,7 +38,7 @@ class Watcher:
     Attributes:
         connected_at: when fax machines were talking to each other, if they ever were.
         subaddress: what the sender asked for (SUB), if it did.
-        station_id: what the sender calls itself (TSI), if it did.
+        station_id: what the other machine calls itself (TSI, CSI), if it did.
         chosen: what the sender, whichever side that is, has chosen last (DCS).
     """
 
@@ -97,13 +97,15 @@ class Watcher:
         frame = Frame.parse(octets)
         if frame is not None and frame.fcf is Fcf.SUB:
             self.subaddress = decoded(frame.fif)
-        elif frame is not None and frame.fcf is Fcf.TSI:
+        elif frame is not None and frame.fcf in (Fcf.TSI, Fcf.CSI):
             self.station_id = decoded(frame.fif)
         self._note_choice(frame)
 
     def _note_choice(self, frame: Frame | None) -> None:
         if frame is not None and frame.fcf is Fcf.DCS:
             self.chosen = Dcs(frame.fif)
+        elif frame is not None and frame.fcf is Fcf.CTC and self.chosen is not None:
+            self.chosen = self.chosen.but(modulation=Dcs(frame.fif).modulation)
 
 
 async def file_trace(connection: AsyncConnection, trace: StoredObject | None, *, box_id: UUID) -> UUID | None:

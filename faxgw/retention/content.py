@@ -135,7 +135,11 @@ async def _words(connection: AsyncConnection, going: Sequence[RowMapping], conte
 
 
 async def _traces(connection: AsyncConnection, going: Sequence[RowMapping], content: Content) -> None:
-    mine = among(attempts.c.fax_id, _ids(going)) & attempts.c.trace_id.is_not(None)
+    """Take the recordings of calls; one in which other faxes went, too, goes with the last of them."""
+    elsewhere = attempts.alias()
+    others = (elsewhere.c.trace_id == attempts.c.trace_id) & ~among(elsewhere.c.fax_id, _ids(going))
+    alone = ~select(elsewhere.c.id).where(others).exists()
+    mine = among(attempts.c.fax_id, _ids(going)) & attempts.c.trace_id.is_not(None) & alone
     for trace_id, fax_id in await connection.execute(select(attempts.c.trace_id, attempts.c.fax_id).where(mine)):
         content.add(trace_id, "trace", fax_id)
 

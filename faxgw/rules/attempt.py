@@ -21,6 +21,7 @@ class Adjustments(Rules):
     )
     no_mmr: bool = Field(default=False, description="Leave out MMR, the coding that needs error correction.")
     no_superfine: bool = Field(default=False, description="No page is finer than fine.")
+    alone: bool = Field(default=False, description="One fax goes in the call, however many wait for the number.")
     no_fine: bool = Field(default=False, description="No page is finer than standard.")
 
     def adjusted(self, station: Station) -> Station:

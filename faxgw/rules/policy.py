@@ -14,6 +14,7 @@ from faxgw.rules.model import Rules
 from faxgw.rules.quotas import Quotas
 from faxgw.rules.retention import RetentionPolicy
 from faxgw.rules.retry import RetryPolicy
+from faxgw.rules.together import TogetherPolicy
 from faxgw.rules.windows import Hours
 
 
@@ -69,6 +70,10 @@ class TenantPolicy(Rules):
     )
     learning: LearningPolicy = Field(
         default=LearningPolicy(), description="What calls with a machine teach the next ones, and for how long."
+    )
+    together: TogetherPolicy = Field(
+        default=TogetherPolicy(),
+        description="How many faxes to one number go in one call. Not every machine takes more.",
     )
     misdirect: Literal["off", "hold", "report"] = Field(
         default="off",

@@ -60,6 +60,10 @@ class Scenario:
     """Our end calls to fetch what the other one has."""
     key: Key = ANYBODY
     """What a caller must say to be given our pages."""
+    begins: tuple[int, ...] = ()
+    """Of our pages, from 0, those with which another document begins."""
+    withdrawn: int | None = None
+    """One of those that is not there any more when it is its turn."""
     slow: int = 0
     """How often in a row a page that was received is not safe yet."""
     driver: bool = False
@@ -120,11 +124,17 @@ def check(scenario: Scenario, *, by_driver: bool) -> None:
         assert [page.rstrip(b"\0") for page in kept] == [page.rstrip(b"\0") for page in scenario.got], told
 
 
+def _tray(scenario: Scenario) -> Tray:
+    return Tray(
+        scenario.pages, slow=scenario.slow, key=scenario.key, begins=scenario.begins, withdrawn=scenario.withdrawn
+    )
+
+
 async def _on_circuit(scenario: Scenario) -> Played:
     clock = LineClock(asyncio.get_running_loop().time)
     circuit = Circuit(clock)
     ours, theirs = circuit.ends if scenario.calls else circuit.ends[::-1]
-    tray = Tray(scenario.pages, slow=scenario.slow, key=scenario.key)
+    tray = _tray(scenario)
     machine = Machine(scenario.station, CircuitLine(ours, clock), tray)
     return await _played(scenario, machine, tray, _connected(theirs))
 
@@ -132,7 +142,7 @@ async def _on_circuit(scenario: Scenario) -> Played:
 async def _by_driver(scenario: Scenario) -> Played:
     switch = Switch(LineClock(asyncio.get_running_loop().time))
     far = switch.attach("200")
-    tray = Tray(scenario.pages, slow=scenario.slow, key=scenario.key)
+    tray = _tray(scenario)
     async with modem_line(switch, "100") as (line, _):
         machine = Machine(scenario.station, line, tray)
         return await _played(scenario, machine, tray, _answered(far) if scenario.calls else _dialled(far))

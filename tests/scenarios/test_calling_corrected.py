@@ -164,6 +164,23 @@ PAGES = {
     "RTP in answer to PPS-NULL, in the midst of a page, ends the call": lost(
         "fax.protocol", *FIRST_BLOCK, send(RTP), *GOODBYE, pages=(LONG,)
     ),
+    "another document begins anew after PPS-EOM, and its pages go on counting": one(
+        *(*TRAINED, WHOLE, expect(pps("8F", 3)), send(MCF), pause(0.5), send(DIS_ECM)),
+        *(expect("FF 13 83 00 22 F0 04"), expect_signal(V17, CHECK["22"]), send(CFR)),
+        *NEXT_AND_END,
+        confirmed=2,
+        pages=TWO,
+        begins=(1,),
+    ),
+    "a frame is asked for again at the end of a document, and PPS-EOM follows it once more": one(
+        *(*TRAINED, WHOLE, expect(pps("8F", 3)), WANTS_SECOND, expect_block(V17.short, SECOND, *RCP)),
+        *(expect(pps("8F", 1)), send(MCF), pause(0.5), send(DIS_ECM)),
+        *(expect("FF 13 83 00 22 F0 04"), expect_signal(V17, CHECK["22"]), send(CFR)),
+        *NEXT_AND_END,
+        confirmed=2,
+        pages=TWO,
+        begins=(1,),
+    ),
     "T1 runs anew after PPS-EOM": partly(
         "fax.no_machine",
         *(send("FF 13 80 00 6E F0 04"), expect("FF 13 83 00 22 F0 04"), expect_signal(V17), send(CFR)),

@@ -62,6 +62,7 @@ CHANGE = (
     *(expect_signal(V17.short, PAGE), expect(EOM)),
 )
 """A page of standard resolution, before a fine one."""
+CHOSEN = (*CHOICE, send(CFR))
 FINE_CHOICE = (expect("FF 13 83 00 62 70"), expect_signal(V17, CHECK["22"]), send(CFR))
 LOWER = (expect("FF 13 83 00 2A 70"), expect_signal(V12000, CHECK["2A"]), send(CFR))
 TWO = (SHEET, SHEET)
@@ -90,6 +91,45 @@ SEVERAL_PAGES = {
         confirmed=2,
         pages=MIXED,
         driver=True,
+    ),
+    "another document begins anew after EOM, though its pages are alike": delivered(
+        *(*SENT, expect(EOM), send(MCF), pause(0.5), send(DIS), *CHOSEN, *PAGE_AND_END),
+        confirmed=2,
+        pages=TWO,
+        begins=(1,),
+        driver=True,
+    ),
+    "a document of several pages is followed by EOM, and only it": delivered(
+        *(*MORE, send(MCF), expect_signal(V17.short, PAGE), expect(EOM), send(MCF)),
+        *(
+            send(DIS),
+            *CHOSEN,
+            expect_signal(V17.short, PAGE),
+            expect(EOM),
+            send(MCF),
+            send(DIS),
+            *CHOSEN,
+            *PAGE_AND_END,
+        ),
+        confirmed=4,
+        pages=(SHEET,) * 4,
+        begins=(2, 3),
+    ),
+    "RTN at the end of a document has its last page sent again, and EOM after it": delivered(
+        *(*SENT, expect(EOM), send(RTN), *LOWER, expect_signal(V12000.short, PAGE), expect(EOM), send(MCF), send(DIS)),
+        *(*LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        confirmed=2,
+        pages=TWO,
+        begins=(1,),
+    ),
+    "RTP at the end of a document confirms it, and the next one trains at once": delivered(
+        *(*SENT, expect(EOM), send(RTP), *CHOSEN, *PAGE_AND_END), confirmed=2, pages=TWO, begins=(1,)
+    ),
+    "a document that was withdrawn after EOM is not missed": delivered(
+        *(*SENT, expect(EOM), send(MCF), send(DIS), *GOODBYE), confirmed=1, pages=TWO, begins=(1,), withdrawn=1
+    ),
+    "a receiver that hangs up between two documents has the first one": partly(
+        "fax.disconnected", *SENT, expect(EOM), send(MCF), send(DCN_ANSWERER), expect_hang_up(), pages=TWO, begins=(1,)
     ),
     "after EOM the line is not tried faster than it was": delivered(
         *(send(DIS_FINE), expect("FF 13 83 00 22 70"), expect_signal(V17), send(FTT), *LOWER),

@@ -13,7 +13,7 @@ from tests.faxgw.api.people import now, tiff
 
 Ask = Callable[[Client, Path], Awaitable[Any]]
 
-IN_CALLS = {"hours", "retry", "ladder", "learning", "misdirect", "junk"}
+IN_CALLS = {"hours", "retry", "ladder", "learning", "together", "misdirect", "junk"}
 """Fields that show in calls only: ``tests/faxgw/lines`` has a test of each that lays it down by ``change_policy``."""
 IN_WHAT_IS_KEPT = {"retention", "storage", "collect_hours"}
 """Fields that show in what is kept, and for how long: ``tests/faxgw/retention``."""

@@ -130,6 +130,14 @@ def test_mmr_is_left_out_after_three_calls_in_vain() -> None:
     assert learned(*calls, seen(0)) == {}
 
 
+def test_a_machine_that_goes_away_between_two_faxes_gets_one_a_call() -> None:
+    gone = seen(1, cause="fax.disconnected", between=True)
+    assert dict(learned(gone)[Limit.ALONE].faults) == {"the call ended between two faxes": 1}
+    assert learned(gone, seen(0, faxes=2)) == {}
+    assert Limit.ALONE in learned(gone, seen(0))
+    assert learned(seen(1, cause="call.canceled", between=True)) == {}
+
+
 @pytest.mark.case("R22")
 def test_a_sender_that_skips_v29_is_not_offered_v17_again() -> None:
     skipped = fell_back(1, to=Modulation.V27TER_4800)

@@ -83,7 +83,9 @@ def test_always_and_until_hold_whatever_was_learned() -> None:
 def test_each_limit_has_its_adjustment() -> None:
     every: dict[str, Any] = {limit.value: ALWAYS for limit in Limit if limit not in (Limit.MAX_BPS, Limit.ECM_ON)}
     found = known(**every, max_bps=Verdict(say="always", bps=7200)).adjustments
-    assert found == Adjustments(no_v17=True, max_bps=7200, ecm=False, no_mmr=True, no_superfine=True, no_fine=True)
+    assert found == Adjustments(
+        no_v17=True, max_bps=7200, ecm=False, no_mmr=True, no_superfine=True, no_fine=True, alone=True
+    )
     assert known(ecm_on=ALWAYS).adjustments == Adjustments(ecm=True)
 
 

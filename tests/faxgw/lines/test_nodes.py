@@ -15,9 +15,11 @@ from faxgw.config import Config, LineSettings
 from faxgw.documents.tiff import tiff_octets
 from faxgw.faxes.drawer import run_drawer
 from faxgw.faxes.ending import Ending, end_attempt
+from faxgw.lines.claims import Claim
 from faxgw.lines.dispatcher import claim_calls
 from faxgw.lines.leases import recover
-from faxgw.lines.outgoing import Claim, OutgoingCall, OutgoingPages
+from faxgw.lines.outgoing import OutgoingCall
+from faxgw.lines.sending import OutgoingPages
 from faxgw.model import State
 from faxgw.service import open_gateway
 from faxgw.store.database import Database

@@ -11,7 +11,7 @@ from faxgw.documents.tiff import tiff_octets
 from faxgw.faxes.drawer import run_drawer
 from faxgw.gateway import Gateway
 from faxgw.lines.leases import recover
-from faxgw.lines.outgoing import OutgoingPages
+from faxgw.lines.sending import OutgoingPages
 from faxgw.model import State
 from faxgw.store.database import Database
 from faxgw.store.tables import attempts, nodes, page_sets, pages

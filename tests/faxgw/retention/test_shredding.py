@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from faxgw.backup.tombstones import TombstoneLog, read_log
 from faxgw.retention import Shredded, Why, remove, shred
@@ -55,6 +55,18 @@ async def test_of_a_shredded_fax_no_wrap_no_object_and_no_word_is_left(place: Pl
     assert await place.one(attempt)
     assert len(done.objects) == len(set(done.objects)) == 5
     assert CANARY not in str([tuple(row), done.certificates])
+
+
+async def test_the_recording_of_a_call_that_took_several_faxes_goes_with_the_last_of_them(place: Place) -> None:
+    faxes_of_one_call = [await place.add_whole_fax() for _ in range(2)]
+    trace = await place.add_object("trace")
+    async with place.gateway.database.dispatcher() as connection:
+        await connection.execute(update(attempts).values(trace_id=trace))
+        await connection.execute(delete(objects).where(objects.c.kind == "trace", objects.c.id != trace))
+    await shredded(place, faxes_of_one_call[0])
+    assert await place.count(objects, objects.c.id == trace) == 1
+    await shredded(place, faxes_of_one_call[1])
+    assert await place.count(objects) == 0
 
 
 @pytest.mark.parametrize("fields", [(), ("numbers", "remote_id", "labels")])

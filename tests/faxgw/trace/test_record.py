@@ -53,6 +53,7 @@ from t30.outcome import Direction, Evidence, Training
 from t30.pages import (
     AdmitPoller,
     Admitted,
+    AnotherDocument,
     Coding,
     FetchPage,
     JudgePage,
@@ -103,6 +104,7 @@ ONE_OF_EACH: list[Action | Event] = [
     DataReceived(b"\0\x80", 8.0),
     PageReady(FORMAT, Payload(b"", 0, ""), 2292, 9.0),
     NoMorePages(10.0),
+    AnotherDocument(10.0),
     Noted(10.5),
     Admitted(True, 10.75),
     Kept(True, 11.0),
