@@ -43,7 +43,7 @@ class Sheet:
         way = (format, min_row_bits)
         if way not in self._coded:
             k = usual_k(self.resolution)
-            self._coded[way] = encode(self.bitmap, format.coding, k=k, min_row_bits=min_row_bits)
+            self._coded[way] = encode(self.bitmap, format.coding, k=k, min_row_bits=min_row_bits, shortest=True)
         return self._coded[way]
 
 
