@@ -153,6 +153,8 @@ class MachineShape(Shape):
     """When the last one was."""
     can: AbilitiesShape | None
     """What it said that it can do; null: nothing yet."""
+    maker: str
+    """Who made it, or from which country that is, as far as its own extensions tell (NSF, NSS); else empty."""
     limits: list[LimitShape]
     """What was learned or laid down, and holds now."""
     adjustments: dict[str, Any]

@@ -24,6 +24,7 @@ from faxgw.learning.limits import Limit as Limited
 from faxgw.learning.verdicts import Verdict, checked
 from faxgw.numbers import caller_id
 from faxgw.store.tables import machines
+from t30.vendors import maker
 
 router = APIRouter(prefix="/v1/machines", route_class=GuardedRoute, tags=["routes"])
 
@@ -116,6 +117,7 @@ def _shape(tenant: Tenant, row: Row) -> dict[str, Any]:
         **{name: row[name] for name in same},
         "calls": len(kept.calls),
         "can": can and {name: getattr(can, name) for name in ("rates", "ecm", "codings", "resolutions")},
+        "maker": maker(kept.nonstandard),
         "limits": [
             {"limit": each.limit.value, **{name: getattr(each, name) for name in ("on", "by", "until", "bps", "text")}}
             for each in known.standings

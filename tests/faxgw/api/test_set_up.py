@@ -205,13 +205,16 @@ async def test_a_machine_is_explained_overruled_and_forgotten(client: Client, ga
         for who in (Who(Direction.OUT, number="+15550100"), Who(Direction.IN, station="ACME")):
             dis = Station(families=frozenset({Family.V29})).dis().octets
             for days in (2, 1):
-                await keep(connection, owner.tenant_id, who, Seen(fell_back(days, at=now), dis, b""))
+                await keep(
+                    connection, owner.tenant_id, who, Seen(fell_back(days, at=now), dis, bytes.fromhex("AD 00 55"))
+                )
     found = (await client.get("/v1/machines", params={"number": "+1 555 0100"})).json()["items"]
     assert [(each["direction"], each["number"], each["station"], each["calls"]) for each in found] == [
         ("out", "+15550100", "", 2)
     ]
     (machine,) = found
     assert machine["can"]["rates"] == ["V.29 9600", "V.29 7200"]
+    assert machine["maker"] == "HylaFAX"
     assert machine["limits"][0]["text"].endswith(": training failed in 2 of 2 calls")
     assert machine["adjustments"]["no_v17"]
     path = f"/v1/machines/{machine['id']}"
