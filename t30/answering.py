@@ -77,6 +77,8 @@ def identify(exchange: Exchange) -> Procedure[Message]:
         heard = yield from exchange.message(timers.T4)
         if not isinstance(heard, Message) or heard.fcf in (Fcf.CRP, Fcf.DIS):
             continue
+        if heard.fcf is Fcf.DTC and not heard.whole:
+            continue  # the password or the address was lost: it is not to be judged by what is left
         if heard.fcf is Fcf.DCN:
             raise Disconnected("the caller hung up (DCN) when it heard what this station can do")
         return heard

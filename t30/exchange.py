@@ -49,6 +49,8 @@ class Message:
     """One V.21 signal: the frames that were good, the last of which ends it (``control`` says final)."""
 
     frames: tuple[Frame, ...]
+    whole: bool = True
+    """None of its frames was damaged."""
 
     @property
     def fcf(self) -> Fcf | None:
@@ -143,7 +145,7 @@ class Exchange:
             after_carrier: how long to wait once another fast carrier has passed by.
         """
         frames: list[Frame] = []
-        begun = False
+        begun, whole = False, True
         deadline = self.now + within
         foreign = 0
         while self.now < deadline + _LONGEST_MESSAGE:
@@ -160,8 +162,9 @@ class Exchange:
                     self.answered_at = self.answered_at or self.now
                     frame = Frame.parse(octets) if good else None
                     frames += [frame] if frame else []
+                    whole = whole and frame is not None
                     if frame and frame.final:
-                        return Message(tuple(frames))
+                        return Message(tuple(frames), whole=whole)
                 case CarrierLost() | Quiet() if begun:
                     return Damaged()
                 case Quiet():

@@ -174,6 +174,8 @@ class Reception:
         before = record.evidence.trainings[-1:]
         passed = accepted(heard, modulation, dcs, station=self.exchange.station, before=before[0] if before else None)
         record.trained(modulation, passed=passed, errors=error_rate(heard, modulation))
+        if passed and self.exchange.station.takes_subaddress and not (command.whole or command.find(Fcf.SUB)):
+            return None  # what was damaged may have said whom the fax is for: the sender says it again after T4
         if passed:
             yield from self._respond(command, self.exchange.frame(Fcf.CFR))
             self.carrier = modulation.short

@@ -17,9 +17,9 @@ ONE_INPUT = 10
 """Seconds after which an input hangs."""
 
 with atheris.instrument_imports(include=["drivers"]):
-    from tests.fuzz import packets, signalling
+    from tests.fuzz import packets, pages, signalling
 
-TARGETS = {each.name: each for each in (*packets.TARGETS, *signalling.TARGETS)}
+TARGETS = {each.name: each for each in (*packets.TARGETS, *pages.TARGETS, *signalling.TARGETS)}
 
 
 def main() -> None:

@@ -2,12 +2,19 @@
 
 import pytest
 
+from t30.answering import answering
+from t30.capabilities import Offer, Station
 from t30.exchange import Message
+from t30.fcf import Fcf
 from t30.frame import Frame
 from t30.identification import take_note
-from t30.identity import internet
+from t30.identity import encoded, internet
+from t30.line import Content, FrameReceived, ListenFrame, Ringing
 from t30.outcome import Direction, Record
+from t30.pages import AdmitPoller
+from t30.rates import Modulation
 from t30.vendors import maker
+from tests.t30.dialogue import Dialogue
 
 HYLAFAX = bytes.fromhex("AD 00 55") + b"HylaFAX (tm) Version 6.0.7"
 
@@ -84,3 +91,53 @@ def test_what_was_said_once_stays_when_it_is_not_said_again() -> None:
     take_note(record, Message((again,)))
     assert (record.remote_id, maker(record.evidence.nonstandard)) == ("+49", "HylaFAX")
     assert record.evidence.capabilities == bytes.fromhex("00 2E F0 04")
+
+
+V29 = Modulation.V29_9600
+DTC = (Fcf.DTC, bytes.fromhex("00 2E 70"))
+DCS = (Fcf.DCS, bytes.fromhex("00 06 70"))
+
+
+def answered(station: Station) -> Dialogue:
+    """Return a call to this station, which has said what it can do."""
+    call = Dialogue(answering(station), x=True)
+    call.gives(Ringing("", ""), 0)
+    call.connects()
+    call.says(Fcf.DIS)
+    return call
+
+
+def hears_partly(call: Dialogue, damaged: Fcf, final: tuple[Fcf, bytes]) -> None:
+    """Have the far machine send two frames, of which the first cannot be read."""
+    assert isinstance(call.action, ListenFrame)
+    call.gives(FrameReceived(Frame.of(damaged, encoded("12"), x=True, final=False).octets, good=False))
+    call.gives(FrameReceived(Frame.of(*final, x=True).octets, good=True))
+
+
+@pytest.mark.parametrize("lost", [Fcf.PWD, Fcf.SEP])
+def test_who_asks_for_a_document_is_not_judged_by_what_is_left_of_a_damaged_signal(lost: Fcf) -> None:
+    call = answered(Station(receives=False, offer=Offer(selective=True, password=True)))
+    hears_partly(call, lost, DTC)
+    call.says(Fcf.DIS)
+    call.hears((Fcf.PWD, encoded("99")), (Fcf.SEP, encoded("12")), DTC)
+    assert call.action == AdmitPoller("", "12", "99")
+
+
+def test_a_fax_whose_subaddress_may_have_been_lost_is_not_taken_before_the_sender_has_said_it_again() -> None:
+    call = answered(Station(takes_subaddress=True))
+    hears_partly(call, Fcf.SUB, DCS)
+    call.hears_data(V29, Content.TCF, bytes(1800))
+    call.hears((Fcf.SUB, encoded("12")), DCS)
+    call.hears_data(V29, Content.TCF, bytes(1800))
+    call.says(Fcf.CFR)
+
+
+@pytest.mark.parametrize("station", [Station(), Station(takes_subaddress=True)])
+def test_a_damaged_frame_beside_all_that_is_needed_costs_no_time(station: Station) -> None:
+    call = answered(station)
+    assert isinstance(call.action, ListenFrame)
+    if station.takes_subaddress:
+        call.gives(FrameReceived(Frame.of(Fcf.SUB, encoded("12"), x=True, final=False).octets, good=True))
+    hears_partly(call, Fcf.TSI, DCS)
+    call.hears_data(V29, Content.TCF, bytes(1800))
+    call.says(Fcf.CFR)
