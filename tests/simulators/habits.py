@@ -1,13 +1,18 @@
 """The bad habits of ``simulators.personalities`` by name, as the tests of single calls and of thousands draw them."""
 
 from collections.abc import Callable
+from functools import partial
 
 from simulators import personalities as odd
 from simulators.machine import Habit
+from simulators.nonsense import TalksNonsense
 from t30.fcf import Fcf
 from t30.frame import Frame
 
 Making = Callable[[], Habit]
+
+
+NONSENSE: dict[str, Making] = {f"talks nonsense {seed}": partial(TalksNonsense, seed) for seed in range(4)}
 
 
 def frame(fcf: Fcf, fif: str = "") -> Frame:
@@ -47,6 +52,8 @@ SENDERS: dict[str, Making] = {
     "forgets error correction": odd.ForgetsErrorCorrection,
     "MMR without error correction": odd.SendsMmrWithoutErrorCorrection,
     "negotiates again at once": odd.NegotiatesAgainAtOnce,
+    "leaves frames out at first": lambda: odd.DamagesFirstBursts(2),
+    **NONSENSE,
 }
 RECEIVERS: dict[str, Making] = {
     "hangs up after DIS": lambda: odd.HangsUpAfter(Fcf.DIS),
@@ -73,10 +80,12 @@ RECEIVERS: dict[str, Making] = {
     "an empty PPR": lambda: odd.Answers({Fcf.MCF: Frame.of(Fcf.PPR)}),
     "DIS with nothing in it": lambda: odd.Answers({Fcf.DIS: Frame.of(Fcf.DIS)}),
     "DTC in place of DIS": lambda: odd.Answers({Fcf.DIS: Frame.of(Fcf.DTC, bytes.fromhex("00 EE F8"))}),
+    **NONSENSE,
 }
 
 FALSE_SENDERS = frozenset(
     {
+        *NONSENSE,
         "cuts pages short",
         "CTC out of turn",
         "EOR out of turn",
@@ -94,6 +103,7 @@ FALSE_SENDERS = frozenset(
 is what they sent, and a late answer to one thing is taken for the answer to another."""
 CHANGED_ANSWERS = frozenset(
     {
+        *NONSENSE,
         "never confirms",
         "never satisfied",
         "asks for nothing",
