@@ -22,6 +22,8 @@ PIECE, PENDING = 0.1, 512
 on for no more than that and what is ahead."""
 SOFTWARE_PIECE, SOFTWARE_PENDING = 64, 128
 """Octets for both with XON/XOFF, which must act soon: stuffed, they make 256 in the kernel's queue at most."""
+HELD = 4096
+"""Things that the modem said and nobody has asked for: all of them are noise, and the oldest are forgotten."""
 STALLED = 30.0
 """Seconds of the line after which a modem that takes no more data is given up."""
 
@@ -59,7 +61,7 @@ class Conversation:
         self.worst_reaction = 0.0
         self.abort_gives_ok = True
         self._stream = stream
-        self._heard: deque[Heard] = deque()
+        self._heard: deque[Heard] = deque(maxlen=HELD)
         self._news = asyncio.Event()
         self._gone: LineError | None = None
         self._answered_at: float | None = None
