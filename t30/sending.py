@@ -65,8 +65,10 @@ def send_document(exchange: Exchange, receiver: Dis) -> Procedure[None]:
         if anew := command is Fcf.EOM and trained:
             terms = _terms(exchange, (yield from await_dis(exchange)))
             ladder, trained = _resumed(terms.ladder, ladder), False
-        if anew or isinstance(upcoming, AnotherDocument):
+        if isinstance(upcoming, AnotherDocument):
             page = yield from _begun(exchange, index, terms, ladder[0])
+        elif anew:
+            page = yield from _known(exchange, index, terms, ladder[0])
         else:
             page = upcoming
     lost = [str(each.index + 1) for each in exchange.record.pages if not each.confirmed]

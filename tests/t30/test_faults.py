@@ -14,6 +14,7 @@ from t30.line import (
     Connected,
     Content,
     Event,
+    FrameReceived,
     HangUp,
     LineError,
     ListenData,
@@ -23,7 +24,7 @@ from t30.line import (
     Sent,
     WrongCarrier,
 )
-from t30.pages import Admitted, Kept, Resolution
+from t30.pages import Admitted, AnotherDocument, Kept, Resolution
 from t30.rates import Modulation
 from t30.session import Session
 from tests.t30.dialogue import Dialogue
@@ -113,6 +114,39 @@ def test_a_document_without_pages_is_our_own_fault() -> None:
     call.says(Fcf.DCN)
     reason = call.hangs_up().reason
     assert (reason.code, reason.text) == ("fax.internal", "there is no page 1 to send")
+
+
+def before_eom(*pages: tuple[Resolution, bytes]) -> Dialogue:
+    """Return a call that has sent the first of these pages, and awaits an answer to EOM."""
+    call = Dialogue(calling(Station(), "0100"), pages=pages)
+    call.connects()
+    call.hears((Fcf.DIS, bytes.fromhex("00 6E 70")))
+    call.says(Fcf.DCS)
+    call.sends_data(Modulation.V17_14400, Content.TCF)
+    call.hears(Fcf.CFR)
+    call.sends_data(Modulation.V17_14400_SHORT, Content.PAGE)
+    call.says(Fcf.EOM)
+    return call
+
+
+def test_a_page_that_is_gone_after_eom_is_our_own_fault_and_not_the_end_of_the_document() -> None:
+    call = before_eom((Resolution.STANDARD, b"first"), PAGE)
+    call.pages = call.pages[:1]
+    call.hears(Fcf.MCF)
+    call.hears((Fcf.DIS, bytes.fromhex("00 6E 70")))
+    call.says(Fcf.DCN)
+    outcome = call.hangs_up()
+    assert (outcome.verdict, outcome.reason.text) == ("partial", "there is no page 2 to send")
+
+
+def test_a_document_that_is_put_off_when_it_is_to_begin_is_our_own_fault() -> None:
+    call = before_eom((Resolution.STANDARD, b"first"), PAGE)
+    call.hears(Fcf.MCF)
+    assert isinstance(call.action, ListenFrame)
+    call.session.handle(FrameReceived(bytes.fromhex("FF 13 80 00 6E 70"), good=True, at=call.now))
+    call.session.handle(AnotherDocument(at=call.now))
+    call.says(Fcf.DCN)
+    assert call.hangs_up().reason.code == "fax.internal"
 
 
 def test_what_the_network_says_of_a_call_is_told() -> None:
