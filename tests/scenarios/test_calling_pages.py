@@ -323,6 +323,9 @@ END = {
     "our own EOP as an echo, and nothing else, has EOP said again": delivered(
         *LAST, send(EOP), expect(EOP), send(MCF), *GOODBYE, driver=True
     ),
+    "an echo of EOP that is damaged cannot be told from an answer that is, and has EOP said again": delivered(
+        *LAST, send_damaged(EOP), timer(*TURNAROUND), expect(EOP), send(MCF), *GOODBYE
+    ),
     "EOP and MCF that collide in phase D are both said again": delivered(
         *LAST, silence(3.03), interrupt(MCF), expect(EOP), send(MCF), *GOODBYE
     ),
