@@ -44,7 +44,8 @@ TCF_SECONDS = 1.5
 TCF_SENT = 1.4
 """Length of our own: 0.1 s less of every call, and 0.05 s more than the shortest that the text allows."""
 
-RESPONSE_REPEATED = 6.5
+RESPONSE_REPEATED = 4.0
 """A command that repeats itself because our response was lost has been heard by then, counted from the end of that:
-after the T4 of an operator at the sender, 4.5 s + 15 %, with a modem that is a second late, and as long as a V.21 frame
-lasts. Pages that last longer than 5 s, those with a few lines apart, do not pass for one in that time."""
+after T4, 3.0 s + 15 %, and more than half a second that a modem may be late. A page of at most 2.5 s of which nothing
+at all was heard passes for a repetition; so the time is no longer than that: a page that comes twice is better than one
+that is confirmed and was never there."""

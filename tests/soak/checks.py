@@ -21,8 +21,8 @@ from tests.soak.playing import Played, Side
 
 CUT = 4500
 """Octets that may be missing at the end of a page without RTC: 2.5 s at 14,400 bit/s."""
-SHORT = 9000
-"""Octets of a page that takes 5 s at most: lost whole, it is not missed, for without error correction pages have no
+SHORT = 4500
+"""Octets of a page that takes 2.5 s at most: lost whole, it is not missed, for without error correction pages have no
 numbers, and the sender's command comes when it would if our answer to the one before had been lost."""
 
 
