@@ -4,7 +4,7 @@ Two machines with what they can do and the bad habits that they have, a document
 and size, and a line with faults of its own: mostly signals on a circuit, for some the Class 1 driver on simulated
 modems, or T.38 over a network that loses packets. ``tests.soak.checks`` says what must hold of each.
 
-What T.30 itself cannot see is no failure. Without error correction pages have no numbers: one of less than five seconds
+What T.30 itself cannot see is no failure. Without error correction pages have no numbers: one of at most 2.5 seconds
 that is lost whole is not missed, and one that comes twice since its confirmation was lost is kept twice. With error
 correction a frame may be damaged so that its check sequence fits.
 
