@@ -101,6 +101,7 @@ Heard = Result | Line | Data | DataEnd
 
 XON, XOFF, CAN = 0x11, 0x13, 0x18
 
+_OF_A_DIALLING = frozenset({Code.BUSY, Code.NO_ANSWER, Code.NO_DIALTONE, Code.BLACKLISTED})
 _LONGEST_LINE = 512
 _SPELLINGS = {code.value: code for code in Code} | {"NO DIAL TONE": Code.NO_DIALTONE, "DELAYED": Code.BLACKLISTED}
 _LONGER = re.compile(r"(CONNECT|RING)[ /].*")
@@ -120,6 +121,8 @@ class Dialogue:
     Attributes:
         state: what the modem is doing.
         held: the modem asked us to stop writing (DC3).
+        doubt: what the modem said since the last command as though the call were gone, but which answers no command
+            of a call; it may be a modem that takes noise for a busy tone, or the truth.
     """
 
     def __init__(self, *, doubled: bool = True, software_flow: bool = False) -> None:
@@ -127,6 +130,8 @@ class Dialogue:
         self.software_flow = software_flow
         self.state = State.COMMAND
         self.held = False
+        self.doubt: Code | None = None
+        self._in_call = False
         self._then = Then.NOTHING
         self._line = b""
         self._after_cr = False
@@ -137,6 +142,8 @@ class Dialogue:
     def command(self, text: str, then: Then = Then.NOTHING) -> bytes:
         """Return the octets of a command (``text`` without AT), whose CONNECT means ``then``."""
         self.state = State.WAITING
+        self.doubt = None
+        self._in_call = text.startswith("+F")
         self._then = then
         self._line = b""
         return f"AT{text}\r".encode("ascii")
@@ -201,6 +208,9 @@ class Dialogue:
         longer = _LONGER.fullmatch(text)
         code = _SPELLINGS.get(longer[1] if longer else text)
         if code is None:
+            return Line(text)
+        if self._in_call and code in _OF_A_DIALLING:
+            self.doubt = code
             return Line(text)
         if code is Code.CONNECT and self.state is State.WAITING:
             self.state = self._then.value

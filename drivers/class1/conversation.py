@@ -144,6 +144,8 @@ class Conversation:
     async def answer(self, to: str, *, within: float) -> Code:
         """Return the result code that a command must come to within so many seconds of the line.
 
+        A BUSY in mid call is believed only if nothing else comes.
+
         Raises:
             SilentModemError: if it does not.
             LineError: if the modem is gone.
@@ -152,7 +154,10 @@ class Conversation:
             async with asyncio.timeout(self.patience(within)):
                 return await self.result()
         except TimeoutError:
-            raise SilentModemError(f"no answer to {to} in {within:.0f} s") from None
+            if self.dialogue.doubt is None:
+                raise SilentModemError(f"no answer to {to} in {within:.0f} s") from None
+            self.dialogue.idle()
+            return self.dialogue.doubt
 
     async def rung(self, *, within: float | None) -> bool:
         """Wait for more news of an incoming call; return whether there was any in ``within`` real seconds."""

@@ -42,7 +42,8 @@ class Quirks:
     connect_to_data: float = 0.0
     """Seconds to wait between CONNECT to +FTM, given before the training is over, and the first octet."""
     fcerror_retries: int = 2
-    """How often to try again when +FRM says +FCERROR, which many a make says too early (HylaFAX's default: 2)."""
+    """How often to try again when +FRM says +FCERROR, which many a make says too early (HylaFAX's default: 2), or NO
+    CARRIER before there was any."""
     joins_commands: bool = True
     """``AT+FTS=8;+FTM=145`` on one line works."""
     class_1_0: bool = True

@@ -124,9 +124,10 @@ class Receiver:
                 retries -= 1
                 if retries < 0:
                     return WrongCarrier(None)
-            elif going_on or not v21:
+            elif going_on or (not v21 and retries <= 0):
                 return CarrierLost()
             else:
+                retries -= 1
                 await self._talk.pause(min(AGAIN, left))
         if final:
             # No frame followed; the modem may go on waiting for the next signal.

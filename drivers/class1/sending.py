@@ -20,6 +20,8 @@ their octets, the modem and this machine. Where they were none at all, 60 ms wou
 (75 +- 20 ms), and are asked for at least."""
 MOST_SILENCE = 255
 """Hundredths of a second: what +FTS and +FRS can say."""
+TRIES = 2
+"""How often a signal is asked for of a modem that says NO CARRIER, which it also does when it misjudges the line."""
 SLACK = 5.0
 """Seconds that a signal may take longer than its bits: preamble, stuffing, the modem's own buffers."""
 
@@ -75,10 +77,14 @@ class Sender:
             await self._hear_silence(hundredths)
         if hundredths and before is Before.OURS and await self._keep_silence(hundredths, then=command):
             return
-        self._talk.begin(command, Then.SEND)
-        code = await self._talk.answer(f"AT{command}", within=CONNECT_LIMIT)
-        if code is not Code.CONNECT:
-            raise self._dropped(f"AT{command}", code)
+        for _ in range(TRIES):
+            self._talk.begin(command, Then.SEND)
+            code = await self._talk.answer(f"AT{command}", within=CONNECT_LIMIT)
+            if code is Code.CONNECT:
+                return
+            if code is not Code.NO_CARRIER:
+                break
+        raise self._dropped(f"AT{command}", code)
 
     async def _keep_silence(self, hundredths: int, *, then: str) -> bool:
         """Send nothing for a while; return whether the modem went straight on to the command that follows."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from simulators.circuit import TRAINING, CarrierOff, CarrierOn, End, Frame, Gone, Heard, Octets
 from simulators.modem.dte import DLE, ETX, Dte, EscapedError, Result
 from simulators.modem.firmware import Firmware
+from simulators.modem.framing import fcs, seconds_of
+from simulators.modem.lies import FalseHook, Rubbish
 from t30.line import Tone
 from t30.rates import Modulation
 
@@ -24,6 +26,8 @@ STOPPING = 0.02
 """Seconds that it takes to stop a reception; what the DTE writes meanwhile is lost with the character that did it."""
 TAIL = 0.1
 """Seconds for which a V.21 carrier that was on before +FRM may go on without being taken for a new signal."""
+MOMENT = 0.001
+"""Seconds between two signals of a modem that says OK before the first is over."""
 DEAD_LINE = 1.0
 """Seconds after which the modem takes a line whose other side is gone for one without carrier."""
 CED_AFTER, CED_LASTS, CED_THEN = 0.2, 3.0, 0.075
@@ -48,12 +52,14 @@ class Class1:
         self.guard = 1.0
         self.adaptive = False
         """``+FAR=1``."""
+        self.hook = FalseHook(firmware.false_hook, say)
         self._end = end
         self._dte = dte
         self._clock = end.clock
         self._firmware = firmware
         self._say = say
         self._lies_left = firmware.false_fcerrors
+        self._drops_at = -math.inf
         self._connected = False
         self._more_frames = False
         self._ears_for: Modulation | None = None
@@ -120,8 +126,7 @@ class Class1:
 
     async def send_frames(self) -> Result:
         """``+FTH=3``: flags, then frame after frame, each ended by DLE ETX, up to the one that says it is the last."""
-        self.deafen()
-        self._end.carrier_on(Modulation.V21)
+        await self._carrier_on(Modulation.V21)
         due = self._clock.now() + TRAINING[Modulation.V21]
         try:
             while True:
@@ -129,7 +134,7 @@ class Class1:
                 frame = await self._dte.frame(PATIENCE, self.guard)
                 if frame is None:
                     return Result.ERROR
-                due = max(due, self._clock.now()) + (_seconds_of(frame) if frame else 0.0)
+                due = max(due, self._clock.now()) + (seconds_of(frame) if frame else 0.0)
                 await self._dte.pause_to(due)
                 if not frame:
                     return Result.OK
@@ -139,15 +144,14 @@ class Class1:
         except EscapedError:
             return Result.OK
         finally:
-            self._end.carrier_off()
+            self._carrier_off()
 
     async def send_data(self, modulation: Modulation) -> Result:
         """``+FTM``: training, then what the DTE writes up to DLE ETX, at the rate of the line.
 
         OK also when the DTE is too slow: then the carrier dropped before the data ended.
         """
-        self.deafen()
-        self._end.carrier_on(modulation)
+        await self._carrier_on(modulation)
         trained = self._clock.now() + TRAINING[modulation]
         try:
             if self._firmware.deaf_after_connect:
@@ -162,7 +166,21 @@ class Class1:
         except EscapedError:
             return Result.OK
         finally:
+            self._carrier_off()
+
+    async def _carrier_on(self, modulation: Modulation) -> None:
+        self.deafen()
+        await self._dte.pause_to(self._drops_at)
+        self._end.carrier_on(modulation)
+
+    def _carrier_off(self) -> None:
+        """End the signal, now or, where OK comes too early, soon: the next one begins right after it."""
+        late = self._firmware.early_ok
+        if not late:
             self._end.carrier_off()
+            return
+        asyncio.get_running_loop().call_later(self._clock.real(late), self._end.carrier_off)
+        self._drops_at = self._clock.now() + late + MOMENT
 
     async def _send_octets(self, bps: int) -> Result:
         limit = int(PIECE * bps / 8)
@@ -209,7 +227,11 @@ class Class1:
         """
         self._listen_for(Modulation.V21)
         try:
-            return await self._frame() if await self._flags() else Result.NO_CARRIER
+            if not await self._flags():
+                return Result.NO_CARRIER
+            if self._present is not Modulation.V21:
+                return await self._rubbish(Modulation.V21, Result.ERROR)
+            return await self._frame()
         except _StoppedError:
             return await self._stop()
 
@@ -230,6 +252,8 @@ class Class1:
                 return Result.NO_CARRIER
             if came is modulation:
                 return await self._octets(modulation)
+            if self._firmware.connects_to_any:
+                return await self._rubbish(modulation, Result.NO_CARRIER)
             self._ears_for = Modulation.V21
             if not self.adaptive:
                 return Result.FCERROR
@@ -243,7 +267,7 @@ class Class1:
             await self._next()
             if self._more_frames:
                 return False
-        while self._present is not Modulation.V21:
+        while self._present is not Modulation.V21 and not (self._present and self._firmware.connects_to_any):
             if self._end.gone and not self._heard:
                 await self._dead_line()
                 return False
@@ -267,6 +291,8 @@ class Class1:
         """Wait for this carrier or V.21; None: the other side is gone. Other carriers do not train and go unnoticed."""
         while True:
             match await self._next():
+                case CarrierOn(other) if other is not modulation and self._firmware.connects_to_any:
+                    return other
                 case CarrierOn(Modulation.V21):
                     following = await self._next(TAIL)
                     if not isinstance(following, CarrierOff | Gone):
@@ -284,13 +310,26 @@ class Class1:
             return Result.NO_CARRIER
         self._connect()
         self._lies_left = self._firmware.false_fcerrors
+        patience = math.inf
         while not isinstance(piece, CarrierOff | Gone):
             if isinstance(piece, Octets):
                 self._put(piece.octets)
-            piece = await self._next()
+                patience = self._firmware.early_no_carrier
+            piece = await self._next(patience)
+            if piece is None:
+                break
         self._put(self._firmware.tail)
         self._put_end()
         return Result.NO_CARRIER
+
+    async def _rubbish(self, modulation: Modulation, ends: Result) -> Result:
+        """Give what a receiver of this modulation makes of another carrier, until that ends."""
+        self._connect()
+        rubbish = Rubbish()
+        while not isinstance(await self._next(PIECE), CarrierOff | Gone):
+            self._put(rubbish.octets(int(PIECE * modulation.bps / 8)))
+        self._put_end()
+        return ends
 
     async def _dead_line(self) -> None:
         if await self._dte.until(self._dte.wants_abort, DEAD_LINE):
@@ -366,22 +405,3 @@ class Class1:
 
 class _StoppedError(Exception):
     """A character from the DTE ended the reception."""
-
-
-def fcs(octets: bytes, *, good: bool = True) -> bytes:
-    """Return the two octets of the frame check sequence, as they are on the wire; or wrong ones.
-
-    >>> fcs(b"123456789").hex()
-    '6e90'
-    """
-    register = 0xFFFF
-    for octet in octets:
-        register ^= octet
-        for _ in range(8):
-            register = register >> 1 ^ (0x8408 if register & 1 else 0)
-    return (register ^ (0xFFFF if good else 0)).to_bytes(2, "little")
-
-
-def _seconds_of(frame: bytes) -> float:
-    """Say how long a V.21 frame takes, FCS and flag included. Stuffed zeros, at most one bit in six, are left out."""
-    return 8 * (len(frame) + 3) / Modulation.V21.bps

@@ -309,7 +309,7 @@ class Modem:
                 return Result.ERROR
             if self.settings.fax_class == "0" or self._call is None:
                 return Result.ERROR
-            return await operate(self._call, command.number)
+            return self._call.hook.before_operation() or await operate(self._call, command.number)
 
         return operation
 

@@ -3,11 +3,13 @@
 The numbers are those of T.31: what ``+FTM`` and ``+FRM`` take. This table is the modem's own; a driver has another.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from simulators.modem.dte import Result
 from t30.rates import Modulation
 
 CARRIERS: Mapping[int, Modulation] = {
@@ -70,6 +72,15 @@ class Firmware:
     """Seconds after a CONNECT to +FTM, given before training ends, in which what the DTE writes is lost."""
     false_fcerrors: int = 0
     """How often +FRM says +FCERROR before there is any carrier at all, again after each carrier received."""
+    connects_to_any: bool = False
+    """CONNECT to +FRM and +FRH also on another carrier than the one asked for; what it gives then is rubbish."""
+    early_ok: float = 0.0
+    """Seconds by which OK, after a transmission, comes before the carrier is off."""
+    early_no_carrier: float = math.inf
+    """Seconds without octets on a fast carrier that is still there after which +FRM ends in NO CARRIER."""
+    false_hook: Result | None = None
+    """What it says at each operation as though the call were gone, which it is not: BUSY or RING by the way, or NO
+    CARRIER instead of every other operation."""
 
 
 LIES: Mapping[str, Mapping[str, Any]] = {
@@ -77,6 +88,12 @@ LIES: Mapping[str, Mapping[str, Any]] = {
     "bare-dle": {"doubles_dle": False},
     "early-connect": {"deaf_after_connect": 0.4},
     "early-fcerror": {"false_fcerrors": 2},
+    "any-carrier": {"connects_to_any": True},
+    "early-ok": {"early_ok": 0.3},
+    "early-no-carrier": {"early_no_carrier": 0.15},
+    "false-busy": {"false_hook": Result.BUSY},
+    "false-ring": {"false_hook": Result.RING},
+    "false-no-carrier": {"false_hook": Result.NO_CARRIER},
     "no-far": {"adaptive": False},
     "no-class-1.0": {"classes": ("0", "1")},
 }

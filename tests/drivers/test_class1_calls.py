@@ -75,7 +75,7 @@ def fax(
     station: Station,
     *,
     firmware: tuple[Firmware, Firmware] = (Firmware(), Firmware()),
-    options: Options | None = None,
+    options: Options | tuple[Options, Options] | None = None,
     faults: Faults | None = None,
 ) -> Fax:
     """Send pages from one driver to another."""
@@ -83,9 +83,10 @@ def fax(
     async def call() -> Fax:
         switch = Switch(LineClock(asyncio.get_running_loop().time), faults=faults or Faults())
         tray = Tray()
+        known = options if isinstance(options, tuple) else (options, options)
         async with AsyncExitStack() as rig:
-            ours, _ = await rig.enter_async_context(modem_line(switch, "100", firmware=firmware[0], options=options))
-            theirs, _ = await rig.enter_async_context(modem_line(switch, "200", firmware=firmware[1], options=options))
+            ours, _ = await rig.enter_async_context(modem_line(switch, "100", firmware=firmware[0], options=known[0]))
+            theirs, _ = await rig.enter_async_context(modem_line(switch, "200", firmware=firmware[1], options=known[1]))
             sender, receiver = (
                 Machine(station, ours, Tray([Sheet(page) for page in bitmaps])),
                 Machine(station, theirs, tray),

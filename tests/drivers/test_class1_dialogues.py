@@ -292,6 +292,8 @@ def test_a_modem_that_gives_up_waiting_is_told_to_wait_on_until_the_time_is_over
         (b"AT+FRH=3\r", NO_CARRIER),
         (b"AT+FRH=3\r", as_given(MCF)),
         (b"AT+FRM=145\r", NO_CARRIER),
+        (b"AT+FRM=145\r", NO_CARRIER),
+        (b"AT+FRM=145\r", NO_CARRIER),
     )
 
 

@@ -9,7 +9,7 @@ from simulators.circuit import TRAINING, CarrierOff, CarrierOn, End, Frame, Tone
 from simulators.clock import run
 from simulators.faults import Faults
 from simulators.modem import CARRIER_TAIL, Firmware, Modem
-from simulators.modem.class1 import fcs
+from simulators.modem.framing import fcs
 from t30.line import Cause, Tone
 from t30.rates import Modulation
 from tests.simulators.desk import DIS, END, Desk, desk_test, send_frames, send_octets
