@@ -1,6 +1,7 @@
 """A serial cable in memory, between a driver and the simulated modem: for tests in virtual time."""
 
 import asyncio
+from collections import deque
 
 from simulators.modem import Modem
 
@@ -17,13 +18,16 @@ class Cable:
         bps: how fast octets go to the modem. What the modem says arrives at once.
         hardware_flow: the modem's CTS holds the octets back while its buffer is full; without it they are lost, unless
             the driver heeds XOFF.
+        delay: seconds that octets take each way beside that: a USB adapter, a virtual machine, serial over IP.
     """
 
-    def __init__(self, modem: Modem, *, bps: int = 115200, hardware_flow: bool = True) -> None:
+    def __init__(self, modem: Modem, *, bps: int = 115200, hardware_flow: bool = True, delay: float = 0.0) -> None:
         self.modem = modem
         self._clock = modem.port.clock
         self._bps = bps
         self._hardware_flow = hardware_flow
+        self._delay = delay
+        self._on_the_way: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
         self._outgoing = bytearray()
         self._incoming = bytearray()
         self._came = asyncio.Event()
@@ -79,8 +83,26 @@ class Cable:
             self.unplug()
 
     def _arrive(self, octets: bytes) -> None:
-        self._incoming += octets
-        self._came.set()
+        self._late(0, octets)
+
+    def _late(self, way: int, octets: bytes) -> None:
+        """Hand octets over after the delay, in order: the loop may run two timers of one instant in either order."""
+        self._on_the_way[way].append(octets)
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._clock.real(self._delay), self._hand_over, way)
+        else:
+            self._hand_over(way)
+
+    def _hand_over(self, way: int) -> None:
+        octets = self._on_the_way[way].popleft()
+        if self._gone:
+            return
+        if way:
+            self.modem.receive(octets)
+            self._left.set()
+        else:
+            self._incoming += octets
+            self._came.set()
 
     def _cross(self) -> None:
         """Let the next octets cross, if there are any and the modem has room for them."""
@@ -94,6 +116,5 @@ class Cable:
         self._crossing = False
         octets = bytes(self._outgoing[:count])
         del self._outgoing[:count]
-        self.modem.receive(octets)
-        self._left.set()
+        self._late(1, octets)
         self._cross()

@@ -49,7 +49,7 @@ class Conversation:
         dialogue: what has been understood so far; ``state`` is always up to date.
         ring: what the modem told about an incoming call.
         in_call: reaction times count.
-        worst_reaction: longest time, in seconds of the line, from a result code to what was written next in a call.
+        worst_reaction: longest time, in seconds of the line, from a result code to what was written next in this call.
     """
 
     def __init__(self, stream: OctetStream, clock: LineClock, *, port: str) -> None:

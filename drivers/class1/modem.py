@@ -60,6 +60,8 @@ MORE_NUMBERS = 0.2
 STOPPED_LATE = 1.0
 """Real seconds that a modem in the middle of training may still take to stop."""
 HANG_UP_LIMIT = 5.0
+TOO_LATE = 0.055
+"""Seconds within which a Class 1 modem wants to be answered."""
 CLOSING_LIMIT = 3.0
 """Real seconds for going on hook when the port is closed in mid call."""
 
@@ -135,9 +137,9 @@ class Class1Line:
 
     @property
     def worst_reaction(self) -> float:
-        """The longest time, in seconds of the line, that the modem waited for us in a call after a result code.
+        """The longest time, in seconds of the line, that the modem waited for us in the last call after a result code.
 
-        More than about 55 ms at ``speed=1`` means that the machine is too slow or too busy for Class 1.
+        More than ``TOO_LATE`` at ``speed=1`` means that the machine is too slow or too busy for Class 1.
         """
         return self._talk.worst_reaction
 
@@ -248,6 +250,7 @@ class Class1Line:
         self._prepared = False
         self._before = Before.NOBODY
         self._talk.in_call = True
+        self._talk.worst_reaction = 0.0
         return Connected()
 
     async def _prepare(self) -> None:
@@ -257,6 +260,8 @@ class Class1Line:
 
     async def _hang_up(self) -> Sent:
         self._receiver.forget()
+        if self._talk.in_call:
+            self._tell_reaction()
         self._talk.in_call = False
         self._prepared = False
         if not await self._talk.stop():
@@ -268,6 +273,15 @@ class Class1Line:
         if (await self._talk.ask("H0", within=HANG_UP_LIMIT))[0] is Code.OK:
             return Sent()
         raise SilentModemError("the modem did not hang up")
+
+    def _tell_reaction(self) -> None:
+        """Log how late this machine was in the call that ends; in its own seconds, since a fast line makes more."""
+        worst = self._talk.clock.real(self._talk.worst_reaction)
+        known = {"port": self._talk.port, "worst_ms": round(worst * 1000)}
+        if worst > TOO_LATE:
+            log.warning("this machine was too late for a Class 1 modem, see faxgw doctor", extra=known)
+        else:
+            log.info("reaction to the modem", extra=known)
 
     # ------------------------------------------------------------------------------------------------------- trouble
 

@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     programs.kernels,
     advisories.version,
     lines.ports,
+    lines.lateness,
     trunks.urls,
 )
 

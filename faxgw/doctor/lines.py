@@ -1,6 +1,7 @@
 """Telephone lines on serial ports: is the port there, may we open it, does a modem answer, how long does it take."""
 
 import asyncio
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ from faxgw.config import Config, LineSettings
 from faxgw.doctor.finding import Finding, Machine, advice, bad, ok
 from t30.line import LineError
 
+WANTED = 55
+"""Milliseconds within which a Class 1 modem wants to be answered."""
+SHARE = WANTED // 2
+"""Milliseconds of these that this machine's event loop may take: the port and the modem need the rest."""
+MEASURED, EVERY = 0.4, 0.004
+"""Seconds that the measurement takes, and seconds from one look to the next."""
 SLOW = 2
 """Milliseconds that an FTDI adapter may keep octets back; it is 16 where nobody asked for less."""
 
@@ -27,6 +34,35 @@ def ports(config: Config, machine: Machine) -> Iterator[Finding]:
                 yield ok("lines", f"Line {line.name} is simulated.")
             case "udptl":
                 yield ok("lines", f"Line {line.name} is T.38 straight over UDP, {line.address}.")
+
+
+def lateness(config: Config, _machine: Machine) -> Iterator[Finding]:
+    """Measure how late this machine is, if there is a line that minds."""
+    if any(line.scheme == "class1" for line in config.lines):
+        yield told_lateness(math.ceil(1000 * asyncio.run(worst_lateness())))
+
+
+async def worst_lateness() -> float:
+    """Return the longest time, in seconds, by which the event loop woke us too late in ``MEASURED`` seconds."""
+    loop = asyncio.get_running_loop()
+    worst, ends = 0.0, loop.time() + MEASURED
+    while (due := loop.time() + EVERY) < ends:
+        await asyncio.sleep(EVERY)
+        worst = max(worst, loop.time() - due)
+    return worst
+
+
+def told_lateness(late: int) -> Finding:
+    """Say what so many milliseconds of lateness mean to a Class 1 modem."""
+    text = f"This machine woke up at most {late} ms late; a Class 1 modem wants its answer within {WANTED} ms."
+    if late <= SHARE:
+        return ok("lines", text)
+    return advice(
+        "lines",
+        text,
+        "Take load off it; give a virtual machine processors of its own, set the latency timer of a USB adapter to "
+        "1 ms, and put no serial over IP between it and the modem.",
+    )
 
 
 def modems(config: Config, machine: Machine) -> Iterator[Finding]:

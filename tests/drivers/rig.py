@@ -25,11 +25,12 @@ async def modem_line(
     firmware: Firmware | None = None,
     options: Options | None = None,
     hardware_flow: bool = True,
+    delay: float = 0.0,
 ) -> AsyncIterator[tuple[Class1Line, Cable]]:
     """Put a modem on a switch and the driver on the modem."""
     modem = Modem(switch.attach(number), firmware=firmware or Firmware())
     working = asyncio.get_running_loop().create_task(modem.run(), name=f"modem {number}")
-    cable = Cable(modem, hardware_flow=hardware_flow)
+    cable = Cable(modem, hardware_flow=hardware_flow, delay=delay)
     line = await Class1Line.attach(cable, options or Options(), port=f"the modem at {number}")
     try:
         yield line, cable

@@ -77,6 +77,7 @@ def fax(
     firmware: tuple[Firmware, Firmware] = (Firmware(), Firmware()),
     options: Options | tuple[Options, Options] | None = None,
     faults: Faults | None = None,
+    delays: tuple[float, float] = (0.0, 0.0),
 ) -> Fax:
     """Send pages from one driver to another."""
 
@@ -85,8 +86,10 @@ def fax(
         tray = Tray()
         known = options if isinstance(options, tuple) else (options, options)
         async with AsyncExitStack() as rig:
-            ours, _ = await rig.enter_async_context(modem_line(switch, "100", firmware=firmware[0], options=known[0]))
-            theirs, _ = await rig.enter_async_context(modem_line(switch, "200", firmware=firmware[1], options=known[1]))
+            ours, theirs = [
+                (await rig.enter_async_context(modem_line(switch, number, firmware=make, options=how, delay=delay)))[0]
+                for number, make, how, delay in zip(("100", "200"), firmware, known, delays, strict=True)
+            ]
             sender, receiver = (
                 Machine(station, ours, Tray([Sheet(page) for page in bitmaps])),
                 Machine(station, theirs, tray),

@@ -1,7 +1,9 @@
 """``faxgw doctor``: every bad set-up is told in a sentence with the way out, and a good one is not."""
 
+import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -308,3 +310,34 @@ def test_the_command_ends_with_1_when_something_is_bad(tmp_path: Path, data: Pat
     code, said = run("--config", settings)
     assert code == 1
     assert said.splitlines()[-1].startswith("bad     folders: Other users may read or write")
+
+
+# ------------------------------------------------------------------------------------------------------- how late it is
+
+
+@pytest.mark.case("R24")
+def test_r24_how_late_this_machine_is_is_measured_in_less_than_a_second_where_a_modem_minds(tmp_path: Path) -> None:
+    began = time.monotonic()
+    settings = config(tmp_path, lines=[{"name": "a", "url": "class1:/dev/ttyS77"}])
+    (found,) = lines.lateness(settings, HERE)
+    assert time.monotonic() - began < 1.0
+    assert re.fullmatch(r"This machine woke up at most \d+ ms late; a Class 1 modem .* within 55 ms\.", found.text)
+    assert not list(lines.lateness(config(tmp_path), HERE))
+
+
+@pytest.mark.case("R24")
+def test_r24_a_loop_that_is_held_up_is_seen_to_be_late() -> None:
+    async def held_up() -> float:
+        asyncio.get_running_loop().call_later(0.1, time.sleep, 0.08)
+        return await lines.worst_lateness()
+
+    assert asyncio.run(held_up()) > 0.07
+
+
+@pytest.mark.case("R24")
+@pytest.mark.parametrize(("late", "level"), [(1, Level.OK), (27, Level.OK), (28, Level.ADVICE), (300, Level.ADVICE)])
+def test_r24_a_machine_that_is_too_late_for_class_1_is_told_what_to_do(late: int, level: Level) -> None:
+    said = told(iter([lines.told_lateness(late)]), level)
+    assert f"{late} ms late" in said
+    if level is Level.ADVICE:
+        assert all(each in said for each in ("virtual machine", "latency timer", "serial over IP"))
