@@ -11,9 +11,10 @@ from simulators.cable import Cable
 from simulators.circuit import End, Faults
 from simulators.modem import Firmware, lying
 from t30.capabilities import Station
-from t30.line import FrameReceived, ListenFrame, SendFrames
+from t30.line import Dial, FrameReceived, LineError, ListenFrame, SendFrames
 from t30.rates import Modulation
 from tests.drivers.rig import in_call
+from tests.drivers.scripted import CONNECT, NO_CARRIER, ScriptedModem, play
 from tests.drivers.test_class1_calls import Fax, bitmaps_of, fax, pages
 
 HONEST = Firmware()
@@ -107,3 +108,26 @@ def test_r21_a_fax_goes_both_ways_through_a_modem_that_says_fcerror_several_time
 @with_and_without
 def test_r21_a_fax_goes_both_ways_through_a_modem_that_doubles_no_dle(ecm: bool, ours: bool) -> None:
     whole(through(lying("bare-dle"), ecm=ecm, ours=ours, quirks="bare-dle"))
+
+
+@pytest.mark.case("R21")
+@with_and_without
+def test_r21_a_modem_that_doubles_no_dle_and_is_not_known_to_gets_no_page_confirmed(ecm: bool) -> None:
+    done = through(lying("bare-dle"), ecm=ecm, ours=False)
+    assert done.sent.reason.code == "fax.page_refused"
+    assert not any(page.confirmed for page in done.sent.pages)
+
+
+@pytest.mark.case("R21")
+@pytest.mark.parametrize(("says", "times"), [(b"\r\nBUSY\r\n", 1), (NO_CARRIER, 2)], ids=["busy", "no-carrier"])
+def test_r21_a_modem_that_says_the_truth_about_the_hook_is_believed_in_the_end(says: bytes, times: int) -> None:
+    async def body(line: Class1Line, modem: ScriptedModem) -> None:
+        await line.perform(Dial("1"))
+        began = line.clock.now()
+        with pytest.raises(LineError, match="the call is gone") as gone:
+            await line.perform(SendFrames(Modulation.V21, (DCN,), 0.0))
+        assert gone.value.code == "line.dropped"
+        assert line.clock.now() - began < 6.0
+
+    asked = (b"AT+FTH=3\r", says)
+    play(body, (b"ATDT1\r", CONNECT), (b"\x18", b"\r\nOK\r\n"), *(asked,) * times)
