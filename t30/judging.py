@@ -38,7 +38,7 @@ def accepted(octets: bytes, modulation: Modulation, dcs: Dcs, *, station: Statio
     if not check.estimate or slower is None or not _has_helped(before, modulation, error_rate(octets, modulation)):
         return True
     frame_octets = dcs.frame_octets if dcs.ecm else None
-    noise = Noise.of(octets, modulation)
+    noise = Noise.of(_body(octets, modulation), modulation)
     return not is_better_slower(noise, modulation, slower, frame_octets=frame_octets, rows=check.rows)
 
 
@@ -78,8 +78,11 @@ def error_rate(octets: bytes, modulation: Modulation) -> float:
 
 
 def _body(octets: bytes, modulation: Modulation) -> bytes:
-    """Leave out what a modem adds while it notices the end of the carrier (spandsp: up to 35 octets)."""
-    return octets.rstrip(b"\xff")[: modulation.octets(timers.TCF_SECONDS)]
+    """Leave out what modems add: one that is still waiting for its data, and one that notices the carrier's end late.
+
+    A sender may be some 0.4 s late; spandsp adds up to 35 octets at the end.
+    """
+    return octets.strip(b"\xff")[: modulation.octets(timers.TCF_SECONDS)]
 
 
 def _zero_runs(octets: bytes) -> list[bytes]:

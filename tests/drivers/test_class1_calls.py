@@ -43,7 +43,7 @@ from t30.pages import (
     Verdict,
     Width,
 )
-from t30.rates import Family
+from t30.rates import Family, Modulation
 from t30.session import Session
 from t30.t4.raster import Bitmap
 from tests.drivers.rig import modem_line
@@ -131,6 +131,15 @@ def test_pages_arrive_through_modems_that_lie_as_much_as_they_can(ecm: bool) -> 
     sheets = pages()
     done = fax(sheets, Station(ecm=ecm), firmware=(CAREFUL, CAREFUL), options=Options(quirks="careful"))
     assert (done.sent.verdict, done.received.verdict) == ("delivered", "received")
+    assert bitmaps_of(done.tray) == sheets
+
+
+@pytest.mark.parametrize("quirks", ["lucent", "careful"])
+@pytest.mark.parametrize("ecm", [False, True])
+def test_a_pause_before_the_data_costs_no_rate_with_a_modem_that_does_not_need_it(ecm: bool, quirks: str) -> None:
+    sheets = pages()
+    done = fax(sheets, Station(ecm=ecm), options=(Options(quirks=quirks), Options()))
+    assert (done.sent.verdict, done.sent.modulation) == ("delivered", Modulation.V17_14400)
     assert bitmaps_of(done.tray) == sheets
 
 

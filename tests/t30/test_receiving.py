@@ -180,7 +180,8 @@ def test_a_training_check_needs_a_second_of_zeros_and_few_errors(octets: bytes, 
 
 def test_what_a_modem_adds_at_the_end_of_the_carrier_spoils_no_short_training_check() -> None:
     assert trained(bytes(350) + b"\xff" * 45, Modulation.V27TER_2400, TrainingCheck())
-    assert not trained(b"\xff" * 45 + bytes(350), Modulation.V27TER_2400, TrainingCheck())
+    assert trained(b"\xff" * 120 + bytes(350), Modulation.V27TER_2400, TrainingCheck())
+    assert not trained(bytes(175) + b"\xff" * 45 + bytes(175), Modulation.V27TER_2400, TrainingCheck())
 
 
 def test_noise_that_looks_like_one_carrier_after_another_is_not_waited_out() -> None:
