@@ -19,8 +19,8 @@ _INSTEAD = {Fcf.MCF: Fcf.PIP, Fcf.RTP: Fcf.PIP, Fcf.RTN: Fcf.PIN}
 
 
 def is_wanted(exchange: Exchange, command: Message) -> bool:
-    """Tell whether a sender's command wants an operator, and the policy is to heed that."""
-    after = Fcf.of(command.fif[0]) if command.fcf is Fcf.PPS and command.fif else command.fcf
+    """Tell whether a sender's command wants an operator, and the policy is to heed that; PPS has said what follows it."""
+    after = Fcf.of(command.fif[0]) if command.fcf is Fcf.PPS else command.fcf
     return after in PLAIN and exchange.station.policy.operator is Operator.END
 
 

@@ -356,6 +356,14 @@ PERSISTENCE = {
         *GOODBYE,
         station=STUBBORN,
     ),
+    "by policy a page is given up after four PPR, though each brought frames home": lost(
+        "fax.page_refused",
+        *(*LAST, send(ppr(0, 1, 2)), expect_block(V17.short, FIRST, SECOND, THIRD, *RCP), expect(pps("2F", 3))),
+        *(send(ppr(0, 1, 2)), expect_block(V17.short, FIRST, SECOND, THIRD, *RCP), expect(pps("2F", 3))),
+        *(send(ppr(1, 2)), expect_block(V17.short, SECOND, THIRD, *RCP), expect(pps("2F", 2))),
+        *(WANTS_SECOND, expect("FF 13 CF 2F"), send(ERR), *GOODBYE),
+        station=IMPATIENT,
+    ),
     "by policy a page is given up after four PPR, at the first rate": lost(
         "fax.page_refused",
         *(*LAST, *(WANTS_SECOND, *GETS_SECOND) * 3, WANTS_SECOND, expect("FF 13 CF 2F"), send(ERR), *GOODBYE),

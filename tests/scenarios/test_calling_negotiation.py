@@ -44,6 +44,7 @@ from tests.scenarios.wire import (
     DCN_ANSWERER,
     DCS,
     DIS,
+    DTC,
     EOP,
     FTT,
     LADDER,
@@ -139,6 +140,9 @@ IDENTIFICATION = {
     ),
     "an answerer that only sends CED is left when T1 has elapsed": failed(
         "fax.no_machine", send_tone(Tone.CED), pause(30.0), *GOODBYE
+    ),
+    "an answerer that only ever asks to be sent to (DTC), and cannot be, is left when T1 has elapsed": failed(
+        "fax.no_machine", *(expect_tone(Tone.CNG), send(DTC)) * 5, pause(20.0), *GOODBYE
     ),
     "flags without DIS are not waited for longer than T1": failed(
         "fax.no_machine", *(carrier(Modulation.V21, 2.0), expect_tone(Tone.CNG)) * 7, *GOODBYE

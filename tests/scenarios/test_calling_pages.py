@@ -208,7 +208,9 @@ SEVERAL_PAGES = {
 
 REFUSALS = {
     "RTN has the page sent again one rate lower": delivered(
-        *(*LAST, send(RTN), *LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE), driver=True
+        *(*LAST, send(RTN), *LOWER, expect_signal(V12000.short, PAGE), expect(EOP), send(MCF), *GOODBYE),
+        driver=True,
+        saw={"refusals": 1},
     ),
     "RTN in the midst of a document has that page sent again, and no other": delivered(
         *(*MORE, send(MCF), expect_signal(V17.short, mh(50)), expect(MPS), send(RTN), *LOWER),

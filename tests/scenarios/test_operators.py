@@ -122,6 +122,9 @@ RECEIVING = {
         slow=1,
         got=(CORRECTED,),
     ),
+    "octets after PRI-MPS that T.30 has none of do not hide the wish": wanted(
+        *(*TRAINED, send_signal(V29, PAGE), send(PRI_MPS + " 00"), expect(PIP), *CALLED), got=(PAGE,)
+    ),
     "a plain command is answered plainly where operators end the call": received(
         *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
         *(send_signal(V29, NEXT), send(EOP), expect(MCF), *GONE),

@@ -132,6 +132,13 @@ def test_a_fax_whose_subaddress_may_have_been_lost_is_not_taken_before_the_sende
     call.says(Fcf.CFR)
 
 
+def test_training_that_failed_is_refused_also_where_the_subaddress_may_have_been_lost() -> None:
+    call = answered(Station(takes_subaddress=True))
+    hears_partly(call, Fcf.SUB, DCS)
+    call.hears_data(V29, Content.TCF, b"\x55" * 1800)
+    call.says(Fcf.FTT)
+
+
 @pytest.mark.parametrize("station", [Station(), Station(takes_subaddress=True)])
 def test_a_damaged_frame_beside_all_that_is_needed_costs_no_time(station: Station) -> None:
     call = answered(station)
