@@ -19,7 +19,7 @@ _INSTEAD = {Fcf.MCF: Fcf.PIP, Fcf.RTP: Fcf.PIP, Fcf.RTN: Fcf.PIN}
 
 
 def is_wanted(exchange: Exchange, command: Message) -> bool:
-    """Tell whether a sender's command wants an operator, and the policy is to heed that; PPS has said what follows it."""
+    """Tell whether a command that ends a page wants an operator, and the policy is to heed that."""
     after = Fcf.of(command.fif[0]) if command.fcf is Fcf.PPS else command.fcf
     return after in PLAIN and exchange.station.policy.operator is Operator.END
 

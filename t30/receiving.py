@@ -66,7 +66,7 @@ class Reception:
         deadline = self.exchange.now + LONGEST_WITHOUT_PAGE
         repeated = 0
         while heard is not None:
-            repeated = repeated + 1 if self._unheard(heard) and heard.fcf is not Fcf.RR else 0
+            repeated = repeated + 1 if heard.fcf is Fcf.CRP or (self._unheard(heard) and heard.fcf is not Fcf.RR) else 0
             if repeated > timers.TRIES:
                 raise NoResponse(f"the sender did not hear {self.exchange.said}, said {repeated} times")
             if self.exchange.now > deadline:
@@ -113,6 +113,8 @@ class Reception:
                 yield from self._change_rate(command)
             case Fcf.EOR:
                 yield from self._page_is_given_up(command)
+            case Fcf.CRP if self.responded:
+                return None  # of what was heard since, nothing was said yet: the sender says its command again
             case Fcf.DIS | Fcf.DTC:
                 raise Incompatible("the other machine wants to be sent a document, and there is none")
             case _:
@@ -143,9 +145,9 @@ class Reception:
         have come between of which nothing was heard: not after EOM and EOP, which negotiation or goodbye follow; and
         after MPS only in a time that no sender lets pass before it repeats itself.
         """
-        if command.fcf in (Fcf.CRP, Fcf.RR):
-            return self.responded
         is_heard = self.page.noticed or self.exchange.passed_over
+        if command.fcf is Fcf.RR or (command.fcf is Fcf.CRP and not is_heard):
+            return self.responded
         if command.fcf is Fcf.PPS and self.confirmed_block is not None:
             is_next = _follows(command.fif[1:3], self.confirmed_block, is_heard=is_heard)
             return None if self.page.block.held or is_next else self.responded

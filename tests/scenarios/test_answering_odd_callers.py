@@ -9,6 +9,7 @@ from simulators.script import (
     expect_hang_up,
     send,
     send_block,
+    send_damaged,
     send_signal,
     silence,
     timer,
@@ -100,6 +101,25 @@ REPETITIONS = {
         "fax.disconnected",
         *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF)),
         *(carrier(V29, 2.0), send(MPS), expect(RTN), *GOODBYE),
+    ),
+    "CRP after a page whose end was not heard does not confirm it by the confirmation before": received(
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF), send_signal(V29, PAGE), send_damaged(MPS)),
+        *(send(CRP_CALLER), silence(2.5), send(MPS), expect(MCF), *PAGE_AND_END),
+        confirmed=3,
+        got=(PAGE, PAGE, PAGE),
+        driver=True,
+    ),
+    "CRP after frames whose end was not heard does not confirm them by the confirmation before": received(
+        *(*ECM_TRAINED, WHOLE, send(pps("4F", 3)), expect(MCF), WHOLE, send_damaged(pps("4F", 3, page=1))),
+        *(send(CRP_CALLER), silence(2.5), send(pps("4F", 3, page=1)), expect(MCF)),
+        *(SECOND, send(pps("2F", len(NEXT_FRAMES), page=2)), expect(MCF), *GOODBYE),
+        confirmed=3,
+        got=(LONG, LONG, NEXT),
+    ),
+    "CRP for ever after a page whose end was not heard ends the call": partly(
+        "fax.no_response",
+        *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF), send_signal(V29, PAGE), send_damaged(MPS)),
+        *(*(send(CRP_CALLER), silence(2.5)) * 3, send(CRP_CALLER), *LEFT),
     ),
     "CRP is obeyed three times, and no more": partly(
         "fax.no_response",
