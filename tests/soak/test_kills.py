@@ -32,6 +32,7 @@ def test_no_fax_is_lost_however_often_the_service_is_killed(soak: bool, soak_see
     _kill_often(FAXES, kills, random.Random(soak_seed), lines=lines, numbers=NUMBERS)
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_no_fax_is_lost_where_several_go_in_one_call(soak: bool, soak_seed: int) -> None:
     faxes, kills = (FAXES, KILLS // 2) if soak else (12, 3)
