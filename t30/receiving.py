@@ -113,11 +113,9 @@ class Reception:
                 yield from self._change_rate(command)
             case Fcf.EOR:
                 yield from self._page_is_given_up(command)
-            case Fcf.CRP if self.responded:
-                return None  # of what was heard since, nothing was said yet: the sender says its command again
             case Fcf.DIS | Fcf.DTC:
                 raise Incompatible("the other machine wants to be sent a document, and there is none")
-            case _:
+            case _ if fcf is not Fcf.CRP:  # of what was heard since, nothing was said yet: its command comes again
                 raise unexpected(command, "a wait for a command")
         return None
 

@@ -119,7 +119,7 @@ REPETITIONS = {
     "CRP for ever after a page whose end was not heard ends the call": partly(
         "fax.no_response",
         *(*TRAINED, send_signal(V29, PAGE), send(MPS), expect(MCF), send_signal(V29, PAGE), send_damaged(MPS)),
-        *(*(send(CRP_CALLER), silence(2.5)) * 3, send(CRP_CALLER), *LEFT),
+        *(*(send(CRP_CALLER), silence(2.5)) * 3, send(CRP_CALLER), timer(0.0, 1.0), *LEFT),
     ),
     "CRP is obeyed three times, and no more": partly(
         "fax.no_response",

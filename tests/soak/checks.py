@@ -84,9 +84,10 @@ def check_confirmations_keep_to_the_policy(call: Played) -> None:
 
 
 def check_octets_are_those_of_the_line(call: Played) -> None:
-    """Check that a page is what the line delivered: a signal from its first octet to its end, or past RTC."""
+    """Check that a page that is confirmed is one signal of the line, from its first octet to its end, or past RTC."""
     signals = list(fast_signals(call.heard))
-    for page in arrived(call):
+    for each in confirmed(call.got):
+        page = call.tray.received[each.index]
         if not page.format.ecm:
             begun = any(signal.startswith(page.octets) for signal in signals)
             whole = page.octets in signals or page.ended or page.decoded is None
@@ -130,9 +131,8 @@ def check_corrected_pages_are_whole(call: Played) -> None:
             decoded = call.tray.received[page.index].decoded
             assert decoded is not None
             is_repeated = again and decoded.bitmap == before
-            assert is_repeated or decoded.bitmap in sent, (
-                f"page {page.index} of {call.got}"
-            )  # what is passed over was given up
+            # what is passed over was given up
+            assert is_repeated or decoded.bitmap in sent, f"page {page.index} of {call.got}"
             before = decoded.bitmap
 
 
@@ -184,12 +184,6 @@ def check_replays(side: Side) -> None:
 def confirmed(outcome: Outcome) -> list[PageResult]:
     """Return the pages that were."""
     return [page for page in outcome.pages if page.confirmed]
-
-
-def arrived(call: Played) -> Iterator[ReceivedPage]:
-    """Yield every page that was handed to the target, those that were replaced first."""
-    yield from call.tray.replaced
-    yield from call.tray.received.values()
 
 
 def fast_signals(heard: Iterable[Heard]) -> Iterator[bytes]:
