@@ -15,6 +15,13 @@ from hypothesis import settings
 
 PROGRAMS = {
     "bwrap": "bubblewrap",
+    "postfix": "postfix",
+    "proftpd": "proftpd-core",
+    "scp": "openssh-client",
+    "sftp": "openssh-client",
+    "sshd": "openssh-server",
+    "swaks": "swaks",
+    "testssl": "testssl.sh",
     "efax": "efax",
     "fax2tiff": "libtiff-tools",
     "pdfinfo": "poppler-utils",
@@ -28,6 +35,9 @@ PROGRAMS = {
     "tshark": "tshark",
 }
 """Program -> the Debian package that has it."""
+
+SEARCHED = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/usr/lib/openssh"))
+"""Where programs are: servers are not on everybody's path."""
 
 LIBRARIES = {"spandsp": "libspandsp2"}
 """Library, as the linker calls it -> the Debian package that has it."""
@@ -64,7 +74,7 @@ def peer() -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         package = PROGRAMS[name]
-        found = shutil.which(name)
+        found = shutil.which(name, path=SEARCHED)
         return Path(found) if found else _lacking(name, package)
 
     return find

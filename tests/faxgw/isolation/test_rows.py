@@ -56,9 +56,10 @@ EVERYBODYS = {
     "attempts_one_call_per_line",
     "attempts_one_call_per_number",
     "box_keys_pkey",
+    "devices_login_key",
     "numbers_key",
 }
-"""What is unique over all tenants, besides ids: telephones, and keys (whose names are hashes)."""
+"""What is unique over all tenants, besides ids: telephones, keys (their names are hashes), random names of devices."""
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
