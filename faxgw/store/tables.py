@@ -124,6 +124,7 @@ users = Table(
     Column("key_id", Text, nullable=False),
     Column("public_key", LargeBinary, nullable=False),
     Column("key_wrap", LargeBinary, nullable=True, comment="the private key, wrapped to the person's public key"),
+    Column("notices", JSONB, nullable=False, server_default=text("'{}'"), comment="kinds switched on or off"),
     Column("version", Integer, nullable=False, server_default="1"),
     _time("created_at", now=True),
     _time("deactivated_at"),

@@ -286,6 +286,16 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("target_id is not null and deleted_at is null"),
     )
+    op.add_column(
+        "users",
+        sa.Column(
+            "notices",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+            comment="kinds switched on or off",
+        ),
+    )
     op.add_column("faxes", sa.Column("device_id", sa.Uuid(), nullable=True))
     op.create_index(
         "faxes_device",
