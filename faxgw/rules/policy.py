@@ -10,6 +10,7 @@ from faxgw.numbers import Numbering
 from faxgw.rules.admission import Limits, ListEntry, Opened
 from faxgw.rules.incoming import JunkRule
 from faxgw.rules.ladder import LadderPolicy
+from faxgw.rules.mail import MailPolicy
 from faxgw.rules.model import Rules
 from faxgw.rules.quotas import Quotas
 from faxgw.rules.retention import RetentionPolicy
@@ -113,6 +114,9 @@ class TenantPolicy(Rules):
         default=15, ge=1, le=1440, description="Who does nothing for so many minutes is signed off."
     )
     session_hours: int = Field(default=12, ge=1, le=720, description="Whoever signed in must do so again after that.")
+    mail: MailPolicy = Field(
+        default=MailPolicy(), description="How faxes must be protected on their way by mail, and agreements about it."
+    )
 
     allow_delegation: bool = Field(
         default=True,

@@ -31,6 +31,13 @@ FULL = {
     "misdirect": "hold",
     "header": {"on": True, "text": "Example Ltd.", "number": "none"},
     "resolution": "standard",
+    "mail": {
+        "protection": "link-only",
+        "domains": [{"domain": "*.example", "protection": "require-verified"}],
+        "hipaa": True,
+        "baa": {"partner": "Example Hosting Ltd.", "signed_on": "2026-02-01"},
+        "clear_credentials": "tell",
+    },
     "junk": [{"name": "hidden", "callers": ["withheld"], "action": "reject"}],
 }
 
