@@ -1,0 +1,1 @@
+"""Mail: what devices and people submit by SMTP, and what is sent to mailboxes."""
