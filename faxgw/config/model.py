@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import httpx
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 
+from faxgw.config.folders import DeliverySettings
 from faxgw.config.line import LineSettings
 from faxgw.config.oidc import OidcSettings
 from faxgw.documented import Documented
@@ -296,6 +297,7 @@ class Config(_Settings):
     rendering: RenderingSettings = RenderingSettings()
     dispatch: DispatchSettings = DispatchSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    delivery: DeliverySettings = DeliverySettings()
     tasks: TaskSettings = TaskSettings()
     storage: StorageSettings = StorageSettings()
     advisories: AdvisorySettings = AdvisorySettings()
