@@ -269,6 +269,7 @@ documents = Table(
     Index("documents_expiry", "expires_at"),
     Index("documents_object", "object_id"),
     Index("documents_page_set", "page_set_id", postgresql_where=text("page_set_id is not null")),
+    UniqueConstraint("tenant_id", "id"),
     comment="an upload, until its time is up",
 )
 
@@ -744,6 +745,30 @@ links = Table(
     Index("links_parcel", "parcel_id", "tenant_id", postgresql_where=text("parcel_id is not null")),
     Index("links_expiry", "expires_at", postgresql_where=text("revoked_at is null")),
     comment="links by which a fax is read without signing in, until they expire or are revoked",
+)
+
+drops = Table(
+    "drops",
+    metadata,
+    _id(),
+    _tenant(),
+    *_reference("device_id", "devices.id", ondelete="CASCADE"),
+    Column("kind", Text, nullable=False, comment="document or sidecar, which wait for each other; error; sent"),
+    Column("stem", Findable("drops.stem"), nullable=False, comment="the name without its ending: what makes a pair"),
+    Column("name", Sealed("drops.name"), nullable=False, server_default="", comment="as it was dropped"),
+    Column("text", Sealed("drops.text"), nullable=False, server_default="", comment="of a sidecar, or what is wrong"),
+    *_reference("document_id", "documents.id", nullable=True, ondelete="CASCADE"),
+    *_reference("fax_id", "faxes.id", nullable=True, ondelete="CASCADE"),
+    *_reference("batch_id", "batches.id", nullable=True, ondelete="CASCADE"),
+    _time("created_at", now=True),
+    UniqueConstraint("tenant_id", "id"),
+    UniqueConstraint("device_id", "kind", "stem", "tenant_id"),
+    CheckConstraint("kind in ('document', 'sidecar', 'error', 'sent')", name="kind"),
+    Index("drops_document", "document_id", "tenant_id", postgresql_where=text("document_id is not null")),
+    Index("drops_fax", "fax_id", "tenant_id", postgresql_where=text("fax_id is not null")),
+    Index("drops_batch", "batch_id", "tenant_id", postgresql_where=text("batch_id is not null")),
+    Index("drops_age", "created_at"),
+    comment="what devices have dropped into their folders by SFTP, and what became of it",
 )
 
 # ------------------------------------------------------------------------------------------------------- the audit log

@@ -1,4 +1,4 @@
-"""Devices that submit, targets that faxes are delivered to, parcels on their way there, links."""
+"""Devices that submit, what they drop, targets that faxes are delivered to, parcels on their way there, links."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -312,6 +312,70 @@ def upgrade() -> None:
         ["tenant_id", "id"],
         ondelete="SET NULL (device_id)",
     )
+    op.create_unique_constraint(op.f("documents_tenant_id_id_key"), "documents", ["tenant_id", "id"])
+    op.create_table(
+        "drops",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Text(),
+            nullable=False,
+            comment="document or sidecar, which wait for each other; error; sent",
+        ),
+        sa.Column("stem", sa.LargeBinary(), nullable=False, comment="the name without its ending: what makes a pair"),
+        sa.Column("name", sa.LargeBinary(), server_default="", nullable=False, comment="as it was dropped"),
+        sa.Column(
+            "text", sa.LargeBinary(), server_default="", nullable=False, comment="of a sidecar, or what is wrong"
+        ),
+        sa.Column("document_id", sa.Uuid(), nullable=True),
+        sa.Column("fax_id", sa.Uuid(), nullable=True),
+        sa.Column("batch_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("kind in ('document', 'sidecar', 'error', 'sent')", name=op.f("drops_kind")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "batch_id"],
+            ["batches.tenant_id", "batches.id"],
+            name=op.f("drops_tenant_id_batch_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "device_id"],
+            ["devices.tenant_id", "devices.id"],
+            name=op.f("drops_tenant_id_device_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "document_id"],
+            ["documents.tenant_id", "documents.id"],
+            name=op.f("drops_tenant_id_document_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "fax_id"],
+            ["faxes.tenant_id", "faxes.id"],
+            name=op.f("drops_tenant_id_fax_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("drops_tenant_id_fkey"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("drops_pkey")),
+        sa.UniqueConstraint(
+            "device_id", "kind", "stem", "tenant_id", name=op.f("drops_device_id_kind_stem_tenant_id_key")
+        ),
+        sa.UniqueConstraint("tenant_id", "id", name=op.f("drops_tenant_id_id_key")),
+        comment="what devices have dropped into their folders by SFTP, and what became of it",
+    )
+    for column in ("document", "fax", "batch"):
+        op.create_index(
+            f"drops_{column}",
+            "drops",
+            [f"{column}_id", "tenant_id"],
+            unique=False,
+            postgresql_where=sa.text(f"{column}_id is not null"),
+        )
+    op.create_index("drops_age", "drops", ["created_at"], unique=False)
+    protect("drops", tenants=True)
     protect("targets", tenants=True)
     protect("delivery_rules", tenants=True)
     protect("devices", tenants=True)
