@@ -49,6 +49,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class OfDevice:
+    """A device submits: which one, and how much it may within a day (None: no limit of its own)."""
+
+    id: UUID
+    faxes_per_day: int | None = None
+    pages_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """The person, and the API key or session, that a request comes from.
 
@@ -69,6 +78,8 @@ class Actor:
     """What seals things to this person."""
     session: Session | None = None
     hindrance: str = ""
+    device: OfDevice | None = None
+    """The device, if it is one that submits in its owner's name."""
 
     @property
     def session_id(self) -> UUID | None:
@@ -77,5 +88,10 @@ class Actor:
 
     @property
     def credential_id(self) -> UUID | None:
-        """The API key or the session."""
-        return self.session_id or self.api_key_id
+        """The API key, the session or the device."""
+        return self.session_id or self.api_key_id or self.device_id
+
+    @property
+    def device_id(self) -> UUID | None:
+        """The device, if it is one."""
+        return self.device.id if self.device else None

@@ -101,4 +101,6 @@ def _entry(common: Mapping[str, Any], object_id: UUID | str | None, data: Mappin
 def _credential(actor: Actor) -> str:
     if actor.session_id:
         return f"session:{actor.session_id}"
+    if actor.device_id:
+        return f"device:{actor.device_id}"
     return f"api_key:{actor.api_key_id}" if actor.api_key_id else ""
