@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 
+from faxgw.delivery.naming import FIELDS, check_template
 from faxgw.keys.tokens import ServerKeys
 from faxgw.rules.model import Rules
 
@@ -83,12 +84,17 @@ class _FolderPlace(_Place):
     """What all folders have."""
 
     folder: Folder = Field(default="", description="The folder; it must be there.")
-    template: Annotated[str, Field(min_length=1, max_length=200)] = Field(
-        default=TEMPLATE, description="The name of a file, without its ending.", examples=[TEMPLATE]
+    template: Annotated[str, Field(max_length=200), AfterValidator(check_template)] = Field(
+        default=TEMPLATE,
+        description="The name of a file, without its ending: letters, digits, _ - + and the fields "
+        f"{', '.join(FIELDS)} in braces; {{received}} in UTC, by %Y %m %d %H %M %S. Without {{fax}}, that is added.",
+        examples=[TEMPLATE],
     )
     sidecar: bool = Field(default=True, description="Lay a JSON file beside each fax that says what it is.")
     full_numbers: bool = Field(
-        default=False, description="Whether names and sidecars have telephone numbers whole, or masked."
+        default=False,
+        description="Whether names and sidecars have telephone numbers whole, or masked. Where files are encrypted, "
+        "names have them masked and sidecars not at all.",
     )
 
 

@@ -15,7 +15,7 @@ from faxgw.api.call import Call, Caller
 from faxgw.api.fax_shapes import PagesShape
 from faxgw.api.guard import GuardedRoute
 from faxgw.api.opening import opener
-from faxgw.api.pictures import FORMS, PNG, png, whole
+from faxgw.api.pictures import PNG, png
 from faxgw.api.problems import Problem
 from faxgw.api.resources.auditing import note
 from faxgw.api.resources.documents import PageNumber
@@ -23,6 +23,7 @@ from faxgw.api.resources.faxes import AttemptNumber
 from faxgw.api.resources.rows import fax_with_content, visible_fax
 from faxgw.api.resources.rows import page as page_shape
 from faxgw.documents.coded import media_type
+from faxgw.documents.forms import FORMS, whole
 from faxgw.faxes.content import as_coded, exported_object
 from faxgw.keys.sealing import Label
 from faxgw.store.tables import attempts, confirmations, faxes, pages
@@ -118,7 +119,7 @@ async def get_content(
     digest = hashlib.sha256(octets).digest()
     async with call.transaction() as connection:
         await copies.note(connection, fax_id=fax_id, kind="download", to=_reader(call), sha256=digest)
-    return content(octets, FORMS[format][1], tag, call.request.headers, name=f"fax-{fax_id}.{format}")
+    return content(octets, FORMS[format].media_type, tag, call.request.headers, name=f"fax-{fax_id}.{format}")
 
 
 @router.get("/{fax_id:uuid}/attempts/{n:int}/trace", response_class=Response)

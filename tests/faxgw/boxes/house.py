@@ -20,15 +20,18 @@ from tests.faxgw.api.people import Person, add_fax, drawn_page
 PAGE = drawn_page(1)
 
 
-async def received(gateway: Gateway, person: Person, drawn: Sequence[CodedPage] = (PAGE,), **columns: Any) -> UUID:
-    """Put a fax into somebody's box as if it had come in: its pages are sealed to the box."""
+async def received(
+    gateway: Gateway, person: Person, drawn: Sequence[CodedPage] = (PAGE,), *, spool: bool = False, **columns: Any
+) -> UUID:
+    """Put a fax into somebody's box as if it had come in: its pages are sealed to the box, and spooled if asked."""
     page_set_id = new_id()
     mine = {"tenant_id": person.tenant_id}
     stored = [await gateway.objects.put(each.octets, tenant=person.tenant_id, kind="page") for each in drawn]
     async with gateway.database.tenant(person.tenant_id) as connection:
         sets = {"id": page_set_id, "user_id": person.user_id, "pages": len(drawn), **mine}
         await connection.execute(insert(page_sets).values(sets))
-        await write_down(connection, stored, boxes=[await sealing_key(connection, person.box_id)], spool=None)
+        own = gateway.spool if spool else None
+        await write_down(connection, stored, boxes=[await sealing_key(connection, person.box_id)], spool=own)
         for index, (page, sealed) in enumerate(zip(drawn, stored, strict=True)):
             row = {"page_set_id": page_set_id, "index": index, "object_id": sealed.id, **mine}
             row |= {"sha256": hashlib.sha256(page.octets).digest(), "width": page.width.name, "rows": page.rows}
