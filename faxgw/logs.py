@@ -28,6 +28,7 @@ MOST_WAITING = 10_000
 LONGEST_TRACEBACK = 20_000
 
 QUIETER = {
+    "asyncssh": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
     "pikepdf": logging.WARNING,

@@ -191,6 +191,9 @@ CODES: dict[str, Code] = {
     "webhook.overlap": Code(422, "The old secret cannot be good for so long", "Give fewer hours."),
     "webhook.signature": Code(409, "The webhook has no secret of its own", "Check messages by the published key."),
     "webhook.disabled": Code(409, "The webhook is disabled", "Enable it first."),
+    # Targets: folders outside
+    "target.host_keys": Code(422, "That is no public key of a host", "Give it as `:test` or ssh-keyscan show it."),
+    "target.private_key": Code(422, "The private key cannot be used", "Give it in OpenSSH's form, not locked."),
     "sandbox.none": Code(404, "There is no simulated line", "Configure a `sim:` line."),
     "sandbox.no_line": Code(409, "No simulated line awaits a call", _TRY_LATER, retryable=True),
     # Our side
