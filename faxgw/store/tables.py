@@ -242,12 +242,13 @@ wraps = Table(
     metadata,
     _tenant(),
     *_reference("object_id", "objects.id", ondelete="CASCADE"),
-    Column("kind", Text, nullable=False, comment="owner, box or spool"),
+    Column("kind", Text, nullable=False, comment="owner, box, link or spool"),
     Column("key_id", Text, nullable=False, comment="the public key, or the spool epoch"),
     Column("blob", LargeBinary, nullable=False),
     PrimaryKeyConstraint("object_id", "kind", "key_id", "tenant_id"),
     Index("wraps_spool", "key_id", postgresql_where=text("kind = 'spool'")),
     Index("wraps_box", "key_id", "object_id", postgresql_where=text("kind = 'box'")),
+    Index("wraps_link", "key_id", "object_id", postgresql_where=text("kind = 'link'")),
     comment="who can read an object is which rows are here",
 )
 

@@ -296,6 +296,17 @@ def upgrade() -> None:
             comment="kinds switched on or off",
         ),
     )
+    op.alter_column(
+        "wraps",
+        "kind",
+        existing_type=sa.TEXT(),
+        comment="owner, box, link or spool",
+        existing_comment="owner, box or spool",
+        existing_nullable=False,
+    )
+    op.create_index(
+        "wraps_link", "wraps", ["key_id", "object_id"], unique=False, postgresql_where=sa.text("kind = 'link'")
+    )
     op.add_column("faxes", sa.Column("device_id", sa.Uuid(), nullable=True))
     op.create_index(
         "faxes_device",
