@@ -41,6 +41,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "remove_totp": {"password": "correct horse battery", "code": "123456"},
     "recover_keys": {"secret": "000G4-0R40M-30E20-9185G-R38E1-W8124-GKVYR"},
     "renew_keys": {"password": "correct horse battery"},
+    "choose_notices": {"update": True, "result": False},
     "find_colleague": {"email": "b@example.com"},
     "invite_user": {"email": "b@example.com", "role": "member"},
     "change_user": {"role": "owner"},

@@ -72,8 +72,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "update": Kind(
         "There is a new version, or something is known to be wrong with yours.",
-        _names("version"),
-        _names("release url advisories"),
+        _names("version release advisories"),
+        _names("url"),
         usual=False,
     ),
     "exposed": Kind(

@@ -35,7 +35,7 @@ BODIES: dict[str, Any] = {
 """Operation on a thing -> a body that it would take."""
 
 OWN = {"change_destination": "a number is everybody's: each tenant has its own notes on it"}
-PUBLIC = {"get_problem", "begin_oidc", "end_oidc"}
+PUBLIC = {name for name, access in ACCESS.items() if access.public}
 OF_SESSIONS = {"rename_passkey", "remove_passkey"} | {
     f"{each}_escrow_request" for each in ("approve", "deny", "withdraw", "open")
 }

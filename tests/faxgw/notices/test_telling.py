@@ -85,7 +85,7 @@ async def test_nobody_of_another_tenant_is_told(gateway: Gateway, owner: Person)
 async def test_members_have_the_kinds_that_they_want_and_those_that_cannot_be_switched_off(
     gateway: Gateway, owner: Person
 ) -> None:
-    update_ = {"version": "0.1.0"}
+    update_ = {"version": "0.1.0", "release": "0.2.0", "advisories": []}
     assert await tell(gateway, owner.tenant_id, Role.OWNERS, kind="update", data=update_) == []
     async with gateway.database.dispatcher() as connection:
         await connection.execute(update(users).values(notices={"update": True, "policy": False, "exposed": False}))
