@@ -50,9 +50,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class OfDevice:
-    """A device submits: which one, and how much it may within a day (None: no limit of its own)."""
+    """A device submits: which one, to numbers that begin how (empty: any), how much within a day (None: no limit)."""
 
     id: UUID
+    numbers: tuple[str, ...] = ()
     faxes_per_day: int | None = None
     pages_per_day: int | None = None
 

@@ -183,6 +183,10 @@ CODES: dict[str, Code] = {
     "target.recipient": Code(422, "A recipient has no public key of age", "Give age1..., or an SSH public key."),
     "target.certificate": Code(422, "Nothing can be encrypted to a certificate", "Give a valid one for mail, in PEM."),
     "target.pdf_password": Code(422, "The password for PDFs is too easy, or too long", "Give 16 letters or more."),
+    "device.name": Code(409, "There is a device of that name", "Choose another name."),
+    "number.denied_to_device": Code(
+        403, "The device may not send to that number", "Have its owner change the numbers that it may send to."
+    ),
     "webhook.not_found": Code(404, "There is no such webhook", "GET /v1/webhooks lists them."),
     "webhook.url": Code(422, "The webhook's address cannot be used", "Give an https address."),
     "webhook.address": Code(422, "The webhook leads into a private network", "Have `webhooks.allow_private` name it."),

@@ -78,6 +78,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "simulate_routes": {"to": "+15550100"},
     "change_destination": {"override": {"no_v17": True, "max_bps": 9600}},
     "change_machine": {"verdicts": {"no_v17": {"say": "never"}}},
+    "create_device": {"name": "Copier, 2nd floor", "numbers": ["+4930"], "networks": ["192.0.2.0/24"]},
+    "change_device": {"name": "Copier, 3rd floor", "faxes_per_day": 200},
     "create_webhook": {"url": "https://example.com/hooks/fax", "events": ["fax.delivered", "fax.failed"]},
     "change_webhook": {"url": "https://example.com/hooks/fax", "events": ["fax.*"], "full": True},
     "rotate_webhook": {"hours": 24},

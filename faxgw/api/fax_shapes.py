@@ -171,6 +171,8 @@ class FaxSummary(Shape):
     """The fax that it was forwarded from."""
     batch: UUID | None
     """The batch that it belongs to."""
+    device: UUID | None
+    """The device that submitted it, by mail or SFTP; null: none did, or it was deleted since."""
     page_set: UUID | None
     """Its pages."""
     pages: int | None

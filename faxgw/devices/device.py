@@ -76,7 +76,7 @@ class Device:
             api_key_id=None,
             scopes=SCOPES,
             public_key=self.public_key,
-            device=OfDevice(self.id, self.faxes_per_day, self.pages_per_day),
+            device=OfDevice(self.id, self.numbers, self.faxes_per_day, self.pages_per_day),
         )
 
     def may_come_from(self, address: str) -> bool:

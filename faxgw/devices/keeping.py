@@ -1,7 +1,8 @@
 """Devices made, changed, given another secret and revoked; each in a transaction of their tenant."""
 
+from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -109,7 +110,9 @@ async def create(
     return made.mappings().one(), secret
 
 
-async def values_of(connection: AsyncConnection, device: RowMapping, request: DeviceRequest) -> dict[str, object]:
+async def values_of(
+    connection: AsyncConnection, device: Mapping[Any, Any], request: DeviceRequest
+) -> dict[str, object]:
     """Return what a change of a device writes; without a box it keeps its own.
 
     Raises:

@@ -88,6 +88,7 @@ async def accept(
     box_id, box = await _own_box(connection, standing)
     number, subaddress = _number(request.to, tenant)
     _admit_all([number], standing.lists, tenant)
+    _admit_from(actor, [number])
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, *private.NAMES})
     at = start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     keeping = await kept(connection, actor, request, tenant, now=now)
@@ -133,6 +134,7 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     box_id, box = await _own_box(connection, standing)
     wanted = await asyncio.to_thread(_distinct, request.to, tenant)
     await admit(connection, tenant, list({number for number, _ in wanted}))
+    _admit_from(actor, [number for number, _ in wanted])
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, "name", *private.NAMES})
     start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     keeping = await kept(connection, actor, request, tenant, now=now)
@@ -224,6 +226,17 @@ def _admit_all(wanted: Sequence[str], lists: Lists, tenant: Tenant) -> None:
         admit_number(number, numbering=numbering, opened=opened, entries=lists.entries(number))
 
 
+def _admit_from(actor: Actor, numbers: Sequence[str]) -> None:
+    """Have a device send only to numbers that are its own to send to.
+
+    Raises:
+        RequestError: ``number.denied_to_device``.
+    """
+    allowed = actor.device.numbers if actor.device else ()
+    if allowed and not all(each.startswith(allowed) for each in numbers):
+        raise RequestError("number.denied_to_device", "This device may not send to that number.")
+
+
 def _distinct(given: Sequence[str | Destination], tenant: Tenant) -> Mapping[tuple[str, str], Destination]:
     """Return each number and subaddress once, with what was said of it first."""
     wanted: dict[tuple[str, str], Destination] = {}
@@ -240,6 +253,7 @@ def _common(actor: Actor, request: FaxRequest | BatchRequest, what: Held, box_id
         "direction": Direction.OUT.value,
         "user_id": actor.user_id,
         "api_key_id": actor.api_key_id,
+        "device_id": actor.device_id,
         "box_id": box_id,
         "page_set_id": what.page_set_id,
         "from_number": request.sender,

@@ -1,4 +1,4 @@
-"""Counts what is accepted, by the hour, where there is a quota: for the tenant, and for each API key."""
+"""Counts what is accepted, by the hour, where there is a quota: for the tenant, each API key and each device."""
 
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +25,9 @@ async def count(
     scopes: list[tuple[str, Quota, str]] = [("tenant", quotas.tenant, tenant.name)]
     if actor.api_key_id:
         scopes.append((f"key:{actor.api_key_id}", quotas.key, "this API key"))
+    if actor.device:
+        own = Quota(calls_per_day=actor.device.faxes_per_day, pages_per_day=actor.device.pages_per_day)
+        scopes.append((f"device:{actor.device.id}", own, "this device"))
     for scope, quota, whose in scopes:
         if any(limit is not None for limit in quota.model_dump().values()):
             # Counted first: the row is locked then, also the first one of an hour, and two do not both take the last.

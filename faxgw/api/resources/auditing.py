@@ -14,7 +14,7 @@ from faxgw.api.json import plain
 from faxgw.api.resources.editing import Row, change, one
 from faxgw.audit import pseudonym, record
 
-PERSONAL = frozenset({"email", "name", "note", "number", "pattern", "prefix", "station_ids", "text"})
+PERSONAL = frozenset({"email", "name", "note", "number", "numbers", "pattern", "prefix", "station_ids", "text"})
 """Fields that may tell of a person: a pseudonym stands for their values."""
 _OURS = frozenset({"id", "tenant_id", "version", "created_at", "updated_at", "secret", "old_secret", "mac"})
 """Columns that say nothing of what was asked for, or are secret."""

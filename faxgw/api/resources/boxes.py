@@ -32,7 +32,8 @@ router = APIRouter(prefix="/v1/boxes", route_class=GuardedRoute, tags=["boxes"])
 _NAME = {"boxes_tenant_id_name_key": ("box.name", "There is a box of that name in the tenant; choose another one.")}
 CLASSIFIED = ("data_class", "purpose", "lawful_basis", "retention_days")
 RULES = {"data_class", "retention_days", "shared"}
-_IN_USE = ("box.in_use", "There are faxes in the box, or a number leads to it.")
+_IN_USE = ("box.in_use", "There are faxes in the box, or a number or a device leads to it.")
+_KEPT_BY = tuple(f"{table}_tenant_id_box_id_fkey" for table in ("faxes", "numbers", "devices"))
 
 
 class BoxRequest(Asked):
@@ -107,7 +108,7 @@ async def change_box(call: Caller, box_id: UUID, asked: BoxRequest, if_match: If
 @router.delete("/{box_id:uuid}", status_code=204, response_class=Response)
 async def delete_box(call: Caller, box_id: UUID) -> Response:
     """Delete an empty box that no number leads to; the tenant's default box stays."""
-    in_use = dict.fromkeys(("faxes_tenant_id_box_id_fkey", "numbers_tenant_id_box_id_fkey"), _IN_USE)
+    in_use = dict.fromkeys(_KEPT_BY, _IN_USE)
     async with call.transaction() as connection:
         found = await _changeable(connection, call, box_id)
         if found["is_default"]:

@@ -87,6 +87,7 @@ async def list_faxes(
     direction: Annotated[Direction | None, Query(description="Only those that go out, or came in.")] = None,
     state: Annotated[list[State] | None, Query(max_length=20, description="Only those in one of these states.")] = None,
     batch: Annotated[UUID | None, Query(description="Only those of this batch.")] = None,
+    device: Annotated[UUID | None, Query(description="Only those that this device submitted.")] = None,
     to: Annotated[str | None, Query(max_length=64, description="Only those to this number, in E.164 form.")] = None,
     created_after: Annotated[Time | None, Query(description="Only those from then on.")] = None,
     created_before: Annotated[Time | None, Query(description="Only those from before.")] = None,
@@ -105,6 +106,8 @@ async def list_faxes(
         statement = statement.where(faxes.c.state.in_([each.value for each in state]))
     if batch is not None:
         statement = statement.where(faxes.c.batch_id == batch)
+    if device is not None:
+        statement = statement.where(faxes.c.device_id == device)
     if to is not None:
         statement = statement.where(faxes.c.to_number == to)
     statement = statement.where(*created_between(faxes, created_after, created_before))

@@ -20,7 +20,7 @@ FAX_COLUMNS = (
     *(faxes.c.line, faxes.c.box_id, faxes.c.batch_id, faxes.c.page_set_id, faxes.c.pages, faxes.c.pages_done),
     *(faxes.c.priority, faxes.c.labels, faxes.c.reason_code, faxes.c.reason_text, faxes.c.mark, faxes.c.dials),
     *(faxes.c.forwarded_from, faxes.c.next_call_at, faxes.c.created_at, faxes.c.finished_at),
-    *(faxes.c.storage, faxes.c.erase_at, faxes.c.shredded_at),
+    *(faxes.c.storage, faxes.c.erase_at, faxes.c.shredded_at, faxes.c.device_id),
 )
 _ATTEMPT = (
     *("index", "state", "node", "line", "destination", "route", "adjustments", "started_at", "connected_at"),
@@ -42,6 +42,7 @@ def fax_summary(row: Row) -> dict[str, Any]:
         "box": row["box_id"],
         "forwarded_from": row["forwarded_from"],
         "batch": row["batch_id"],
+        "device": row["device_id"],
         "page_set": row["page_set_id"],
         "pages": row["pages"],
         "pages_done": row["pages_done"],

@@ -20,6 +20,7 @@ from faxgw.store.tables import (
     confirmations,
     deliveries,
     destinations,
+    devices,
     documents,
     erasures,
     escrow_answers,
@@ -75,10 +76,20 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
     ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)
     await _called(gateway, person, ids["fax_id"])
     ids |= await _hooked(gateway, person, ids["fax_id"])
+    ids["device_id"] = await _device(gateway, person)
     ids |= await _put_by(gateway, person)
     key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
     ids |= {"key_id": key.id, "user_id": person.user_id, "passkey_id": await _passkey(gateway)}
     return {**ids, "session_id": await _signed_in(gateway, person)}
+
+
+async def _device(gateway: Gateway, person: Person) -> UUID:
+    device = new_id()
+    row: dict[str, Any] = {"id": device, "user_id": person.user_id, "box_id": person.box_id}
+    row |= {"name": f"copier {device}", "login": f"fax-{device.hex}", "mac": device.bytes * 2}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await connection.execute(insert(devices).values(tenant_id=person.tenant_id, **row))
+    return device
 
 
 async def _passkey(gateway: Gateway) -> UUID:

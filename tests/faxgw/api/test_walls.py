@@ -21,6 +21,7 @@ BODIES: dict[str, Any] = {
     "change_route": {"lines": ["isdn"]},
     "change_destination": {"override": None},
     "change_machine": {"verdicts": {}},
+    "change_device": {"name": "theirs now"},
     "change_webhook": {"url": "https://example.com/"},
     "rotate_webhook": {"hours": 1},
     "create_grant": {"user": "0196a5e0-1c2d-7abc-8def-0123456789ab", "rights": ["send"]},

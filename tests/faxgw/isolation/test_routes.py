@@ -31,7 +31,14 @@ NOBODYS = {"change_destination"}
 STREAMS = {"follow_all": "tests/faxgw/api/test_events.py"}
 SIGNING_OFF = {"end_session", "end_all_sessions"}
 
-QUERY = {"box": "box_id", "batch": "batch_id", "object_id": "fax_id", "actor": "user_id", "tenant": "tenant_id"}
+QUERY = {
+    "device": "device_id",
+    "box": "box_id",
+    "batch": "batch_id",
+    "object_id": "fax_id",
+    "actor": "user_id",
+    "tenant": "tenant_id",
+}
 """Parameter of an address -> whose id of the other tenant it is given."""
 BODY = {
     "/box": "box_id",
