@@ -105,17 +105,28 @@ async def test_only_the_last_lasting_wrap_is_held_so_that_keys_can_be_replaced_a
     fax = await place.add_fax(page_set_id=await place.add_page_set())
     await place.add_hold()
     (page,) = await place.stored()
-    for kind in ("spool", "delegate", "box"):
+    for kind in ("spool", "delegate", "link", "box"):
         row = {"tenant_id": place.tenant, "object_id": page, "kind": kind, "key_id": "k", "blob": b""}
         async with place.gateway.database.dispatcher() as connection:
             await connection.execute(insert(wraps).values(row))
-    for kind in ("spool", "delegate", "owner"):
+    for kind in ("spool", "delegate", "owner", "link"):
         async with place.gateway.database.dispatcher() as connection:
             await connection.execute(delete(wraps).where(wraps.c.kind == kind))
     with pytest.raises(DBAPIError, match="legal hold"):
         async with place.gateway.database.dispatcher() as connection:
             await connection.execute(delete(wraps))
     assert await place.row(fax) is not None
+
+
+async def test_a_link_is_no_way_that_a_hold_relies_on(place: Place) -> None:
+    await place.add_fax(page_set_id=await place.add_page_set())
+    await place.add_hold()
+    async with place.gateway.database.dispatcher() as connection:
+        row = (await connection.execute(select(wraps))).mappings().one()
+        await connection.execute(insert(wraps).values({**row, "kind": "link"}))
+    with pytest.raises(DBAPIError, match="legal hold"):
+        async with place.gateway.database.dispatcher() as connection:
+            await connection.execute(delete(wraps).where(wraps.c.kind == "owner"))
 
 
 async def test_two_wraps_do_not_go_in_one_statement(place: Place) -> None:

@@ -9,6 +9,36 @@ from faxgw.store.migrations import protect
 revision = "0019"
 down_revision = "0018"
 
+LASTING = "NOT IN ('spool', 'delegate', 'link')"
+WAYS_FOR_A_TIME = [
+    # A link ends by itself: it is no way that a hold could rely on, and none that a tenant without an archive keeps.
+    f"""CREATE OR REPLACE FUNCTION faxgw_veto_wrap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF faxgw_object_held(OLD.tenant_id, OLD.object_id) AND NOT EXISTS (
+            SELECT 1 FROM wraps w WHERE w.object_id = OLD.object_id AND w.kind {LASTING}
+                AND (w.kind, w.key_id) <> (OLD.kind, OLD.key_id)
+        ) THEN
+            RAISE EXCEPTION 'a legal hold is over the object %', OLD.object_id USING ERRCODE = 'FX001';
+        END IF;
+        RETURN OLD;
+    END $$""",
+    "DROP TRIGGER held_delete ON wraps",
+    f"""CREATE TRIGGER held_delete BEFORE DELETE ON wraps FOR EACH ROW WHEN (OLD.kind {LASTING})
+    EXECUTE FUNCTION faxgw_veto_wrap()""",
+    f"""CREATE OR REPLACE FUNCTION faxgw_no_lasting_wrap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF EXISTS (SELECT 1 FROM tenants t WHERE t.id = NEW.tenant_id AND t.policy ->> 'storage' = 'none')
+            AND NOT EXISTS (SELECT 1 FROM wraps w WHERE w.object_id = NEW.object_id AND w.kind {LASTING})
+            AND NOT EXISTS (
+                SELECT 1 FROM holds h WHERE h.tenant_id = NEW.tenant_id AND h.released_at IS NULL AND NOT h.by_fax
+                    AND (h.until IS NULL OR h.until > now())
+            )
+        THEN RETURN NULL; END IF;
+        RETURN NEW;
+    END $$""",
+    "DROP TRIGGER unstored ON wraps",
+    """CREATE TRIGGER unstored BEFORE INSERT ON wraps FOR EACH ROW WHEN (NEW.kind NOT IN ('spool', 'link'))
+    EXECUTE FUNCTION faxgw_no_lasting_wrap()""",
+]
+
 
 def upgrade() -> None:
     """Change the database."""
@@ -392,4 +422,6 @@ def upgrade() -> None:
     protect("devices", tenants=True)
     protect("parcels", tenants=True)
     protect("links", tenants=True)
+    for statement in WAYS_FOR_A_TIME:
+        op.execute(statement)
     # ### end Alembic commands ###
