@@ -17,6 +17,7 @@ from faxgw.store.database import Database
 
 if TYPE_CHECKING:
     from faxgw.lines.board import Board
+    from faxgw.mail.sending.postman import Postman
 
 
 class LiveCall(Protocol):
@@ -50,6 +51,7 @@ class Gateway:
         calls: what is on the lines now.
         advisories: what is known of this version.
         afterwards: what is done when an answer is on its way.
+        postman: what mail leaves by, once some has.
         not_receiving: says why a page could not be made durable now, if so: then no call is answered.
     """
 
@@ -67,4 +69,5 @@ class Gateway:
     calls: set[LiveCall] = field(default_factory=set)
     advisories: AdvisoryBoard = field(default_factory=AdvisoryBoard)
     afterwards: Afterwards = field(default_factory=Afterwards)
+    postman: "Postman | None" = None
     not_receiving: Callable[[], Awaitable[str | None]] = _never

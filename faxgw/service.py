@@ -224,7 +224,14 @@ async def open_gateway(config: Config, urls: Urls) -> AsyncGenerator[Gateway]:
         closing.push_async_callback(gateway.renderers.close)
         closing.push_async_callback(gateway.database.close)
         closing.push_async_callback(gateway.afterwards.finish)
+        closing.push_async_callback(_close_mail, gateway)
         yield gateway
+
+
+async def _close_mail(gateway: Gateway) -> None:
+    """End the connections to mail hosts that are kept for the next mail."""
+    if gateway.postman is not None:
+        await gateway.postman.close()
 
 
 def server_keys_of(config: Config) -> ServerKeys:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, IPv
 
 from faxgw.config.folders import DeliverySettings
 from faxgw.config.line import LineSettings
+from faxgw.config.mail import MailSettings
 from faxgw.config.oidc import OidcSettings
 from faxgw.documented import Documented
 
@@ -298,6 +299,7 @@ class Config(_Settings):
     dispatch: DispatchSettings = DispatchSettings()
     webhooks: WebhookSettings = WebhookSettings()
     delivery: DeliverySettings = DeliverySettings()
+    mail: MailSettings = MailSettings()
     tasks: TaskSettings = TaskSettings()
     storage: StorageSettings = StorageSettings()
     advisories: AdvisorySettings = AdvisorySettings()

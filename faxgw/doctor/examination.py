@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from faxgw.config import Config
 from faxgw.config.reading import strange_variables
-from faxgw.doctor import advisories, folders, lines, machine, programs, storage, trunks
+from faxgw.doctor import advisories, folders, lines, machine, mail, programs, storage, trunks
 from faxgw.doctor.finding import Finding, Machine, advice
 
 Check = Callable[[Config, Machine], Iterable[Finding]]
@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     programs.office,
     programs.kernels,
     advisories.version,
+    mail.route,
     lines.ports,
     lines.lateness,
     trunks.urls,

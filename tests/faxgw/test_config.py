@@ -134,6 +134,13 @@ useful = true
             "no driver for tape: lines; there is one for class1:, sim:",
         ),
         ("data_dir = 7", "data_dir", "path"),
+        ('[mail]\nsmarthost = "a.example"', "mail", "mail has an address that it comes from"),
+        ('[mail]\nsmarthost = "a.example"\ndirect = true\nsender = "a@b.example"', "mail", "not both"),
+        ('[mail]\nsmarthost = "a.example"\nsender = "a@b.example"\nuser = "x"', "mail", "belong together"),
+        ('[mail]\ndirect = true\nsender = "a@b.example"\nuser = "x"\npassword = "y"', "mail", "nobody else"),
+        ('[mail]\nsender = "a@b\\r\\nBcc: c@d"', "mail.sender", "such as fax@example.com"),
+        ('[mail]\nname = "a b"', "mail.name", "such as mail.example.com"),
+        ('[mail]\ntls = "none"', "mail.tls", "starttls"),
         ("[api\n", "", "is not TOML"),
         ("[storage]\nreserve = '1KiB'", "storage.reserve", "1048576"),
     ],
@@ -235,6 +242,7 @@ def test_check_hides_secrets(file: Path) -> None:
     file.write_text(
         "[database]\n"
         + "".join(f'{name} = "postgresql://faxgw:CANARY@db/x"\n' for name in ("url", "owner_url", "dispatcher_url"))
+        + '[mail]\nsmarthost = "a.example"\nsender = "a@b.example"\nuser = "a"\npassword = "CANARY"\n'
         + '[objects]\nurl = "s3://b"\noptions = { aws_secret_access_key = "CANARY" }\n'
     )
     for arguments in (["check", file], ["check", "--json", file]):

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from faxgw.cli.doctor import app
 from faxgw.config import Config
 from faxgw.data_folder import held
-from faxgw.doctor import Finding, Level, Machine, examined, folders, lines, machine, programs, storage
+from faxgw.doctor import Finding, Level, Machine, examined, folders, lines, machine, mail, programs, storage
 from faxgw.tls import VALID, make_certificate
 from tests.faxgw.databases import DatabaseServer
 
@@ -341,3 +341,17 @@ def test_r24_a_machine_that_is_too_late_for_class_1_is_told_what_to_do(late: int
     assert f"{late} ms late" in said
     if level is Level.ADVICE:
         assert all(each in said for each in ("virtual machine", "latency timer", "serial over IP"))
+
+
+def test_the_way_of_mail_is_told_with_what_can_be_relied_on(tmp_path: Path, data: Path, other: OtherMachine) -> None:
+    assert "No mail leaves" in told(mail.route(config(tmp_path), HERE), Level.OK)
+    by_host = {"smarthost": "mx.example.com", "sender": "fax@example.com", "trust": str(tmp_path / "none.pem")}
+    assert "mx.example.com, port 587" in told(mail.route(config(tmp_path, mail=by_host), HERE), Level.OK)
+    assert "cannot be read" in told(mail.route(config(tmp_path, mail=by_host), HERE), Level.BAD)
+    direct = {"direct": True, "sender": "fax@example.com"}
+    other.says("etc/resolv.conf", "nameserver 192.0.2.1\n")
+    assert "DANE is not used" in told(mail.route(config(tmp_path, mail=direct), other.machine), Level.ADVICE)
+    own = {**direct, "dns": ["127.0.0.1"]}
+    assert "DANE or their name" in told(mail.route(config(tmp_path, mail=own), other.machine), Level.OK)
+    other.says("etc/resolv.conf", "search x\nnameserver ::1\n")
+    assert "DANE or their name" in told(mail.route(config(tmp_path, mail=direct), other.machine), Level.OK)

@@ -1,0 +1,92 @@
+"""A mail as the octets of a message: headers that tell nothing of the inside, text, files, or all of it encrypted."""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from email import policy as policies
+from email.headerregistry import Address
+from email.message import EmailMessage, MIMEPart
+from email.utils import format_datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7EnvelopeBuilder, PKCS7Options
+
+from faxgw.delivery.carrier import File, Refused
+from faxgw.mail.sending.mail import Mail
+
+
+def message_octets(mail: Mail, *, sender: str, sender_name: str, now: datetime) -> bytes:
+    """Return a message with CRLF at the end of each line and, but for addresses that cannot be, in ASCII.
+
+    Raises:
+        Refused: ``mail.certificate`` if a certificate to encrypt for cannot be used.
+    """
+    policy = policies.SMTP if mail.recipient.isascii() else policies.SMTPUTF8
+    inside = _inside(mail)
+    if mail.certificates:
+        inside = _encrypted(inside.as_bytes(), mail.certificates)
+    outside = EmailMessage(policy)
+    outside["Date"] = format_datetime(now)
+    outside["From"] = Address(sender_name, addr_spec=sender)
+    outside["To"] = mail.recipient
+    outside["Subject"] = mail.subject
+    outside["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
+    outside["Auto-Submitted"] = "auto-generated"
+    outside["MIME-Version"] = "1.0"
+    for name, value in inside.items():
+        outside[name] = value
+    outside.set_payload(inside.get_payload())
+    return outside.as_bytes()
+
+
+def _inside(mail: Mail) -> MIMEPart:
+    text = _text(mail.text)
+    if not mail.attachments:
+        return text
+    whole = MIMEPart(policies.SMTP)
+    whole["Content-Type"] = "multipart/mixed"
+    for part in (text, *(_file(each) for each in mail.attachments)):
+        whole.attach(part)
+    # What separates the parts is the same at every try; no line of base64 or quoted-printable begins with it.
+    whole.set_boundary(f"=-{mail.id.hex}")
+    return whole
+
+
+def _text(text: str) -> MIMEPart:
+    part = MIMEPart(policies.SMTP)
+    part.set_content(text, charset="utf-8", cte="quoted-printable")
+    return part
+
+
+def _file(file: File) -> MIMEPart:
+    part = MIMEPart(policies.SMTP)
+    part["Content-Type"] = file.media_type
+    part.set_param("name", file.name)
+    part["Content-Disposition"] = "attachment"
+    part.set_param("filename", file.name, header="Content-Disposition")
+    part["Content-Transfer-Encoding"] = "base64"
+    part.set_payload(_lines(file.content))
+    return part
+
+
+def _encrypted(octets: bytes, certificates: Sequence[str]) -> MIMEPart:
+    """Return a whole message, encrypted with AES-256 for each certificate (S/MIME)."""
+    builder = PKCS7EnvelopeBuilder().set_data(octets).set_content_encryption_algorithm(AES256)
+    try:
+        for each in certificates:
+            builder = builder.add_recipient(x509.load_pem_x509_certificate(each.encode()))
+        sealed = builder.encrypt(Encoding.DER, [PKCS7Options.Binary])
+    except (ValueError, TypeError) as error:
+        raise Refused("mail.certificate", f"A certificate to encrypt for cannot be used: {error}.") from error
+    part = MIMEPart(policies.SMTP)
+    part["Content-Type"] = 'application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"'
+    part["Content-Disposition"] = 'attachment; filename="smime.p7m"'
+    part["Content-Transfer-Encoding"] = "base64"
+    part.set_payload(_lines(sealed))
+    return part
+
+
+def _lines(octets: bytes) -> str:
+    return base64.encodebytes(octets).decode("ascii")
