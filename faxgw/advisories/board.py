@@ -40,8 +40,7 @@ async def checked(config: Config, *, now: datetime, version: str = __version__) 
         log.warning("the feed of advisories is not believed", source=source, reason=fault)
     else:
         await asyncio.to_thread(_remember, config.data_dir / MEMORY, {"feed": octets.decode()})
-    about = tuple(feed.about(version)) if feed else ()
-    return State(source, now, feed.serial if feed else 0, about, fault)
+    return _state(source, now, feed, version, fault)
 
 
 def known(config: Config, *, now: datetime, version: str = __version__) -> State:
@@ -61,7 +60,13 @@ def known(config: Config, *, now: datetime, version: str = __version__) -> State
         feed = read_feed(octets, keys, now=now, seen=seen.serial if seen else 0)
     except (NotFetched, FeedRefused) as error:
         fault = str(error)
-    return State(source, now, feed.serial if feed else 0, tuple(feed.about(version)) if feed else (), fault)
+    return _state(source, now, feed, version, fault)
+
+
+def _state(source: str, now: datetime, feed: Feed | None, version: str, fault: str) -> State:
+    if feed is None:
+        return State(source, now, fault=fault)
+    return State(source, now, feed.serial, tuple(feed.about(version)), fault, feed.newer_than(version))
 
 
 async def _fetched(config: Config) -> bytes:

@@ -63,6 +63,14 @@ class Advisory:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A version that can be had; ``url`` says what is new in it."""
+
+    version: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """A feed that was found genuine.
 
@@ -74,6 +82,14 @@ class Feed:
     issued_at: datetime
     expires_at: datetime
     advisories: tuple[Advisory, ...]
+    releases: tuple[Release, ...] = ()
+
+    def newer_than(self, version: str) -> Release | None:
+        """Return the newest release, if it is newer; of those for tests, none is, unless the version itself is one."""
+        own = Version(version)
+        found = [each for each in self.releases if own.is_prerelease or not Version(each.version).is_prerelease]
+        newest = max(found, key=lambda each: Version(each.version), default=None)
+        return newest if newest and Version(newest.version) > own else None
 
     def about(self, version: str) -> list[Advisory]:
         """Return the advisories about a version, the worst first."""
@@ -171,7 +187,15 @@ def _feed(said: dict[str, Any]) -> Feed:
     serial = said["serial"]
     if type(serial) is not int or serial < 1:
         raise ValueError("serial is no whole number from 1 on")
-    return Feed(serial, issued_at, expires_at, tuple(_advisory(each) for each in said["advisories"]))
+    advisories = tuple(_advisory(each) for each in said["advisories"])
+    return Feed(serial, issued_at, expires_at, advisories, tuple(_release(each) for each in said.get("releases", ())))
+
+
+def _release(said: dict[str, Any]) -> Release:
+    texts = [str(Version(said["version"])), said.get("url", "")]
+    if not all(isinstance(each, str) and len(each) <= 500 and each.isprintable() for each in texts):
+        raise ValueError("a text of a release is none")
+    return Release(*texts)
 
 
 def _advisory(said: dict[str, Any]) -> Advisory:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from faxgw import __version__
 
 if TYPE_CHECKING:
-    from faxgw.advisories.feed import Advisory
+    from faxgw.advisories.feed import Advisory, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class State:
     Attributes:
         source: where the feed lies; empty: nowhere, and nothing is known.
         fault: why the feed that lies there is not believed, or cannot be had; then the one before it counts.
+        release: the newest version, if it is newer than this one.
     """
 
     source: str = ""
@@ -24,6 +25,7 @@ class State:
     serial: int = 0
     advisories: "tuple[Advisory, ...]" = ()
     fault: str = ""
+    release: "Release | None" = None
 
     @property
     def text(self) -> str:

@@ -1,23 +1,29 @@
-"""Administrators are told of an advisory once: an event of every tenant, for its webhooks too, and a row of its log."""
+"""Administrators are told of an advisory once: an event of every tenant, for its webhooks too, and a row of its log.
+
+Those who have asked for such notices are told by mail; of a new version, too, which is a row of the log besides.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import cast, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw import __version__
 from faxgw.advisories.board import checked
-from faxgw.advisories.feed import Advisory
+from faxgw.advisories.feed import Advisory, Release
 from faxgw.advisories.state import State
 from faxgw.audit import record
 from faxgw.faxes.changes import tell
 from faxgw.gateway import Gateway
 from faxgw.model import EventType
+from faxgw.notices.telling import Role, notify
 from faxgw.store.database import DatabaseUnavailable
-from faxgw.store.tables import events, tenants
+from faxgw.store.tables import audit_rows, audit_waiting, events, tenants
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +49,8 @@ async def check(gateway: Gateway, *, now: datetime, version: str = __version__) 
     for each in state.advisories:
         log.error("this version has a known fault", advisory=each.id, severity=each.severity, fixed_in=each.fixed_in)
         await _tell_all(gateway, each, version)
+    if state.release:
+        await _tell_all_of_release(gateway, state.release, version)
     return state
 
 
@@ -71,3 +79,34 @@ async def _tell(connection: AsyncConnection, tenant_id: UUID, advisory: Advisory
         object_id=advisory.id,
         data=said,
     )
+    advisories = [advisory.as_json() | {"affected": None}]
+    await _notify(connection, tenant_id, f"advisory {advisory.id} {version}", version, advisories=advisories)
+
+
+async def _tell_all_of_release(gateway: Gateway, release: Release, version: str) -> None:
+    async with gateway.database.dispatcher() as connection:
+        same = (tenants.c.id == audit_rows.c.tenant_id, audit_rows.c.object_id == release.version)
+        told = select(audit_rows.c.seq).where(*same, audit_rows.c.action == "release.found")
+        soon = select(audit_waiting.c.id).where(
+            tenants.c.id == audit_waiting.c.tenant_id,
+            cast(audit_waiting.c.entry, JSONB)["action"].astext == "release.found",
+            cast(audit_waiting.c.entry, JSONB)["object_id"].astext == release.version,
+        )
+        rows = await connection.scalars(select(tenants.c.id).where(~told.exists(), ~soon.exists()))
+        for tenant_id in rows.all():
+            await record(
+                connection,
+                tenant_id=tenant_id,
+                actor="service",
+                action="release.found",
+                object="release",
+                object_id=release.version,
+                data={"version": version},
+            )
+            key = f"release {release.version}"
+            await _notify(connection, tenant_id, key, version, release=release.version, url=release.url)
+
+
+async def _notify(connection: AsyncConnection, tenant_id: UUID, key: str, version: str, **said: Any) -> None:
+    data = {"version": version, "release": "", "advisories": [], **said}
+    await notify(connection, tenant_id, kind="update", key=key, to=Role.ADMINS, data=data)

@@ -10,6 +10,7 @@ from faxgw.audit.checkpoints import sign_all
 from faxgw.boxes import grants
 from faxgw.escrow import overdue
 from faxgw.gateway import Gateway
+from faxgw.notices import due
 from faxgw.people.challenges import forget_spent
 from faxgw.people.codes import delete_old_codes
 from faxgw.people.sessions import delete_over
@@ -31,6 +32,7 @@ TIMETABLE = {
     "retention": "7-59/10 * * * *",
     "grants": "*/5 * * * *",
     "escrow": "1-59/5 * * * *",
+    "notices": "23 6 * * *",
 }
 """Task -> when (minute, hour, day, month, weekday)."""
 
@@ -114,6 +116,11 @@ async def end_escrow_requests(gateway: Gateway, now: datetime) -> None:
         log.info("requests for emergency access expired", requests=done)
 
 
+async def tell_what_is_due(gateway: Gateway, now: datetime) -> None:
+    """Tell of certificates that are about to expire, and of what retention deletes."""
+    await due.tell_what_is_due(gateway, now=now)
+
+
 Work = Callable[[Gateway, datetime], Awaitable[None]]
 
 WORK: Mapping[str, Work] = {
@@ -127,6 +134,7 @@ WORK: Mapping[str, Work] = {
     "retention": keep_to_retention,
     "grants": end_grants,
     "escrow": end_escrow_requests,
+    "notices": tell_what_is_due,
 }
 
 

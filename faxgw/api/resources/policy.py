@@ -1,5 +1,6 @@
 """The tenant's policy: everything that it lays down about its faxes."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,6 +17,7 @@ from faxgw.api.problems import Problem
 from faxgw.api.resources.auditing import difference, note
 from faxgw.api.resources.editing import IfMatch, change, one
 from faxgw.escrow.policy import in_policy
+from faxgw.notices.of_policy import tell_of_policy
 from faxgw.rules.policy import TenantPolicy
 from faxgw.store.tables import tenants
 
@@ -55,6 +57,7 @@ async def change_policy(call: Caller, asked: WholePolicy, if_match: IfMatch = No
         old = TenantPolicy.model_validate(before["policy"])
         changes = difference(old.model_dump(mode="json"), wanted)
         await note(connection, call, "policy.changed", call.actor.tenant_id, **changes)
+        await tell_of_policy(connection, call.actor.tenant_id, changes, version=row["version"], now=datetime.now(UTC))
     return _answer(asked, escrow, row["version"])
 
 
