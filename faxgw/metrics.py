@@ -72,6 +72,18 @@ RENDER_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=_WAITS,
 )
+PARCELS = Counter(
+    "faxgw_parcels",
+    "Tries to deliver a fax or a notice, or to delete a copy; state: what the parcel was then, such as delivered.",
+    ("state",),
+    registry=REGISTRY,
+)
+PARCELS_OPEN = Gauge(
+    "faxgw_parcels_open",
+    "Parcels of all nodes, by state: waiting, held_no_tls, failed (which somebody may have tried again).",
+    ("state",),
+    registry=REGISTRY,
+)
 WEBHOOKS = Counter(
     "faxgw_webhook_deliveries",
     "Attempts to deliver a message to another program; outcome: delivered, failed.",
@@ -96,6 +108,7 @@ PlatformCollector(registry=REGISTRY)
 
 METRICS: tuple[MetricWrapperBase, ...] = (
     *(CALLS, ATTEMPTS, PAGES, CALL_SECONDS, LINES, QUEUE, REQUEST_SECONDS, REFUSED, RENDER_SECONDS, WEBHOOKS),
+    *(PARCELS, PARCELS_OPEN),
     *(LOOP_LAG, FREE_SPACE, LOG_LOST, READY, BUILD),
 )
 """All of them, in the order of the documentation."""

@@ -17,6 +17,7 @@ from faxgw.archive.objects import ObjectStore, StoreError, open_store
 from faxgw.archive.sealed import SealedStore
 from faxgw.audit.sequencing import run_sequencer
 from faxgw.config import Config
+from faxgw.delivery.queue import SHOWN
 from faxgw.documents.pool import RendererPool
 from faxgw.documents.receiver import Receiver
 from faxgw.documents.renderer import WorkerLimits
@@ -39,7 +40,7 @@ from faxgw.store.database import Database, DatabaseUnavailable
 from faxgw.store.migrating import migrate
 from faxgw.store.roles import Urls
 from faxgw.store.server import PrivateServer
-from faxgw.store.tables import boxes, faxes, wraps
+from faxgw.store.tables import boxes, faxes, parcels, wraps
 from faxgw.tls import ServerTls
 
 log = structlog.get_logger(__name__)
@@ -393,9 +394,13 @@ async def _count(gateway: Gateway) -> None:
                 waiting = faxes.c.finished_at.is_(None)
                 counted = select(faxes.c.state, func.count().label("faxes")).where(waiting).group_by(faxes.c.state)
                 found = {row.state: row.faxes for row in await connection.execute(counted)}
+                carried = select(parcels.c.state, func.count()).where(parcels.c.state.in_(SHOWN))
+                there = {row[0]: row[1] for row in await connection.execute(carried.group_by(parcels.c.state))}
             for state in State:
                 if not state.final:
                     metrics.QUEUE.labels(state.value).set(found.get(state.value, 0))
+            for name in SHOWN:
+                metrics.PARCELS_OPEN.labels(name).set(there.get(name, 0))
         except DatabaseUnavailable:
             log.debug("queues were not counted: the database is away")
         await asyncio.sleep(15.0)

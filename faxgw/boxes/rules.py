@@ -24,15 +24,18 @@ async def leading_to(connection: AsyncConnection, box_id: UUID, caller: str) -> 
     return {row.to_box_id for row in await connection.execute(_leading(box_id, caller))}
 
 
-async def forward_received(connection: AsyncConnection, fax: RowMapping) -> None:
+async def forward_received(connection: AsyncConnection, fax: RowMapping) -> list[UUID]:
     """Write a received fax down in the boxes that rules lead to, if all of its pages were sealed to them.
+
+    Return its ids there.
 
     It is the same whoever ends the call: the node that took it, or another one after its death.
     """
-    targets = await leading_to(connection, fax["box_id"], fax["from_number"])
+    made, targets = [], await leading_to(connection, fax["box_id"], fax["from_number"])
     for box_id in sorted(targets):
         if await _all_in(connection, fax["page_set_id"], box_id):
             new = await copy_into(connection, fax, box_id)
+            made.append(new)
             await copies.note(connection, fax_id=fax["id"], kind="forward", to=f"box:{box_id}")
             said: dict[str, Any] = {"box": str(box_id), "new": str(new), "by": "rule"}
             await record(
@@ -44,6 +47,7 @@ async def forward_received(connection: AsyncConnection, fax: RowMapping) -> None
                 object_id=fax["id"],
                 data=said,
             )
+    return made
 
 
 def _leading(box_id: UUID, caller: str) -> Select[tuple[UUID]]:

@@ -24,6 +24,9 @@ WAITING, HELD, DELIVERED, FAILED, CANCELED = "waiting", "held_no_tls", "delivere
 OPEN = (WAITING, HELD)
 """States in which a parcel has still to go."""
 
+SHOWN = (WAITING, HELD, FAILED)
+"""States in which a parcel is somebody's concern."""
+
 _candidate = parcels.alias("candidate")
 _lane = func.coalesce(_candidate.c.target_id, _candidate.c.tenant_id)
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.faxes.changes import change, wake
+from faxgw.faxes.needing import let_pages_go
 from faxgw.faxes.policies import Tenant, tenant_of
 from faxgw.faxes.sealed import SPOOL
 from faxgw.learning.evidence import Seen
@@ -24,7 +25,7 @@ from faxgw.rules.attempt import Adjustments, Attempt
 from faxgw.rules.ladder import Memory, adjustments
 from faxgw.rules.retry import GiveUp, RetryAt, RetryWish, next_step
 from faxgw.rules.windows import Hours
-from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, page_sets, pages, wraps
+from faxgw.store.tables import attempts, confirmations, destinations, documents, faxes, wraps
 from faxgw.tasks.deferring import defer
 from t30.outcome import Reason
 
@@ -195,11 +196,7 @@ async def let_go(connection: AsyncConnection, fax: RowMapping) -> None:
     if fax["storage"] == "none":
         await defer(connection, NOT_STORED, fax_id=str(fax["id"]))
     if fax["page_set_id"] is not None:
-        own = page_sets.c.id == fax["page_set_id"]
-        await connection.execute(select(page_sets.c.id).where(own).with_for_update(key_share=True))
-        live = select(faxes.c.id).where(faxes.c.page_set_id == fax["page_set_id"], faxes.c.finished_at.is_(None))
-        drawn = select(pages.c.object_id).where(pages.c.page_set_id == fax["page_set_id"], ~live.exists())
-        await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, wraps.c.object_id.in_(drawn)))
+        await let_pages_go(connection, fax["page_set_id"])
     if fax["private_id"] is not None:
         others = select(faxes.c.id).where(faxes.c.private_id == fax["private_id"], faxes.c.finished_at.is_(None))
         own = (wraps.c.object_id == fax["private_id"]) & (wraps.c.kind == SPOOL)

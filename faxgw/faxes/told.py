@@ -8,9 +8,11 @@ PLAIN = frozenset(
         *("state", "page", "pages", "pages_done", "at", "seconds", "bad_rows", "attempt", "line"),
         *("fax", "again", "forwarded_from", "to"),
         *("request", "box", "by", "notified"),
+        *("parcel", "target", "kind"),
     }
 )
-"""What may lie in clear, ``to`` being a box, ``by`` and ``notified`` members; of a reason its code does, too.
+"""What may lie in clear, ``to`` being a box, ``by`` and ``notified`` members, ``target`` and ``parcel`` ids; of
+a reason its code does, too.
 
 Whatever else is said is sealed.
 """

@@ -20,6 +20,7 @@ from faxgw.boxes.keys import sealing_keys
 from faxgw.boxes.rules import leading_to
 from faxgw.calls import run_call
 from faxgw.config import LineSettings
+from faxgw.delivery.rules import may_deliver
 from faxgw.documents.coded import CodedPage, bitmap_of, page_hash
 from faxgw.documents.receiver import Receiver
 from faxgw.errors import RequestError
@@ -147,6 +148,8 @@ class IncomingCall:
     async def _store(self, index: int, page: CodedPage) -> None:
         """Seal a page to its box, and to those that it is forwarded to, and make it durable with its rows.
 
+        Where something is to be delivered, or nothing is stored, the gateway has a way of its own to it until then.
+
         Raises:
             OSError: if that is not possible now; the page is not confirmed then.
         """
@@ -160,7 +163,8 @@ class IncomingCall:
                 kept = await is_stored(connection, home.tenant_id, self._call.fax_id)
                 also = await leading_to(connection, home.box_id, self._call.arrival.caller)
                 keys = await sealing_keys(connection, {home.box_id, *also})
-                spool = None if kept else self._gateway.spool
+                leaves = not kept or await may_deliver(connection, keys, self._call.arrival.caller)
+                spool = self._gateway.spool if leaves else None
                 await write_down(connection, [stored], boxes=keys.values(), spool=spool)
                 await self._file(connection, home, index, page, object_id=stored.id, digest=digest)
             metrics.PAGES.labels("in").inc()

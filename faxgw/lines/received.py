@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.boxes.rules import forward_received
+from faxgw.delivery.rules import deliver_received
 from faxgw.faxes.changes import change
 from faxgw.model import EventType, State
 from faxgw.store.tables import attempts, faxes
@@ -46,7 +47,8 @@ async def end_incoming(
     await connection.execute(update(attempts).where(attempts.c.id == attempt_id).values(pages=done))
     ended_fax = await change(connection, fax["id"], to=state, event=event, data=data, **columns)
     if done:
-        await forward_received(connection, ended_fax)
+        forwarded = await forward_received(connection, ended_fax)
+        await deliver_received(connection, [ended_fax["id"], *forwarded])
 
 
 def _verdict(pages_done: int, *, whole: bool) -> tuple[State, EventType]:

@@ -31,6 +31,7 @@ from faxgw.retention.certificates import Certificate, certify
 from faxgw.retention.content import Content, content_of
 from faxgw.retention.deleting import delete_content, delete_faxes, delete_wraps, forget_names, reduce_faxes
 from faxgw.retention.holding import is_held, no_new_hold
+from faxgw.retention.returning import end_parcels, recall, take_back
 from faxgw.store.rows import among
 from faxgw.store.tables import copies, faxes
 
@@ -110,6 +111,7 @@ async def shred(
     opened = await delete_wraps(connection, work.content)
     await work.take_out_of_boxes()
     copied = await _copied(connection, work.ids, now)
+    await work.call_copies_back(failed=why.code == "not_stored")
     if is_removed:
         await delete_faxes(connection, work.ids)
     else:
@@ -187,6 +189,12 @@ class _Shredding:
             stones += [Tombstone(each, self.tenant_id, FAX, self.now) for each in self.ids]
         await tombstones.note(self.connection, self.gateway.server_keys, self.gateway.config.data_dir, stones)
 
+    async def call_copies_back(self, *, failed: bool) -> None:
+        """Carry nothing of these faxes any more; have what was carried deleted, or at least those told who have it."""
+        await end_parcels(self.connection, self.ids, failed=failed)
+        await take_back(self.connection, self.tenant_id, self.ids, now=self.now)
+        await recall(self.connection, self.tenant_id, self.ids, now=self.now)
+
     async def take_out_of_boxes(self) -> None:
         """Delete the ways by which readers of these faxes' boxes would open what other faxes keep."""
         if shared := [each for each in self.ids if self.content.shared[each]]:
@@ -216,12 +224,15 @@ class _Shredding:
         await tell(self.connection, self.tenant_id, None, event, data)
 
 
-async def _copied(connection: AsyncConnection, fax_ids: Sequence[UUID], now: datetime) -> Mapping[UUID, int]:
-    """Return how many copies of each fax are where the gateway has no hand on them."""
-    alive = (copies.c.deleted_at.is_(None)) & ((copies.c.expires_at.is_(None)) | (copies.c.expires_at > now))
-    mine = among(copies.c.fax_id, fax_ids)
-    counted = select(copies.c.fax_id, func.count()).where(mine, alive).group_by(copies.c.fax_id)
-    return {row[0]: row[1] for row in await connection.execute(counted)}
+async def _copied(
+    connection: AsyncConnection, fax_ids: Sequence[UUID], now: datetime
+) -> Mapping[UUID, tuple[int, int]]:
+    """Return how many copies of each fax are deleted where they are now, and how many no hand of ours reaches."""
+    there = (copies.c.expires_at.is_(None)) | (copies.c.expires_at > now)
+    outside = func.count().filter(~copies.c.deletable & there)
+    mine = among(copies.c.fax_id, fax_ids) & copies.c.deleted_at.is_(None)
+    counted = select(copies.c.fax_id, func.count().filter(copies.c.deletable), outside).where(mine)
+    return {row[0]: (row[1], row[2]) for row in await connection.execute(counted.group_by(copies.c.fax_id))}
 
 
 def _common(why: Why, by: Actor | str, *, is_removed: bool) -> dict[str, Any]:
@@ -236,12 +247,13 @@ def _common(why: Why, by: Actor | str, *, is_removed: bool) -> dict[str, Any]:
 
 
 def _said(
-    fax_id: UUID, *, content: Content, opened: Mapping[UUID, Counter[str]], copied: Mapping[UUID, int]
+    fax_id: UUID, *, content: Content, opened: Mapping[UUID, Counter[str]], copied: Mapping[UUID, tuple[int, int]]
 ) -> dict[str, Any]:
     """Return what a fax's certificate says of it alone."""
     return {
         "wraps": dict(sorted(opened.get(fax_id, Counter()).items())),
         "objects": [{"id": str(each), "kind": content.kinds[each]} for each in content.by_fax[fax_id]],
         "shared": content.shared[fax_id],
-        "copies_outside_control": copied.get(fax_id, 0),
+        "copies_being_deleted": copied.get(fax_id, (0, 0))[0],
+        "copies_outside_control": copied.get(fax_id, (0, 0))[1],
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from procrastinate import Blueprint
 
+from faxgw.delivery import courier as delivery
 from faxgw.gateway import Gateway
 from faxgw.retention import jobs
 from faxgw.tasks.worker import make_app, work
@@ -22,7 +23,7 @@ TASKS: Mapping[str, Callable[[], Blueprint]] = {
 
 
 async def run_worker(gateway: Gateway) -> None:
-    """Run this node's share of the tasks, and carry messages to webhooks, until cancelled.
+    """Run this node's share of the tasks, and carry messages to webhooks and parcels to targets, until cancelled.
 
     Raises:
         OSError: if the certificate authorities of ``webhooks.trust`` cannot be read.
@@ -36,6 +37,7 @@ async def run_worker(gateway: Gateway) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(courier.run())
+            group.create_task(delivery.Courier(gateway).run())
             group.create_task(work(app, context=context, concurrency=config.tasks.concurrency))
     finally:
         await poster.close()

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Row, delete, exists, func, or_, select, update
+from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.faxes.needing import moment, needs_pages
 from faxgw.keys.spool import SpoolKeyGone, SpoolKeys, SpoolWrap
 from faxgw.keys.wraps import WrapBroken, wrap_context
 from faxgw.store.database import Database
@@ -22,14 +23,10 @@ GRACE = timedelta(minutes=10)
 
 
 async def delete_left_wraps(database: Database, *, now: datetime) -> int:
-    """Delete spool wraps of pages whose faxes have all ended; return how many there were, which should be none.
-
-    What came in where nothing is stored has no other wraps, and waits to be collected.
-    """
+    """Delete spool wraps of pages that no fax needs any more; return how many there were, which should be none."""
     faxes_of_object = (pages.c.object_id == wraps.c.object_id, faxes.c.page_set_id == pages.c.page_set_id)
     ended = exists().where(*faxes_of_object, faxes.c.finished_at < now - GRACE)
-    collected = (faxes.c.storage == "none") & (faxes.c.direction == "in") & (faxes.c.erase_at > now)
-    live = exists().where(*faxes_of_object, or_(faxes.c.finished_at.is_(None), collected))
+    live = exists().where(*faxes_of_object, needs_pages(moment(now)))
     async with database.dispatcher() as connection:
         gone = (await connection.execute(delete(wraps).where(wraps.c.kind == SPOOL, ended, ~live))).rowcount
     if gone:

@@ -15,7 +15,7 @@ from faxgw.people.challenges import forget_spent
 from faxgw.people.codes import delete_old_codes
 from faxgw.people.sessions import delete_over
 from faxgw.people.throttle import forget_old
-from faxgw.retention import erasing, purging
+from faxgw.retention import erasing, purging, returning
 from faxgw.tasks.retrying import AGAIN
 from faxgw.upkeep import ageing, leftovers, spooling, uploads
 
@@ -95,11 +95,15 @@ async def delete_events(gateway: Gateway, now: datetime) -> None:
 
 
 async def keep_to_retention(gateway: Gateway, now: datetime) -> None:
-    """Shred what is due by the rules of retention, and go on with erasures that had to wait."""
+    """Shred what is due by the rules of retention, go on with erasures that had to wait, have old copies deleted."""
     done = await purging.purge(gateway, now=now)
     if done:
         log.info("faxes purged", faxes=done)
     await erasing.go_on(gateway, now=now)
+    async with gateway.database.dispatcher() as connection:
+        back = await returning.take_back_expired(connection, now=now)
+    if back:
+        log.info("copies whose time is up are deleted where they lie", copies=back)
 
 
 async def end_grants(gateway: Gateway, now: datetime) -> None:
