@@ -25,6 +25,7 @@ class Mail:
         attachments: files with content; with them, it never goes where content may not.
         sensitive: it has content, or secrets: where the next host can promise TLS all the way (REQUIRETLS), it must.
         certificates: of those who may read it, in PEM: then the whole message is encrypted (S/MIME).
+        unsubscribe: an address, https://..., by which such mails are stopped with one click (RFC 8058).
     """
 
     id: UUID
@@ -35,6 +36,7 @@ class Mail:
     attachments: tuple[File, ...] = ()
     sensitive: bool = False
     certificates: tuple[str, ...] = field(default=(), repr=False)
+    unsubscribe: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sent as it is.

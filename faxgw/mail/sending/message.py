@@ -34,6 +34,9 @@ def message_octets(mail: Mail, *, sender: str, sender_name: str, now: datetime) 
     outside["Subject"] = mail.subject
     outside["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
     outside["Auto-Submitted"] = "auto-generated"
+    if mail.unsubscribe:
+        outside["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
+        outside["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     outside["MIME-Version"] = "1.0"
     for name, value in inside.items():
         outside[name] = value
