@@ -196,6 +196,9 @@ CODES: dict[str, Code] = {
     "webhook.signature": Code(409, "The webhook has no secret of its own", "Check messages by the published key."),
     "webhook.disabled": Code(409, "The webhook is disabled", "Enable it first."),
     # Targets: folders outside
+    "target.plain_ftp": Code(422, "FTP without TLS does not exist here", "Use `sftp`, `ftps` or `scp`."),
+    "target.address": Code(422, "Targets may not lead there", "Use a public address, or have the operator allow it."),
+    "target.authorities": Code(422, "These are no certificates", "Give them in PEM, one after the other."),
     "target.host_keys": Code(422, "That is no public key of a host", "Give it as `:test` or ssh-keyscan show it."),
     "target.private_key": Code(422, "The private key cannot be used", "Give it in OpenSSH's form, not locked."),
     "sandbox.none": Code(404, "There is no simulated line", "Configure a `sim:` line."),

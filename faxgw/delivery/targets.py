@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from faxgw.delivery.naming import FIELDS, check_template
+from faxgw.errors import RequestError
 from faxgw.keys.tokens import ServerKeys
 from faxgw.rules.model import Rules
 
@@ -157,7 +158,20 @@ class S3Target(_FolderPlace):
 
 
 Settings = MailTarget | SftpTarget | ScpTarget | FtpsTarget | LocalTarget | S3Target
-AnySettings = Annotated[Settings, Field(discriminator="kind")]
+
+
+def _no_plain_ftp(given: Any) -> Any:
+    if isinstance(given, dict) and (
+        given.get("kind") == "ftp" or any(str(given.get(name)).startswith("ftp://") for name in ("host", "endpoint"))
+    ):
+        raise RequestError(
+            "target.plain_ftp",
+            "FTP sends passwords and faxes in clear, so it does not exist here: use sftp, ftps or scp.",
+        )
+    return given
+
+
+AnySettings = Annotated[Annotated[Settings, Field(discriminator="kind")], BeforeValidator(_no_plain_ftp)]
 SETTINGS: TypeAdapter[Settings] = TypeAdapter(AnySettings)
 """Reads settings back from a row."""
 

@@ -31,6 +31,8 @@ class SftpCarrier(FolderCarrier[SftpTarget]):
             try:
                 sftp = await connection.start_sftp_client()
             except (asyncssh.Error, OSError) as error:
+                if connection.is_closed():
+                    raise Unreachable("delivery.cut", "The connection was lost.") from error
                 raise Refused("delivery.no_sftp", f"{self.settings.host} has no SFTP for this user.") from error
             yield SftpFolder(connection, sftp, folder)
 

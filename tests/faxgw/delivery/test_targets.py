@@ -36,7 +36,6 @@ def test_a_secret_of_another_target_does_not_open(keys: ServerKeys) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"kind": "ftp", "host": "files.example", "user": "fax"},
         SFTP | {"host_keys": []},
         SFTP | {"host": "files.example/../x"},
         SFTP | {"folder": "in\nout"},

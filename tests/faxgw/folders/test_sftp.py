@@ -1,5 +1,6 @@
 """Folders by SFTP: to OpenSSH, and to a server that ends the connection anywhere."""
 
+import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from faxgw.delivery.carrier import NotProtected, Refused, Unreachable
 from faxgw.errors import RequestError
 from faxgw.folders.sftp import SftpCarrier
 from faxgw.folders.ssh import host_key_of, pinned_keys
-from tests.faxgw.folders.sending import LOOPBACK, PASSWORD, gateway, lies, parcel, target, whole
+from tests.faxgw.folders.sending import CANARY, LOOPBACK, PASSWORD, gateway, lies, parcel, target, whole
 from tests.faxgw.folders.ssh_server import Server, ssh_server
 from tests.interop.openssh import SFTP_SERVER, Sshd, openssh
+from tests.interop.relay import relay
 
 OTHER_KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 
@@ -46,6 +48,7 @@ def to(server: Server, *, password: str = PASSWORD, timeout: float = 20, **more:
     return SftpCarrier(target(server.settings | more, password=password), gateway(timeout=timeout))
 
 
+@pytest.mark.interop
 async def test_openssh_has_each_file_once_and_whole_however_often_it_is_carried(sshd: Sshd) -> None:
     carrier, fax = to_openssh(sshd), parcel()
     proofs = [await carrier.carry(fax) for _ in range(3)]
@@ -57,6 +60,7 @@ async def test_openssh_has_each_file_once_and_whole_however_often_it_is_carried(
     assert {each.path for each in proofs} == {proof.path}
 
 
+@pytest.mark.interop
 async def test_what_was_put_down_at_openssh_is_taken_back_with_its_sidecar_once(sshd: Sshd) -> None:
     carrier, fax, other = to_openssh(sshd), parcel(), parcel()
     proof = await carrier.carry(fax)
@@ -66,6 +70,7 @@ async def test_what_was_put_down_at_openssh_is_taken_back_with_its_sidecar_once(
     assert not await carrier.take_back(proof.path, fax.files[0].sha256)
 
 
+@pytest.mark.interop
 async def test_another_file_of_that_name_is_never_replaced_nor_taken_back(sshd: Sshd) -> None:
     carrier, fax = to_openssh(sshd), parcel()
     proof = await carrier.carry(fax)
@@ -77,6 +82,7 @@ async def test_another_file_of_that_name_is_never_replaced_nor_taken_back(sshd: 
     assert lies(sshd.folder) == {fax.files[0].name: b"somebody else's"}
 
 
+@pytest.mark.interop
 async def test_openssh_can_be_tried_out_and_keeps_nothing_of_it(sshd: Sshd) -> None:
     proof = await to_openssh(sshd).probe()
     assert proof.protocol == "SSH-2.0"
@@ -85,6 +91,7 @@ async def test_openssh_can_be_tried_out_and_keeps_nothing_of_it(sshd: Sshd) -> N
         await to_openssh(sshd, folder=f"{sshd.folder}/missing").probe()
 
 
+@pytest.mark.interop
 async def test_a_rename_that_comes_too_late_replaces_nothing(sshd: Sshd) -> None:
     carrier = to_openssh(sshd)
     (sshd.folder / "part").write_bytes(b"ours")
@@ -133,6 +140,42 @@ async def test_a_wrong_password_is_refused_for_good(server: Server) -> None:
         await to(server, password="wrong").carry(parcel())
     assert refused.value.code == "delivery.sign_in"
     assert "wrong" not in str(refused.value)
+
+
+@pytest.mark.interop
+async def test_nothing_can_be_read_between_us_and_openssh(sshd: Sshd) -> None:
+    async with relay([sshd.port]) as between:
+        fax = parcel()
+        carrier = to_openssh(sshd, host="127.0.0.2")
+        proof = await carrier.carry(fax)
+        await carrier.take_back(proof.path, fax.files[0].sha256)
+        assert len(between.passed) > 2 * len(fax.files[0].content)
+        assert CANARY not in between.passed
+        assert fax.files[0].name.encode() not in between.passed
+
+
+@pytest.mark.slow
+async def test_cut_at_any_octet_and_tried_again_each_file_is_there_once_and_whole(
+    server: Server, soak_seed: int
+) -> None:
+    chance, fax = random.Random(soak_seed), parcel()
+    async with relay([server.port]) as between:
+        carrier = to(server, host="127.0.0.2")
+        await carrier.carry(fax)
+        assert PASSWORD.encode() not in between.passed
+        count, cut = len(between.passed), 0
+        for at in sorted(chance.sample(range(count), 60)):
+            for path in server.folder.iterdir():
+                path.unlink()
+            between.begin(ends_at=at)
+            try:
+                await carrier.carry(fax)
+            except Unreachable:
+                cut += 1
+            between.begin()
+            await carrier.carry(fax)
+            assert lies(server.folder) == whole(fax), at
+        assert cut > 50
 
 
 async def test_private_addresses_are_not_connected_to_unless_allowed(server: Server) -> None:

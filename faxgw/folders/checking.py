@@ -1,0 +1,42 @@
+"""What can be known to be wrong with a folder while it is set up, before anything is connected to."""
+
+from contextlib import suppress
+from ipaddress import ip_address
+
+from faxgw.config.folders import DeliverySettings
+from faxgw.delivery.targets import FtpsTarget, ScpTarget, Settings, SftpTarget, TargetSecret
+from faxgw.errors import RequestError
+from faxgw.folders.ftps_client import trusting
+from faxgw.folders.ssh import own_key, pinned_keys
+from faxgw.webhooks.egress import Forbidden, admit
+
+
+def check(settings: Settings, secret: TargetSecret, rules: DeliverySettings) -> None:
+    """Look at the settings of a target; those of a mailbox have nothing to be looked at here.
+
+    Raises:
+        RequestError: ``target.*``, for what can never work.
+    """
+    match settings:
+        case SftpTarget() | ScpTarget():
+            _check_host(settings.host, rules)
+            pinned_keys(settings.host_keys)
+            own_key(secret)
+        case FtpsTarget():
+            _check_host(settings.host, rules)
+            trusting(settings.authorities)
+
+
+def _check_host(host: str, rules: DeliverySettings) -> None:
+    """Judge an address; names are judged whenever they are connected to."""
+    with suppress(ValueError):
+        _admit(host, rules)
+
+
+def _admit(host: str, rules: DeliverySettings) -> None:
+    try:
+        admit(ip_address("127.0.0.1" if f".{host}".endswith(".localhost") else host), rules.allow_private)
+    except Forbidden as error:
+        raise RequestError(
+            "target.address", "The host is a private or reserved address; the gateway's operator may allow its network."
+        ) from error

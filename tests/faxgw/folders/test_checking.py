@@ -1,0 +1,50 @@
+"""What is refused while a target is set up, and with which words."""
+
+from typing import Any
+
+import pytest
+
+from faxgw.delivery.targets import SETTINGS, TargetSecret
+from faxgw.errors import RequestError
+from faxgw.folders.checking import check
+from tests.faxgw.folders.ftp_server import ftp_server
+from tests.faxgw.folders.sending import gateway
+from tests.faxgw.folders.test_sftp import OTHER_KEY
+
+SFTP = {"kind": "sftp", "host": "sftp.example", "user": "fax", "host_keys": [OTHER_KEY]}
+FTPS = {"kind": "ftps", "host": "ftps.example", "user": "fax"}
+WRONG: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "target.host_keys": (SFTP | {"host_keys": ["ssh-ed25519 what"]}, {}),
+    "target.private_key": (SFTP, {"private_key": "what"}),
+    "target.address": (SFTP | {"host": "10.1.2.3"}, {}),
+    "target.authorities": (FTPS | {"authorities": "what"}, {}),
+}
+
+
+@pytest.mark.parametrize("code", WRONG)
+def test_what_cannot_work_is_told_while_it_is_set_up(code: str) -> None:
+    settings, secret = WRONG[code]
+    with pytest.raises(RequestError) as refused:
+        check(SETTINGS.validate_python(settings), TargetSecret(**secret), gateway().config.delivery)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "settings", [SFTP, FTPS, SFTP | {"host": "127.0.0.1"}, {"kind": "mail", "address": "a@b.example"}]
+)
+def test_what_can_work_is_taken(settings: dict[str, Any]) -> None:
+    check(SETTINGS.validate_python(settings), TargetSecret(password="secret"), gateway().config.delivery)
+
+
+@pytest.mark.requirement("XM-18")
+async def test_plain_ftp_is_refused_when_it_is_set_up_and_its_server_hears_nothing() -> None:
+    async with ftp_server() as server:
+        for settings in (
+            {"kind": "ftp", "host": "127.0.0.1", "port": server.port, "user": "fax"},
+            FTPS | {"host": f"ftp://127.0.0.1:{server.port}"},
+            {"kind": "s3", "bucket": "faxes", "endpoint": f"ftp://127.0.0.1:{server.port}"},
+        ):
+            with pytest.raises(RequestError) as refused:
+                SETTINGS.validate_python(settings)
+            assert refused.value.code == "target.plain_ftp"
+    assert (server.connections, server.octets) == (0, 0)
