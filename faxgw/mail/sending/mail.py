@@ -12,7 +12,7 @@ MAX_SUBJECT = 200
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f\"(),:;<>@\[\\\].]+(\.[^\s\x00-\x1f\x7f\"(),:;<>@\[\\\].]+)*")
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _FILE = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,199}")
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}(; smime-type=[a-z-]{1,40})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Mail:
     Attributes:
         id: names the message: the same at every try, so that one that came twice is known for one.
         to: one address.
-        attachments: files with content; with them, it never goes where content may not.
+        attachments: files with content; with them, it never goes where content may not. One that is S/MIME, a MIME
+            entity encrypted, is the whole body: there is no text besides.
         sensitive: it has content, or secrets: where the next host can promise TLS all the way (REQUIRETLS), it must.
-        certificates: of those who may read it, in PEM: then the whole message is encrypted (S/MIME).
         unsubscribe: an address, https://..., by which such mails are stopped with one click (RFC 8058).
     """
 
@@ -35,7 +35,6 @@ class Mail:
     text: str = field(repr=False)
     attachments: tuple[File, ...] = ()
     sensitive: bool = False
-    certificates: tuple[str, ...] = field(default=(), repr=False)
     unsubscribe: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

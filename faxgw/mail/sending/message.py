@@ -1,32 +1,23 @@
-"""A mail as the octets of a message: headers that tell nothing of the inside, text, files, or all of it encrypted."""
+"""A mail as the octets of a message: headers that tell nothing of the inside; text and files, or S/MIME as the body."""
 
 import base64
-from collections.abc import Sequence
 from datetime import datetime
 from email import policy as policies
 from email.headerregistry import Address
 from email.message import EmailMessage, MIMEPart
 from email.utils import format_datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7EnvelopeBuilder, PKCS7Options
-
-from faxgw.delivery.carrier import File, Refused
+from faxgw.delivery.carrier import File
 from faxgw.mail.sending.mail import Mail
+
+SMIME = "application/pkcs7-mime"
+"""What is encrypted as a whole message."""
 
 
 def message_octets(mail: Mail, *, sender: str, sender_name: str, now: datetime) -> bytes:
-    """Return a message with CRLF at the end of each line and, but for addresses that cannot be, in ASCII.
-
-    Raises:
-        Refused: ``mail.certificate`` if a certificate to encrypt for cannot be used.
-    """
+    """Return a message with CRLF at the end of each line and, but for addresses that cannot be, in ASCII."""
     policy = policies.SMTP if mail.recipient.isascii() else policies.SMTPUTF8
     inside = _inside(mail)
-    if mail.certificates:
-        inside = _encrypted(inside.as_bytes(), mail.certificates)
     outside = EmailMessage(policy)
     outside["Date"] = format_datetime(now)
     outside["From"] = Address(sender_name, addr_spec=sender)
@@ -45,6 +36,8 @@ def message_octets(mail: Mail, *, sender: str, sender_name: str, now: datetime) 
 
 
 def _inside(mail: Mail) -> MIMEPart:
+    if len(mail.attachments) == 1 and mail.attachments[0].media_type.startswith(SMIME):
+        return _file(mail.attachments[0])
     text = _text(mail.text)
     if not mail.attachments:
         return text
@@ -71,23 +64,6 @@ def _file(file: File) -> MIMEPart:
     part.set_param("filename", file.name, header="Content-Disposition")
     part["Content-Transfer-Encoding"] = "base64"
     part.set_payload(_lines(file.content))
-    return part
-
-
-def _encrypted(octets: bytes, certificates: Sequence[str]) -> MIMEPart:
-    """Return a whole message, encrypted with AES-256 for each certificate (S/MIME)."""
-    builder = PKCS7EnvelopeBuilder().set_data(octets).set_content_encryption_algorithm(AES256)
-    try:
-        for each in certificates:
-            builder = builder.add_recipient(x509.load_pem_x509_certificate(each.encode()))
-        sealed = builder.encrypt(Encoding.DER, [PKCS7Options.Binary])
-    except (ValueError, TypeError) as error:
-        raise Refused("mail.certificate", f"A certificate to encrypt for cannot be used: {error}.") from error
-    part = MIMEPart(policies.SMTP)
-    part["Content-Type"] = 'application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"'
-    part["Content-Disposition"] = 'attachment; filename="smime.p7m"'
-    part["Content-Transfer-Encoding"] = "base64"
-    part.set_payload(_lines(sealed))
     return part
 
 
