@@ -66,6 +66,13 @@ REFUSED = Counter(
     ("kind",),
     registry=REGISTRY,
 )
+DROPS = Counter(
+    "faxgw_drops",
+    "Files that devices dropped by SFTP; outcome: sent, waiting (for its sidecar, or its document), refused.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+DROP_CONNECTIONS = Gauge("faxgw_drop_connections", "Connections of devices to the drop box.", registry=REGISTRY)
 RENDER_SECONDS = Histogram(
     "faxgw_render_seconds",
     "How long it took to turn documents into fax pages.",

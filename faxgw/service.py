@@ -91,7 +91,18 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         await stack.enter_async_context(private_listener(config.private, health))
         requests = await stack.enter_async_context(_for_requests(gateway))
         await loading
-        await _run(gateway, requests, ready=ready, stop=stop)
+        await _run(gateway, requests, _drop_box(gateway, health), ready=ready, stop=stop)
+
+
+def _drop_box(gateway: Gateway, health: Health) -> list[Work]:
+    """Return the drop box, if there is to be one."""
+    if gateway.config.sftp.port is None:
+        return []
+    from faxgw.dropbox.server import DropBox  # noqa: PLC0415
+
+    drop_box = DropBox(gateway)
+    health.register("drop_box", drop_box.check)
+    return [drop_box.run]
 
 
 @asynccontextmanager
@@ -105,7 +116,14 @@ async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
         yield replace(gateway, database=database)
 
 
-async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway], None], stop: asyncio.Event) -> None:
+async def _run(
+    gateway: Gateway,
+    requests: Gateway,
+    more: Sequence[Work],
+    *,
+    ready: Callable[[Gateway], None],
+    stop: asyncio.Event,
+) -> None:
     from faxgw import api  # noqa: PLC0415
     from faxgw.advisories import telling  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
@@ -126,6 +144,7 @@ async def _run(gateway: Gateway, requests: Gateway, *, ready: Callable[[Gateway]
         tls.watch,
         partial(telling.watch, gateway),
         _load_codec,
+        *more,
     ]
     works: list[Work] = [serve_api, *(partial(_after, started, work) for work in later)]
 

@@ -39,6 +39,15 @@ class AdvisoryFeedShape(Shape):
     """Why what lies there is not believed, or cannot be had; null: all is well."""
 
 
+class DropBoxShape(Shape):
+    """The drop box: an SFTP server for devices (docs/dropbox.md)."""
+
+    host_key: str
+    """Its public key, as in known_hosts."""
+    fingerprint: str
+    """What clients show of that key."""
+
+
 class VersionShape(Shape):
     """What runs here."""
 
@@ -54,6 +63,8 @@ class VersionShape(Shape):
     """What is known to be wrong with this version, the worst first."""
     text: str
     """The same in one sentence."""
+    drop_box: DropBoxShape | None
+    """The drop box of the node that answers; null: there is none."""
 
 
 class CallRecordShape(Shape):

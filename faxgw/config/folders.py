@@ -28,3 +28,24 @@ class DeliverySettings(Documented, BaseModel):
     """Folders of this machine below which targets of the kind local may lie; with none, there are no such targets."""
     timeout: Annotated[float, Field(ge=5, le=3600)] = 300
     """The longest that one try to hand something over may take, in seconds."""
+
+
+class SftpSettings(Documented, BaseModel):
+    """The drop box: an SFTP server, each of whose accounts is a device; documents dropped there are sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 or :: for all of this machine's."""
+    port: Annotated[int | None, Field(ge=0, le=65535, examples=[8022])] = None
+    """The port to listen on; 0 for any free one. If not given, there is no drop box."""
+    allowed: Annotated[tuple[IPvAnyNetwork, ...], Field(examples=[["10.0.0.0/8", "2001:db8::/32"]])] = ()
+    """Networks whose machines may connect; any, if none is named."""
+    connections: Annotated[int, Field(ge=1, le=1000)] = 64
+    """How many may be connected at once."""
+    connections_per_address: Annotated[int, Field(ge=1, le=1000)] = 16
+    """How many of them may come from one address."""
+    failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """How many wrong secrets one address may send in a minute; then it is not let in."""
+    silence: Annotated[float, Field(ge=10, le=3600)] = 300
+    """Seconds after which a connection is closed on which nothing happens."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import httpx
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr, model_validator
 
-from faxgw.config.folders import DeliverySettings
+from faxgw.config.folders import DeliverySettings, SftpSettings
 from faxgw.config.line import LineSettings
 from faxgw.config.mail import MailSettings
 from faxgw.config.oidc import OidcSettings
@@ -300,6 +300,7 @@ class Config(_Settings):
     webhooks: WebhookSettings = WebhookSettings()
     delivery: DeliverySettings = DeliverySettings()
     mail: MailSettings = MailSettings()
+    sftp: SftpSettings = SftpSettings()
     tasks: TaskSettings = TaskSettings()
     storage: StorageSettings = StorageSettings()
     advisories: AdvisorySettings = AdvisorySettings()

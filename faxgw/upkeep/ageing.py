@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.learning.policy import LearningPolicy
 from faxgw.store.database import Database
-from faxgw.store.tables import counters, events, faxes, idempotency, machines, tenants
+from faxgw.store.tables import counters, drops, events, faxes, idempotency, machines, tenants
 
 ANSWERS = timedelta(hours=24)
 """Answers that are given again to a repeated request."""
@@ -19,6 +19,9 @@ COUNTERS = timedelta(days=40)
 
 FAILED_JOBS_HOURS = 7 * 24
 """Jobs that have failed for good, for the operator to look at."""
+
+DROPS = {"sidecar": timedelta(hours=24), "error": timedelta(days=7), "sent": timedelta(days=30)}
+"""What is in devices' folders, by its kind; a document that waits goes as all uploads do."""
 
 BATCH = 5000
 
@@ -37,6 +40,12 @@ async def delete_old_events(database: Database, *, now: datetime, keep: timedelt
     """Forget the events, and their deliveries, of faxes that have ended; return how many events."""
     ended = select(faxes.c.id).where(faxes.c.id == events.c.fax_id, faxes.c.finished_at.is_not(None)).exists()
     return await _delete(database, events, events.c.at < now - keep, or_(events.c.fax_id.is_(None), ended))
+
+
+async def delete_old_drops(database: Database, *, now: datetime) -> int:
+    """Forget sidecars that waited in vain, notes of what was wrong, and results; return how many."""
+    each = [(drops.c.kind == kind) & (drops.c.created_at < now - keep) for kind, keep in DROPS.items()]
+    return await _delete(database, drops, or_(*each))
 
 
 async def forget_machines(database: Database, *, now: datetime) -> int:

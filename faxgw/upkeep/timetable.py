@@ -38,10 +38,11 @@ TIMETABLE = {
 
 
 async def delete_uploads(gateway: Gateway, now: datetime) -> None:
-    """Delete documents and page sets that have expired."""
+    """Delete documents and page sets that have expired, and what lay too long in devices' folders."""
     done = await uploads.delete_expired_uploads(gateway.database, gateway.objects, now=now)
-    if done:
-        log.info("expired uploads deleted", uploads=done)
+    dropped = await ageing.delete_old_drops(gateway.database, now=now)
+    if done or dropped:
+        log.info("expired uploads deleted", uploads=done, drops=dropped)
 
 
 async def move_spool_keys(gateway: Gateway, now: datetime) -> None:

@@ -19,6 +19,7 @@ from faxgw.api.problems import Problem
 from faxgw.api.resources.api_keys import shape as api_key
 from faxgw.api.schema import version
 from faxgw.api.shapes import CodeShape, CodesShape
+from faxgw.dropbox.hostkey import fingerprint, host_key, public_text
 from faxgw.store.tables import api_keys, users
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["service"])
@@ -29,8 +30,14 @@ Name = Annotated[str, Path(description="A code.", examples=["number.invalid"])]
 @router.get("/version", response_model=VersionShape)
 async def get_version(call: Caller) -> Response:
     """Say what runs here, and what is known to be wrong with it."""
-    state = call.gateway.advisories.state
-    return ok({"name": "faxgw", "version": version(), "sbom": "/v1/version/sbom", **state.as_json()})
+    gateway = call.gateway
+    drop_box = None
+    if gateway.config.sftp.port is not None:
+        key = public_text(await asyncio.to_thread(host_key, gateway.config.data_dir))
+        drop_box = {"host_key": key, "fingerprint": fingerprint(key)}
+    known = gateway.advisories.state.as_json()
+    said = {"name": "faxgw", "version": version(), "sbom": "/v1/version/sbom", "drop_box": drop_box}
+    return ok({**said, **known})
 
 
 @router.get("/version/sbom", response_model=dict[str, object])

@@ -1,0 +1,57 @@
+"""A drop box on loopback in this process, over a gateway of which nothing else runs, with one device."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from faxgw.config import Config
+from faxgw.config.folders import SftpSettings
+from faxgw.dropbox.door import Limits
+from faxgw.dropbox.server import DropBox
+from faxgw.gateway import Gateway
+from faxgw.service import open_gateway
+from faxgw.store.database import Database
+from tests.faxgw.api.people import Person, add_person
+from tests.faxgw.devices.making import make
+from tests.faxgw.dropbox.clients import Box
+
+
+@pytest.fixture
+def sftp() -> SftpSettings:
+    """Return the settings of the drop box; a test module that wants others has a fixture of this name."""
+    return SftpSettings(port=0)
+
+
+@pytest_asyncio.fixture
+async def gateway(database: Database, tmp_path: Path, sftp: SftpSettings) -> AsyncIterator[Gateway]:
+    """Return the parts of a gateway on the database of this test."""
+    config = Config(data_dir=tmp_path / "data", lines=(), sftp=sftp)
+    async with open_gateway(config, database.urls) as gateway:
+        yield gateway
+
+
+@pytest_asyncio.fixture
+async def owner(gateway: Gateway) -> Person:
+    """Return the owner of a tenant."""
+    return await add_person(gateway)
+
+
+@pytest_asyncio.fixture
+async def box(gateway: Gateway, owner: Person, tmp_path: Path) -> AsyncIterator[Box]:
+    """Return the drop box, served, with a device that may use it."""
+    device, secret = await make(gateway, owner)
+    server = DropBox(gateway, limits=replace(Limits(), tarpit=0.01))
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(server.run(port.set_result))
+    try:
+        both: set[asyncio.Future[Any]] = {port, running}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        yield Box(gateway, server, port.result(), device, secret, tmp_path)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
