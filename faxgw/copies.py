@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.ids import new_id
-from faxgw.rules.retention import Copy, Kind
+from faxgw.rules.retention import Copy, LedgerKind
 from faxgw.store.tables import copies, faxes, tenants
 
 
@@ -18,7 +18,7 @@ async def note(
     connection: AsyncConnection,
     *,
     fax_id: UUID,
-    kind: Kind,
+    kind: LedgerKind,
     to: str,
     sha256: bytes = b"",
     expires_at: datetime | None = None,

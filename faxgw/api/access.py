@@ -126,6 +126,8 @@ ACCESS: dict[str, Access] = {
     "resend_fax": _SEND,
     "delete_fax": Access("faxes:delete"),
     "list_copies": _READ,
+    "list_links": _READ,
+    "revoke_link": _SEND,
     "release_fax": _SEND,
     "list_attempts": _READ,
     "get_attempt": _READ,

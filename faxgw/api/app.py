@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from faxgw.api.call import Api
 from faxgw.api.hardening import Hardening
+from faxgw.api.linked import ROUTE as LINKED
 from faxgw.api.problems import answer_of
 from faxgw.api.resources import ROUTERS
 from faxgw.api.schema import TITLE, describe, version
@@ -27,6 +28,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.state.api = Api(gateway)
     for router in ROUTERS:
         app.router.routes += router.routes  # to include them would make each once more, on the first request
+    app.router.routes.append(LINKED)
     for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(Hardening, allowed=gateway.config.api.allowed)

@@ -187,6 +187,7 @@ CODES: dict[str, Code] = {
     "number.denied_to_device": Code(
         403, "The device may not send to that number", "Have its owner change the numbers that it may send to."
     ),
+    "link.not_found": Code(404, "There is no such link, or not any more", "Ask whoever sent it for another."),
     "webhook.not_found": Code(404, "There is no such webhook", "GET /v1/webhooks lists them."),
     "webhook.url": Code(422, "The webhook's address cannot be used", "Give an https address."),
     "webhook.address": Code(422, "The webhook leads into a private network", "Have `webhooks.allow_private` name it."),

@@ -247,3 +247,33 @@ class BatchShape(Shape):
     """State -> how many of its faxes are there."""
     created_at: datetime
     """When it was accepted."""
+
+
+class LinkShape(Shape):
+    """A link by which a fax is opened without signing in."""
+
+    id: UUID
+    """Its id; the link itself nobody can be told again."""
+    state: Literal["active", "used", "expired", "revoked"]
+    """Whether it opens the fax; `used`: as often as it may."""
+    parcel: UUID | None
+    """The delivery in which it left."""
+    most: int
+    """How often it may be opened."""
+    opened: int
+    """How often it was."""
+    created_at: datetime
+    """When it was made."""
+    expires_at: datetime
+    """Until when it is good."""
+    opened_at: datetime | None
+    """When it was opened last."""
+    revoked_at: datetime | None
+    """When what it led to was taken away: it was revoked, used up or over."""
+
+
+class LinksShape(Shape):
+    """The links to a fax."""
+
+    items: list[LinkShape]
+    """Each of them, the newest first."""

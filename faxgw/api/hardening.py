@@ -49,7 +49,7 @@ class Hardening:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
                 for name, value in scope.get("state", {}).get("rate_headers", {}).items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")

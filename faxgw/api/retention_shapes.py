@@ -155,8 +155,8 @@ class CopyShape(Shape):
 
     id: UUID
     """Its id."""
-    kind: Literal["download", "export", "forward", "webhook", "mail", "folder"]
-    """How it left."""
+    kind: Literal["download", "export", "forward", "webhook", "mail", "folder", "link"]
+    """How it left; of a link, each time that it was opened is a `download`."""
     location: str
     """Who has it, or where it lies."""
     sha256: str

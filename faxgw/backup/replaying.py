@@ -23,8 +23,9 @@ _DELETE = (
 )
 
 _END = (
-    "DELETE FROM wraps WHERE kind = 'spool'",
-    "DELETE FROM sessions",  # one that was ended since must not be good again
+    "DELETE FROM wraps WHERE kind IN ('spool', 'link')",
+    "DELETE FROM links",  # one that was revoked or used up since must not be good again
+    "DELETE FROM sessions",  # the same
     "UPDATE attempts SET state = 'ended', lease_until = NULL, ended_at = now(), cause = 'call.interrupted',"
     " cause_text = %(cause_text)s WHERE state = 'live'",
 )

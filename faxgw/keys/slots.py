@@ -76,7 +76,7 @@ class Slot:
     """A private key under one secret.
 
     Attributes:
-        kind: ``password``, ``recovery``, ``passkey``, ``api_key``, ``session`` or ``set_up``.
+        kind: ``password``, ``recovery``, ``passkey``, ``api_key``, ``session``, ``set_up`` or ``link``.
         parameters: what the secret's derivation needs, as JSON.
         blob: nonce and AES-256-GCM-SIV ciphertext.
     """
@@ -188,6 +188,13 @@ class SetUpSecret(_Generated):
 
     __slots__ = ()
     kind = "set_up"
+
+
+class LinkSecret(_Generated):
+    """The secret part of a link to a fax."""
+
+    __slots__ = ()
+    kind = "link"
 
 
 class RecoveryCode(_Generated):

@@ -116,6 +116,13 @@ class SetUpCode(Token):
     prefix = "fgi"
 
 
+class LinkToken(Token):
+    """By which one fax is opened without signing in: ``fgl_...``, the last part of a link."""
+
+    __slots__ = ()
+    prefix = "fgl"
+
+
 def mac(server_key: bytes, secret: bytes) -> bytes:
     """Return what the server stores to check ``secret`` later: HMAC-SHA256, 32 octets."""
     return hmac.digest(server_key, b"faxgw check 1" + secret, hashlib.sha256)

@@ -25,6 +25,7 @@ from faxgw.boxes.copying import take_out
 from faxgw.faxes.changes import tell
 from faxgw.faxes.policies import tenant_of
 from faxgw.gateway import Gateway
+from faxgw.links.ending import end_links_of
 from faxgw.model import EventType
 from faxgw.retention import certificates
 from faxgw.retention.certificates import Certificate, certify
@@ -108,6 +109,7 @@ async def shred(
         return done
     work = _Shredding(connection, gateway, tenant_id, going, await content_of(connection, going), now)
     await work.note(is_removed=is_removed)
+    await end_links_of(connection, work.ids, now=now)
     opened = await delete_wraps(connection, work.content)
     await work.take_out_of_boxes()
     copied = await _copied(connection, work.ids, now)

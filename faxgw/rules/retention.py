@@ -21,6 +21,9 @@ ClassName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-
 Kind = Literal["download", "export", "forward", "webhook", "mail", "folder"]
 """Ways by which a copy leaves the archive."""
 
+LedgerKind = Kind | Literal["link"]
+"""Kinds of copies in the ledger. Nobody declares how long a link lasts: it ends by itself."""
+
 KINDS: tuple[Kind, ...] = ("download", "export", "forward", "webhook", "mail", "folder")
 
 

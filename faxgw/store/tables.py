@@ -880,7 +880,7 @@ copies = Table(
     _id(),
     _tenant(),
     Column("fax_id", Uuid, nullable=False, comment="not a reference: the ledger outlives the fax"),
-    Column("kind", Text, nullable=False, comment="download, export, forward, webhook, mail, folder"),
+    Column("kind", Text, nullable=False, comment="download, export, forward, webhook, mail, folder, link"),
     Column("location", Findable("copies.location"), nullable=False, comment="who has it, or where it lies"),
     Column("sha256", LargeBinary, nullable=False, comment="of what left; empty: unknown"),
     Column("times", Integer, nullable=False, server_default="1"),

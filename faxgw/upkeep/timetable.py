@@ -10,6 +10,7 @@ from faxgw.audit.checkpoints import sign_all
 from faxgw.boxes import grants
 from faxgw.escrow import overdue
 from faxgw.gateway import Gateway
+from faxgw.links.ending import end_expired
 from faxgw.notices import due
 from faxgw.people.challenges import forget_spent
 from faxgw.people.codes import delete_old_codes
@@ -33,6 +34,7 @@ TIMETABLE = {
     "grants": "*/5 * * * *",
     "escrow": "1-59/5 * * * *",
     "notices": "23 6 * * *",
+    "links": "4-59/5 * * * *",
 }
 """Task -> when (minute, hour, day, month, weekday)."""
 
@@ -126,6 +128,13 @@ async def tell_what_is_due(gateway: Gateway, now: datetime) -> None:
     await due.tell_what_is_due(gateway, now=now)
 
 
+async def end_links(gateway: Gateway, now: datetime) -> None:
+    """End links that have expired: they open nothing by then, and now nothing is left to open."""
+    done = await end_expired(gateway.database, now=now)
+    if done:
+        log.info("links expired", links=done)
+
+
 Work = Callable[[Gateway, datetime], Awaitable[None]]
 
 WORK: Mapping[str, Work] = {
@@ -140,6 +149,7 @@ WORK: Mapping[str, Work] = {
     "grants": end_grants,
     "escrow": end_escrow_requests,
     "notices": tell_what_is_due,
+    "links": end_links,
 }
 
 

@@ -30,6 +30,7 @@ from faxgw.store.tables import (
     forwarding_rules,
     grants,
     holds,
+    links,
     machines,
     number_rules,
     numbers,
@@ -76,6 +77,7 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
     ids["fax_id"] = await add_fax(gateway, person, page_set_id=page_set, pages=1, batch_id=batch)
     await _called(gateway, person, ids["fax_id"])
     ids |= await _hooked(gateway, person, ids["fax_id"])
+    ids["link_id"] = await _linked(gateway, person, ids["fax_id"])
     ids["device_id"] = await _device(gateway, person)
     ids |= await _put_by(gateway, person)
     key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
@@ -90,6 +92,22 @@ async def _device(gateway: Gateway, person: Person) -> UUID:
     async with gateway.database.tenant(person.tenant_id) as connection:
         await connection.execute(insert(devices).values(tenant_id=person.tenant_id, **row))
     return device
+
+
+async def _linked(gateway: Gateway, person: Person, fax_id: UUID) -> UUID:
+    """Record a link, with a key of nobody's."""
+    made = new_id()
+    link: dict[str, Any] = {"id": made, "tenant_id": person.tenant_id, "fax_id": fax_id, "most": 3}
+    link |= {
+        "mac": made.bytes,
+        "key_id": made.hex,
+        "parameters": {},
+        "blob": b"",
+        "expires_at": datetime(2099, 1, 1, tzinfo=UTC),
+    }
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        await connection.execute(insert(links).values(link))
+    return made
 
 
 async def _passkey(gateway: Gateway) -> UUID:

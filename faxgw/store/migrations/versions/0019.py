@@ -327,6 +327,14 @@ def upgrade() -> None:
         ),
     )
     op.alter_column(
+        "copies",
+        "kind",
+        existing_type=sa.TEXT(),
+        comment="download, export, forward, webhook, mail, folder, link",
+        existing_comment="download, export, forward, webhook, mail, folder",
+        existing_nullable=False,
+    )
+    op.alter_column(
         "wraps",
         "kind",
         existing_type=sa.TEXT(),
