@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from faxgw.api import create_app
@@ -274,22 +273,6 @@ async def test_what_was_altered_is_found_and_nothing_of_it_is_given(
     assert (answer.status_code, answer.json()["code"]) == (500, "content.damaged")
     async with gateway.database.dispatcher() as connection:
         assert (await connection.execute(select(links.c.opened))).scalar_one() == 0
-
-
-async def test_guessing_is_throttled_by_address_and_links_that_were_good_are_no_guesses(
-    gateway: Gateway, owner: Person, app: FastAPI, connect: Connect
-) -> None:
-    _, path = await linked(gateway, owner, most=1)
-    nobody = connect(None)
-    await nobody.post(path)
-    size = gateway.config.api.failures_per_minute
-    for _ in range(size - 1):
-        app.state.api.credentials.failed("192.0.2.1")
-    for _ in range(5):
-        assert (await nobody.get(path)).status_code == 404
-    assert (await nobody.get("/links/fgl_guess")).status_code == 404
-    refused = await nobody.get(path)
-    assert (refused.status_code, refused.json()["code"]) == (429, "auth.throttled")
 
 
 async def test_of_one_parcel_the_last_few_links_live(gateway: Gateway, owner: Person, connect: Connect) -> None:
