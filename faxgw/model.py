@@ -116,6 +116,7 @@ class EventType(Enum):
     ESCROW_DENIED = "escrow.denied"
     ESCROW_OPENED = "escrow.opened"
     ESCROW_ENDED = "escrow.ended"
+    EXPOSED = "device.exposed"
     TEST = "webhook.test"
 
 

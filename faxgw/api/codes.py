@@ -183,6 +183,14 @@ CODES: dict[str, Code] = {
     "target.recipient": Code(422, "A recipient has no public key of age", "Give age1..., or an SSH public key."),
     "target.certificate": Code(422, "Nothing can be encrypted to a certificate", "Give a valid one for mail, in PEM."),
     "target.pdf_password": Code(422, "The password for PDFs is too easy, or too long", "Give 16 letters or more."),
+    "mail.parts": Code(422, "The message has too many parts", "Send fewer attachments."),
+    "mail.depth": Code(422, "The message has parts within parts, too deep", "Send the attachments themselves."),
+    "mail.header": Code(422, "A header of the message cannot be read", "Have the program that wrote it mended."),
+    "mail.encoding": Code(422, "An attachment cannot be decoded", "Send it in base64."),
+    "mail.encrypted": Code(422, "The message is encrypted, or signed as a block", "Send it without."),
+    "mail.winmail": Code(422, "The message is in Outlook's own form", "Have it sent as HTML or plain text."),
+    "mail.empty": Code(422, "The message has nothing to be faxed", "Attach a document, or write a text."),
+    "mail.no_number": Code(422, "The subject has no number", "Write the number alone into the subject."),
     "device.name": Code(409, "There is a device of that name", "Choose another name."),
     "number.denied_to_device": Code(
         403, "The device may not send to that number", "Have its owner change the numbers that it may send to."

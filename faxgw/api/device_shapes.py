@@ -32,6 +32,8 @@ class DeviceShape(Shape):
     """The public key by which it signs in over SFTP, too; empty: none."""
     reply: Literal["sender", "owner", "none"]
     """Who gets a mail with results."""
+    cover: bool
+    """Whether the text of a mail with attachments goes onto a cover page."""
     enabled: bool
     """Whether it may sign in."""
     version: int

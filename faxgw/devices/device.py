@@ -26,6 +26,7 @@ class Device:
         networks: from where it may sign in; empty: from anywhere.
         numbers: prefixes of numbers that it may send to; empty: whatever its tenant may.
         faxes_per_day, pages_per_day: so many it may send within a day; None: no limit of its own.
+        cover: the text of a mail, beside attachments, goes onto a cover page.
         reply: who is told of results by mail: sender, owner or none.
         seen_tls: version and cipher of its last connection, as ``seen_as`` says them.
         exposed_at: when its secret was last seen in clear.
@@ -44,6 +45,7 @@ class Device:
     faxes_per_day: int | None
     pages_per_day: int | None
     reply: str
+    cover: bool
     enabled: bool
     version: int
     seen_at: datetime | None

@@ -85,6 +85,11 @@ class DeviceRequest(BaseModel):
         description="Who gets a mail with the result of a fax: the address that the mail came from, the device's "
         "owner, or nobody.",
     )
+    cover: bool = Field(
+        default=False,
+        description="Whether the text of a mail with attachments goes onto a cover page before them; else it is left "
+        "out, since it is a signature most of the time. A mail without attachments is sent as its text.",
+    )
     enabled: bool = Field(default=True, description="Whether it may sign in.")
 
 

@@ -57,8 +57,13 @@ async def sign_in(
     """
     # By its login and its MAC at once: so a wrong secret and an unknown login are the same work from end to end. The
     # MACs are under a key that nobody outside has, so the time of comparing them tells nothing.
-    device = await _found(connection, login, mac=keys.mac(_MAC + secret.encode("utf-8", "surrogateescape")))
+    device = await known_by(connection, keys, login, secret)
     return await _let_in(connection, device, address=address, protocol=protocol)
+
+
+async def known_by(connection: AsyncConnection, keys: ServerKeys, login: str, secret: str) -> Device | None:
+    """Return the device whose login and secret these are, whether or not it may sign in."""
+    return await _found(connection, login, mac=keys.mac(_MAC + secret.encode("utf-8", "surrogateescape")))
 
 
 async def sign_in_by_key(

@@ -639,6 +639,7 @@ devices = Table(
     Column("faxes_per_day", Integer, nullable=True),
     Column("pages_per_day", Integer, nullable=True),
     Column("reply", Text, nullable=False, server_default="sender", comment="who is told of results by mail"),
+    Column("cover", Boolean, nullable=False, server_default="false", comment="a mail's text goes onto a cover page"),
     Column("enabled", Boolean, nullable=False, server_default="true"),
     Column("version", Integer, nullable=False, server_default="1"),
     _time("created_at", now=True),

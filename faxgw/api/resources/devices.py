@@ -25,7 +25,8 @@ from faxgw.store.tables import devices
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["devices"])
 
 _SAME = (
-    *("id", "name", "login", "numbers", "networks", "faxes_per_day", "pages_per_day", "ssh_key", "reply", "enabled"),
+    *("id", "name", "login", "numbers", "networks", "faxes_per_day", "pages_per_day", "ssh_key"),
+    *("reply", "cover", "enabled"),
     *("version", "created_at", "seen_at", "seen_address", "seen_tls", "exposed_at", "revoked_at"),
 )
 _NAME = {"devices_tenant_id_name_key": ("device.name", "There is a device of that name; choose another one.")}

@@ -78,7 +78,7 @@ def test_a_request_says_what_is_known_and_nothing_else(wrong: dict[str, object])
 
 
 def test_each_family_of_events_can_be_asked_for() -> None:
-    assert FAMILIES == ("escrow.*", "fax.*", "retention.*", "service.*")
+    assert FAMILIES == ("delivery.*", "device.*", "escrow.*", "fax.*", "retention.*", "service.*")
 
 
 async def test_there_may_be_as_many_webhooks_as_one_event_reaches(

@@ -152,6 +152,13 @@ def upgrade() -> None:
         sa.Column(
             "reply", sa.Text(), server_default="sender", nullable=False, comment="who is told of results by mail"
         ),
+        sa.Column(
+            "cover",
+            sa.Boolean(),
+            server_default="false",
+            nullable=False,
+            comment="a mail's text goes onto a cover page",
+        ),
         sa.Column("enabled", sa.Boolean(), server_default="true", nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),

@@ -1,0 +1,1 @@
+"""What comes by mail becomes a fax: read within bounds, sealed, written down, and its result told."""
