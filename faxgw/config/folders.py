@@ -24,8 +24,9 @@ class DeliverySettings(Documented, BaseModel):
 
     allow_private: Annotated[tuple[IPvAnyNetwork, ...], Field(examples=[["10.1.2.0/24"]])] = ()
     """Private or local networks in which targets may lie all the same."""
-    folders: Annotated[tuple[Root, ...], Field(examples=[["/srv/fax-out"]])] = ()
-    """Folders of this machine below which targets of the kind local may lie; with none, there are no such targets."""
+    folders: Annotated[tuple[Root, ...], Field(examples=[["/srv/fax-out/{tenant}"]])] = ()
+    """Folders of this machine below which targets of the kind local may lie; with none, there are no such targets.
+    In each lies a file .faxgw, which tells it from an empty mount point; {tenant} in a path is a tenant's id."""
     timeout: Annotated[float, Field(ge=5, le=3600)] = 300
     """The longest that one try to hand something over may take, in seconds."""
 

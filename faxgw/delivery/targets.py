@@ -140,6 +140,10 @@ class LocalTarget(_FolderPlace):
     """A folder of the gateway's machine, or mounted there, below one that its operator has opened for this."""
 
     kind: Literal["local"]
+    readable_by: Literal["owner", "group"] = Field(
+        default="owner",
+        description="Who may read what is put down: the gateway's own user, or the folder's group, too.",
+    )
 
 
 class S3Target(_FolderPlace):

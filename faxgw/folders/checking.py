@@ -4,27 +4,30 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from faxgw.config.folders import DeliverySettings
-from faxgw.delivery.targets import FtpsTarget, ScpTarget, Settings, SftpTarget, TargetSecret
+from faxgw.delivery.targets import FtpsTarget, LocalTarget, ScpTarget, SftpTarget, Target
 from faxgw.errors import RequestError
 from faxgw.folders.ftps_client import trusting
+from faxgw.folders.local import root_of
 from faxgw.folders.ssh import own_key, pinned_keys
 from faxgw.webhooks.egress import Forbidden, admit
 
 
-def check(settings: Settings, secret: TargetSecret, rules: DeliverySettings) -> None:
-    """Look at the settings of a target; those of a mailbox have nothing to be looked at here.
+def check(target: Target, rules: DeliverySettings) -> None:
+    """Look at what a target is set up with; there is nothing to be looked at here of a mailbox.
 
     Raises:
         RequestError: ``target.*``, for what can never work.
     """
-    match settings:
+    match settings := target.settings:
         case SftpTarget() | ScpTarget():
             _check_host(settings.host, rules)
             pinned_keys(settings.host_keys)
-            own_key(secret)
+            own_key(target.secret)
         case FtpsTarget():
             _check_host(settings.host, rules)
             trusting(settings.authorities)
+        case LocalTarget():
+            root_of(settings.folder, target.tenant_id, rules)
 
 
 def _check_host(host: str, rules: DeliverySettings) -> None:

@@ -1,14 +1,15 @@
 """What is refused while a target is set up, and with which words."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from faxgw.delivery.targets import SETTINGS, TargetSecret
+from faxgw.delivery.targets import SETTINGS
 from faxgw.errors import RequestError
 from faxgw.folders.checking import check
 from tests.faxgw.folders.ftp_server import ftp_server
-from tests.faxgw.folders.sending import gateway
+from tests.faxgw.folders.sending import gateway, target
 from tests.faxgw.folders.test_sftp import OTHER_KEY
 
 SFTP = {"kind": "sftp", "host": "sftp.example", "user": "fax", "host_keys": [OTHER_KEY]}
@@ -17,6 +18,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "target.host_keys": (SFTP | {"host_keys": ["ssh-ed25519 what"]}, {}),
     "target.private_key": (SFTP, {"private_key": "what"}),
     "target.address": (SFTP | {"host": "10.1.2.3"}, {}),
+    "target.folder": ({"kind": "local", "folder": "/srv/out/../etc"}, {}),
     "target.authorities": (FTPS | {"authorities": "what"}, {}),
 }
 
@@ -25,15 +27,22 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 def test_what_cannot_work_is_told_while_it_is_set_up(code: str) -> None:
     settings, secret = WRONG[code]
     with pytest.raises(RequestError) as refused:
-        check(SETTINGS.validate_python(settings), TargetSecret(**secret), gateway().config.delivery)
+        check(target(settings, **secret), gateway(folders=(Path("/srv/out"),)).config.delivery)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize(
-    "settings", [SFTP, FTPS, SFTP | {"host": "127.0.0.1"}, {"kind": "mail", "address": "a@b.example"}]
+    "settings",
+    [
+        SFTP,
+        FTPS,
+        SFTP | {"host": "127.0.0.1"},
+        {"kind": "local", "folder": "/srv/out/in"},
+        {"kind": "mail", "address": "a@b.example"},
+    ],
 )
 def test_what_can_work_is_taken(settings: dict[str, Any]) -> None:
-    check(SETTINGS.validate_python(settings), TargetSecret(password="secret"), gateway().config.delivery)
+    check(target(settings, password="secret"), gateway(folders=(Path("/srv/out"),)).config.delivery)
 
 
 @pytest.mark.requirement("XM-18")
