@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from faxgw.config import Config
 from faxgw.config.reading import strange_variables
-from faxgw.doctor import advisories, folders, lines, machine, mail, programs, storage, trunks
+from faxgw.doctor import advisories, deliveries, folders, lines, machine, mail, programs, storage, trunks
 from faxgw.doctor.finding import Finding, Machine, advice
 
 Check = Callable[[Config, Machine], Iterable[Finding]]
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     programs.kernels,
     advisories.version,
     mail.route,
+    deliveries.targets,
     lines.ports,
     lines.lateness,
     trunks.urls,

@@ -46,8 +46,10 @@ def places(config: Config) -> list[Place]:
                 sealed=False,
             )
         )
+    left = "faxes that were delivered there, encrypted only where the target says so (sealing)"
     return [
         *found,
+        *(Place(folder, left, sealed=False) for folder in config.delivery.folders),
         Place(config.spool_keys, "keys to the faxes under way", sealed=False),
         Place(
             config.server_keys,

@@ -13,13 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from faxgw.cli.doctor import app
 from faxgw.config import Config
 from faxgw.data_folder import held
-from faxgw.doctor import Finding, Level, Machine, examined, folders, lines, machine, mail, programs, storage
+from faxgw.doctor import Finding, Level, Machine, deliveries, examined, folders, lines, machine, mail, programs, storage
+from faxgw.ids import new_id
 from faxgw.tls import VALID, make_certificate
 from tests.faxgw.databases import DatabaseServer
 
@@ -355,3 +357,54 @@ def test_the_way_of_mail_is_told_with_what_can_be_relied_on(tmp_path: Path, data
     assert "DANE or their name" in told(mail.route(config(tmp_path, mail=own), other.machine), Level.OK)
     other.says("etc/resolv.conf", "search x\nnameserver ::1\n")
     assert "DANE or their name" in told(mail.route(config(tmp_path, mail=direct), other.machine), Level.OK)
+
+
+# ---------------------------------------------------------------------------------------------------------- deliveries
+
+
+def deliveries_of(database_server: DatabaseServer, tmp_path: Path, **states: int) -> list[Finding]:
+    """Return what is said of a database with so many parcels in these states."""
+    name = database_server.create()
+    urls = database_server.urls(name)
+    with psycopg.connect(urls.dispatcher) as database:
+        tenant = new_id()
+        database.execute("INSERT INTO tenants (id, name) VALUES (%s, %s)", [tenant, name])
+        for state, count in states.items():
+            for _ in range(count):
+                row = [new_id(), tenant, str(new_id()), state]
+                database.execute(
+                    "INSERT INTO parcels (id, tenant_id, kind, key, state, tries, ended_at)"
+                    " VALUES (%s, %s, 'policy', %s, %s, 1, now())",
+                    row,
+                )
+    given = {"url": urls.app, "owner_url": urls.owner, "dispatcher_url": urls.dispatcher}
+    return list(deliveries.targets(config(tmp_path, database=given), HERE))
+
+
+def test_what_cannot_be_delivered_is_told(database_server: DatabaseServer, tmp_path: Path) -> None:
+    found = deliveries_of(database_server, tmp_path, held_no_tls=2, failed=1, waiting=3, delivered=4)
+    assert "2 parcels wait for a way that is protected: notices by mail." in told(iter(found), Level.BAD)
+    advised = told(iter(found), Level.ADVICE)
+    assert "1 parcel failed for good" in advised
+    assert "3 parcels could not be handed over yet" in advised
+
+
+def test_where_everything_arrives_nothing_is_to_be_done(database_server: DatabaseServer, tmp_path: Path) -> None:
+    (found,) = deliveries_of(database_server, tmp_path, delivered=2)
+    assert (found.level, found.text) == (Level.OK, "Every target takes what is delivered to it.")
+
+
+def test_of_a_gateway_that_does_not_run_nothing_is_asked(tmp_path: Path) -> None:
+    assert list(deliveries.targets(config(tmp_path), HERE)) == []
+
+
+@pytest.mark.requirement("XM-22")
+def test_folders_into_which_faxes_are_delivered_are_among_the_places_that_may_hold_them(
+    other: "OtherMachine", tmp_path: Path
+) -> None:
+    other.mounts(("/", "ext4", "/dev/sda1"), ("/srv/safe", "tmpfs", "tmpfs"))
+    mine = config(tmp_path, delivery={"folders": ["/srv/fax-out", "/srv/safe/fax"]})
+    table = {each["path"]: each["storage"] for each in storage.as_table(mine, other.machine)}
+    assert table["/srv/fax-out"] == storage.Stored.UNKNOWN
+    assert table["/srv/safe/fax"] == storage.Stored.MEMORY
+    assert "/srv/fax-out is on a disk not known as encrypted" in told(storage.paths(mine, other.machine), Level.ADVICE)
