@@ -16,7 +16,7 @@ from faxgw import metrics
 from faxgw.archive.objects import ObjectStore, StoreError, open_store
 from faxgw.archive.sealed import SealedStore
 from faxgw.audit.sequencing import run_sequencer
-from faxgw.config import Config
+from faxgw.config import Config, LineSettings
 from faxgw.delivery.queue import SHOWN
 from faxgw.documents.pool import RendererPool
 from faxgw.documents.receiver import Receiver
@@ -42,6 +42,7 @@ from faxgw.store.roles import Urls
 from faxgw.store.server import PrivateServer
 from faxgw.store.tables import boxes, faxes, parcels, wraps
 from faxgw.tls import ServerTls
+from t30.pages import USUAL_CODINGS
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,7 @@ async def _run(
         metrics.sample_loop_lag,
         tls.watch,
         partial(telling.watch, gateway),
-        _load_codec,
+        partial(_load_codec, gateway.config.lines),
         *more,
     ]
     works: list[Work] = [serve_api, *(partial(_after, started, work) for work in later)]
@@ -298,13 +299,13 @@ def _load_api() -> None:
     from faxgw.tasks import service  # noqa: F401, PLC0415
 
 
-async def _load_codec() -> None:
-    """Load the codec, which takes a second the first time, before a call needs it.
+async def _load_codec(lines: Sequence[LineSettings]) -> None:
+    """Load the codec, which takes a second the first time, before a call needs it; T.85 where a line uses it.
 
     A page comes seconds after its call at the earliest: whoever waits for the service is answered first.
     """
     await asyncio.sleep(CODEC_AFTER)
-    await Receiver(_nowhere).prepare()
+    await Receiver(_nowhere).prepare(USUAL_CODINGS.union(*(line.station().codings for line in lines)))
 
 
 async def _nowhere(index: int, page: object) -> None:

@@ -26,7 +26,7 @@ from simulators.tray import Tray
 from t30.capabilities import Station
 from t30.line import AwaitCall, Cause, Dial, LineAction, LineError, LineEvent
 from t30.outcome import Outcome
-from t30.pages import Coding, PagePort
+from t30.pages import USUAL_CODINGS, PagePort
 from t30.rates import Modulation
 from t30.t4 import Bitmap, Decoder, encode
 
@@ -299,7 +299,7 @@ def _above_zero(url: Url, name: str, text: str) -> float:
 def _warm_up() -> None:
     """Load the codec, which takes a second the first time, before a call depends on it."""
     blank = Bitmap.from_pels(np.zeros((2, 64), np.uint8))
-    for coding in Coding:
+    for coding in USUAL_CODINGS:
         decoder = Decoder(coding, blank.width)
         decoder.feed(encode(blank, coding))
         decoder.finish()

@@ -25,7 +25,7 @@ from t30.pages import (
     Verdict,
     Width,
 )
-from t30.t4 import Bitmap, Decoded, Decoder, encode, usual_k
+from t30.t4 import Bitmap, Decoded, PageDecoder, coded, decoder, usual_k
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Sheet:
         way = (format, min_row_bits)
         if way not in self._coded:
             k = usual_k(self.resolution)
-            self._coded[way] = encode(self.bitmap, format.coding, k=k, min_row_bits=min_row_bits, shortest=True)
+            self._coded[way] = coded(self.bitmap, format.coding, k=k, min_row_bits=min_row_bits, shortest=True)
         return self._coded[way]
 
 
@@ -55,10 +55,10 @@ class ReceivedPage:
     octets: bytearray = field(default_factory=bytearray)
     decoded: Decoded | None = None
     """None until the page is judged."""
-    _decoder: Decoder = field(init=False)
+    _decoder: PageDecoder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._decoder = Decoder(self.format.coding, self.format.pels)
+        self._decoder = decoder(self.format.coding, self.format.pels)
 
     @property
     def ended(self) -> bool:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from t30.fif import Fif, Pattern, bit
-from t30.pages import Coding, Length, PageFormat, PageLimits, Resolution, Width
+from t30.pages import USUAL_CODINGS, Coding, Length, PageFormat, PageLimits, Resolution, Width
 from t30.policy import Policy
 from t30.rates import Family, Modulation, best_first
 
@@ -68,6 +68,8 @@ class _Common(Fif):
     r400 = bit(43, "16 x 15.4 lines/mm or 400 x 400 pels/inch")
     letter = bit(76, "North American Letter")
     legal = bit(77, "North American Legal")
+    t85 = bit(78, "T.85 coding (JBIG)")
+    t85_stripes = bit(79, "T.85 coding, any stripe height (L0)")
 
 
 class Dis(_Common):
@@ -96,8 +98,6 @@ class Dis(_Common):
     binary_files = bit(53, "binary file transfer")
     jpeg = bit(68, "JPEG coding")
     colour = bit(69, "full colour")
-    t85 = bit(78, "T.85 coding (JBIG)")
-    t85_stripes = bit(79, "T.85 coding, any stripe height (L0)")
 
     @property
     def resolutions(self) -> frozenset[Resolution]:
@@ -111,8 +111,9 @@ class Dis(_Common):
         return frozenset({Resolution.STANDARD, *(resolution for resolution, can in declared.items() if can)})
 
     def codings(self) -> frozenset[Coding]:
-        """Return the codings that can be received; MMR only in error correction mode."""
-        declared = {Coding.MR: self.two_d, Coding.MMR: self.mmr and self.ecm}
+        """Return the codings that can be received; MMR and T.85 only in error correction mode."""
+        corrected = {Coding.MMR: self.mmr and self.ecm, Coding.T85: self.t85 and self.ecm}
+        declared = {Coding.MR: self.two_d, **corrected}
         return frozenset({Coding.MH, *(coding for coding, can in declared.items() if can)})
 
     def row_milliseconds(self, resolution: Resolution) -> float:
@@ -156,6 +157,8 @@ class Dcs(_Common):
     @property
     def coding(self) -> Coding:
         """The coding of the pages that follow."""
+        if self.t85:
+            return Coding.T85
         if self.mmr:
             return Coding.MMR
         return Coding.MR if self.two_d else Coding.MH
@@ -201,7 +204,7 @@ class Station:
     families: frozenset[Family] = frozenset({Family.V27TER, Family.V29, Family.V17})
     max_bps: int = 14400
     ecm: bool = True
-    codings: frozenset[Coding] = frozenset(Coding)
+    codings: frozenset[Coding] = USUAL_CODINGS
     resolutions: frozenset[Resolution] = frozenset(Resolution)
     width: Width = Width.A3
     length: Length = Length.UNLIMITED
@@ -244,6 +247,8 @@ class Station:
             ecm=self.ecm,
             subaddress=self.takes_subaddress,
             mmr=self.ecm and Coding.MMR in self.codings,
+            t85=self.ecm and Coding.T85 in self.codings,
+            t85_stripes=self.ecm and Coding.T85 in self.codings,
             small_frames=self.ecm and self.frame_octets == 64,
             fine=Resolution.FINE in self.resolutions,
             superfine=Resolution.SUPERFINE in self.resolutions,
@@ -284,6 +289,7 @@ class Terms:
             modulation=modulation.long,
             two_d=format.coding is Coding.MR,
             mmr=format.coding is Coding.MMR,
+            t85=format.coding is Coding.T85,
             width=format.width,
             length=format.length,
             scan_time=0 if format.ecm else self._scan_time(format.resolution),
@@ -308,7 +314,7 @@ def agree(station: Station, receiver: Dis) -> Terms:
     """Return what ``station`` may use toward ``receiver``; the ladder is empty if they share no rate."""
     ecm = station.ecm and receiver.ecm
     codings = station.codings & receiver.codings()
-    best = (Coding.MMR, Coding.MR, Coding.MH) if ecm else (Coding.MR, Coding.MH)
+    best = (Coding.T85, Coding.MMR, Coding.MR, Coding.MH) if ecm else (Coding.MR, Coding.MH)
     allowed = best_first(station.families, station.max_bps, station.policy.ladder)
     ladder = [modulation for modulation in allowed if modulation in receiver.modulations]
     return Terms(

@@ -11,14 +11,19 @@ from typing import Protocol
 
 
 class Coding(Enum):
-    """How a page's scan lines are coded (T.4, T.6)."""
+    """How a page's scan lines are coded (T.4, T.6), or the page as a whole (T.85)."""
 
     MH = "MH"
     MR = "MR"
     MMR = "MMR"
+    T85 = "T.85"
 
     def __str__(self) -> str:
         return self.value
+
+
+USUAL_CODINGS = frozenset({Coding.MH, Coding.MR, Coding.MMR})
+"""Those of T.4 and T.6; T.85 (JBIG) is used where it is asked for."""
 
 
 class Width(Enum):

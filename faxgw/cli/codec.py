@@ -1,4 +1,4 @@
-"""``faxgw codec``: raw T.4 and T.6 octets from an image, and an image from them."""
+"""``faxgw codec``: raw T.4, T.6 and T.85 octets from an image, and an image from them."""
 
 import json
 import warnings
@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from faxgw.documents.coded import TURNED
 from faxgw.errors import RequestError
 from t30.pages import Coding, Resolution
-from t30.t4 import Bitmap, Decoded, Decoder, encode, usual_k
+from t30.t4 import Bitmap, Decoded, coded, decoder, encode, usual_k
 from t30.t4.tables import MAX_WIDTH
 
 MAX_ROWS = 65_535
@@ -29,6 +29,8 @@ FINE_DPI = 150
 CHUNK = 1 << 16
 """Octets of input decoded at a time."""
 
+_WITHOUT_FILL = (Coding.MMR, Coding.T85)
+
 
 class CodingName(Enum):
     """How the codings are called on the command line."""
@@ -36,19 +38,23 @@ class CodingName(Enum):
     MH = "mh"
     MR = "mr"
     MMR = "mmr"
+    T85 = "t85"
 
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Code an image as raw T.4 or T.6 octets, or decode them.",
+    help="Code an image as raw T.4, T.6 or T.85 octets, or decode them.",
 )
 
-_CodingOption = Annotated[CodingName, typer.Option("--coding", help="MH or MR (T.4), MMR (T.6).")]
+_CodingOption = Annotated[CodingName, typer.Option("--coding", help="MH or MR (T.4), MMR (T.6), T85 (JBIG).")]
 _MsbOption = Annotated[
     bool,
-    typer.Option("--msb/--lsb", help="First bit sent = most significant bit, as in files, or least, as on a wire."),
+    typer.Option(
+        "--msb/--lsb",
+        help="First bit sent = most significant bit, as in files, or least, as on a wire; T85 has one order only.",
+    ),
 ]
 
 
@@ -74,18 +80,16 @@ def encode_command(
     if not 0 <= min_row_bits <= MAX_ROW_BITS:
         raise RequestError("usage", f"--min-row-bits is 0 to {MAX_ROW_BITS}, not {min_row_bits}.")
     chosen = Coding[coding.name]
-    if chosen is Coding.MMR and min_row_bits:
-        raise RequestError("usage", "MMR has no fill, so --min-row-bits goes with mh and mr only.")
+    if chosen in _WITHOUT_FILL and min_row_bits:
+        raise RequestError("usage", f"{chosen} has no fill, so --min-row-bits goes with mh and mr only.")
     bitmap, resolution = _load(image)
-    octets = encode(
-        bitmap,
-        chosen,
-        k=k or usual_k(resolution),
-        min_row_bits=min_row_bits,
-        end_of_page=rtc or chosen is Coding.MMR,
-    )
+    if chosen is Coding.T85:
+        octets = coded(bitmap, chosen)
+    else:
+        ends = rtc or chosen is Coding.MMR
+        octets = encode(bitmap, chosen, k=k or usual_k(resolution), min_row_bits=min_row_bits, end_of_page=ends)
     with _file_errors(out, "written"):
-        out.write_bytes(octets.translate(TURNED) if msb else octets)
+        out.write_bytes(octets.translate(TURNED) if msb and chosen is not Coding.T85 else octets)
 
 
 @app.command("decode")
@@ -101,11 +105,12 @@ def decode_command(
     """Decode a page; damage is listed, never an error."""
     if not 1 <= width <= MAX_WIDTH:
         raise RequestError("usage", f"--width is 1 to {MAX_WIDTH} pels, not {width}.")
-    decoder = Decoder(Coding[coding.name], width)
+    reader = decoder(Coding[coding.name], width)
+    turned = msb and coding is not CodingName.T85
     with _file_errors(source, "read"), source.open("rb") as octets:
-        while not decoder.page_ended and (chunk := octets.read(CHUNK)):
-            decoder.feed(chunk.translate(TURNED) if msb else chunk)
-    page = decoder.finish()
+        while not reader.page_ended and (chunk := octets.read(CHUNK)):
+            reader.feed(chunk.translate(TURNED) if turned else chunk)
+    page = reader.finish()
     with _file_errors(out, "written"):
         out.write_bytes(_pbm(page.bitmap))
     typer.echo(_report(page, as_json=as_json))

@@ -74,7 +74,7 @@ async def _conduct(call: Call, pages: Pages, console: Console) -> Outcome:
     line: Line | None = None
     with ExitStack() as recording:  # until the line is closed, since its last words are of the call
         try:
-            await pages.prepare()
+            await pages.prepare(call.station.codings)
             line = await open_line(call.line)
             return await _run(call, line, pages, console, recording)
         except asyncio.CancelledError:

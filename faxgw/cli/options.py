@@ -11,7 +11,7 @@ from faxgw.documents.layout import Paper
 from faxgw.documents.screening import Screen
 from t30.capabilities import Station
 from t30.identity import encoded
-from t30.pages import Coding, Length, Resolution, Width
+from t30.pages import USUAL_CODINGS, Coding, Length, Resolution, Width
 from t30.policy import LADDERS, OPERATORS, QUALITIES, REFUSED, Operator, Policy, Quality, Refused
 from t30.rates import Family, Modulation
 
@@ -26,7 +26,7 @@ class Switch(Enum):
 
 
 _MODEMS = {"v27ter": Family.V27TER, "v29": Family.V29, "v17": Family.V17}
-_CODINGS = {"mh": Coding.MH, "mr": Coding.MR, "mmr": Coding.MMR}
+_CODINGS = {"mh": Coding.MH, "mr": Coding.MR, "mmr": Coding.MMR, "t85": Coding.T85}
 _RESOLUTIONS = {resolution.label: resolution for resolution in Resolution}
 _PAPERS = {paper.label: paper for paper in Paper}
 _RATES = sorted({modulation.bps for modulation in Modulation if modulation.dcs})
@@ -103,7 +103,12 @@ ModemsOption = Annotated[
 RateOption = Annotated[int, typer.Option("--max-rate", parser=rate, metavar="BPS", help="Fastest rate to use.")]
 CodingOption = Annotated[
     frozenset[Coding] | None,
-    typer.Option("--coding", parser=_several(_CODINGS), metavar="mh,mr,mmr", help="Codings to use."),
+    typer.Option(
+        "--coding",
+        parser=_several(_CODINGS),
+        metavar="mh,mr,mmr,t85",
+        help="Codings to use; all but t85 (JBIG) unless given.",
+    ),
 ]
 LadderOption = Annotated[
     str,
@@ -181,7 +186,7 @@ def station(
         ecm=ecm is Switch.ON,
         families=modems or frozenset(_MODEMS.values()),
         max_bps=max_rate,
-        codings=coding or frozenset(Coding),
+        codings=coding or USUAL_CODINGS,
         subaddress=subaddress,
         password=password,
         sender_id=sender_id,

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from faxgw.documents.coded import page_hash
 from faxgw.documents.layout import Layout
 from t30.pages import (
     ANYBODY,
+    USUAL_CODINGS,
     AdmitPoller,
     Admitted,
     Coding,
@@ -26,7 +27,7 @@ from t30.pages import (
     Resolution,
     Width,
 )
-from t30.t4 import Bitmap, encode, usual_k
+from t30.t4 import Bitmap, coded, usual_k
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class AheadOfTheLine(ABC):
     async def _confirmed(self, index: int, note: NoteConfirmed) -> None:  # noqa: B027
         """Take note that the page was confirmed."""
 
-    async def prepare(self) -> None:
+    async def prepare(self, codings: Set[Coding] = USUAL_CODINGS) -> None:
         """Draw and code the first page before dialling: what is wrong with it shows now, and the codec is loaded.
 
         Raises:
@@ -87,8 +88,8 @@ class AheadOfTheLine(ABC):
         """
         first = self._indices[0]
         bitmap = await self._draw(first, await self._layout(first, EVERYTHING))
-        for coding in Coding:
-            await asyncio.to_thread(encode, bitmap, coding)
+        for coding in codings:
+            await asyncio.to_thread(coded, bitmap, coding)
 
     async def perform(self, action: PageAction) -> PageEvent:
         """Answer ``FetchPage``, ``NoteConfirmed`` and ``AdmitPoller``.
@@ -159,9 +160,9 @@ def _coded(bitmap: Bitmap, layout: Layout, fetched: FetchPage, before: Coding | 
     """
     preferred, k = fetched.limits.coding, usual_k(layout.resolution)
     fill = fetched.min_row_bits
-    best, octets = preferred, encode(bitmap, preferred, k=k, min_row_bits=fill, shortest=True)
+    best, octets = preferred, coded(bitmap, preferred, k=k, min_row_bits=fill, shortest=True)
     for coding in [other for other in Coding if other in fetched.limits.codings and other is not preferred]:
-        other = encode(bitmap, coding, k=k, min_row_bits=fill, shortest=True)
+        other = coded(bitmap, coding, k=k, min_row_bits=fill, shortest=True)
         if _cost(coding, other, before) < _cost(best, octets, before):
             best, octets = coding, other
     return best, octets, page_hash(bitmap, layout.resolution)

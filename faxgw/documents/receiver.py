@@ -6,14 +6,14 @@ counted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from faxgw.documents.coded import CodedPage, coded_page
-from t30.pages import Coding, JudgePage, KeepData, Kept, PageAction, PageEvent, PageFormat, Verdict
-from t30.t4 import Bitmap, Decoded, Decoder, encode
+from t30.pages import USUAL_CODINGS, Coding, JudgePage, KeepData, Kept, PageAction, PageEvent, PageFormat, Verdict
+from t30.t4 import Bitmap, Decoded, PageDecoder, coded, decoder
 
 Store = Callable[[int, CodedPage], Awaitable[None]]
 
@@ -26,7 +26,7 @@ class _Page:
     """A page on its way in; ``filing`` runs once it has been judged."""
 
     format: PageFormat
-    decoder: Decoder
+    decoder: PageDecoder
     decoded: Decoded | None = None
     filing: asyncio.Future[None] | None = None
 
@@ -60,9 +60,9 @@ class Receiver:
         self._last_filing: asyncio.Future[None] | None = None
         self.fault: OSError | None = None
 
-    async def prepare(self) -> None:
-        """Load the decoder, which takes a second the first time, before a call depends on it."""
-        await asyncio.to_thread(_warm_up)
+    async def prepare(self, codings: Set[Coding] = USUAL_CODINGS) -> None:
+        """Load the decoders of these codings, which take a second the first time, before a call depends on them."""
+        await asyncio.to_thread(_warm_up, codings)
 
     async def perform(self, action: PageAction) -> PageEvent:
         """Answer ``KeepData`` and ``JudgePage``."""
@@ -82,7 +82,7 @@ class Receiver:
     async def _keep(self, data: KeepData) -> Kept:
         page = self._pages.get(data.index)
         if not isinstance(page, _Page) or page.judged:
-            page = _Page(data.format, Decoder(data.format.coding, data.format.pels, from_first_eol=True))
+            page = _Page(data.format, decoder(data.format.coding, data.format.pels, from_first_eol=True))
             self._pages[data.index] = page
         await asyncio.to_thread(page.decoder.feed, data.octets)
         return Kept(page.decoder.page_ended)
@@ -147,9 +147,9 @@ def _verdict(decoded: Decoded, *, durable: bool) -> Verdict:
     return Verdict(decoded.rows, decoded.bad_rows, decoded.longest_bad_run, durable)
 
 
-def _warm_up() -> None:
+def _warm_up(codings: Set[Coding]) -> None:
     blank = Bitmap.from_pels(np.zeros((2, 64), np.uint8))
-    for coding in Coding:
-        decoder = Decoder(coding, blank.width)
-        decoder.feed(encode(blank, coding))
-        decoder.finish()
+    for coding in codings | {Coding.MMR}:
+        page = decoder(coding, blank.width)
+        page.feed(coded(blank, coding))
+        page.finish()

@@ -1,7 +1,34 @@
-"""The T.4 and T.6 image codec: pages of pels to MH, MR and MMR octets and back."""
+"""The image codec: pages of pels to octets of T.4 (MH, MR), T.6 (MMR) and T.85 (JBIG), and back."""
 
+from t30.pages import Coding
+from t30.t4 import jbig
 from t30.t4.decode import Decoded, Decoder
 from t30.t4.encode import encode, usual_k
+from t30.t4.jbig import JbigDecoder
 from t30.t4.raster import Bitmap
 
-__all__ = ["Bitmap", "Decoded", "Decoder", "encode", "usual_k"]
+__all__ = ["Bitmap", "Decoded", "Decoder", "JbigDecoder", "PageDecoder", "coded", "decoder", "encode", "usual_k"]
+
+PageDecoder = Decoder | JbigDecoder
+
+
+def decoder(coding: Coding, width: int, *, from_first_eol: bool = False) -> PageDecoder:
+    """Return what decodes a page of any coding; see ``Decoder`` and ``JbigDecoder``.
+
+    Raises:
+        ValueError: if the width is not 1 to 4864 pels.
+    """
+    if coding is Coding.T85:
+        return JbigDecoder(width)
+    return Decoder(coding, width, from_first_eol=from_first_eol)
+
+
+def coded(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0, shortest: bool = False) -> bytes:
+    """Code a page for the line in any coding; see ``encode``, and ``jbig.encode`` for T.85, which has no fill.
+
+    Raises:
+        ValueError: as those.
+    """
+    if coding is Coding.T85:
+        return jbig.encode(bitmap)
+    return encode(bitmap, coding, k=k, min_row_bits=min_row_bits, shortest=shortest)

@@ -46,6 +46,7 @@ FAXNumber: {number}
 LocalIdentifier: "{number}"
 TagLineFormat: ""
 RingsBeforeAnswer: 1
+Class1JBIGSupport: {jbig}
 """
 """For ``etc/config`` and the modem's own file both: a lock folder that only one of them has is not kept to."""
 
@@ -89,12 +90,14 @@ class HylaFax:
         spool: where everything else is.
         terminal: the modem's.
         number: what it says that its number is.
+        jbig: it sends and takes pages in JBIG (T.85).
     """
 
     unpacked: Path
     spool: Path
     terminal: str
     number: str
+    jbig: bool = False
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def prepare(self) -> None:
@@ -103,7 +106,7 @@ class HylaFax:
             (self.spool / name).mkdir()
         (self.spool / "status" / "any.info").touch()
         self._bring_programs()
-        config = CONFIG.format(spool=self.spool, number=self.number)
+        config = CONFIG.format(spool=self.spool, number=self.number, jbig="true" if self.jbig else "false")
         class1 = (self.unpacked / "var/spool/hylafax/config/class1").read_text()
         (self.spool / "etc" / "config").write_text(config)
         (self.spool / "etc" / f"config.{self.device}").write_text(config + class1)
@@ -206,13 +209,13 @@ class HylaFax:
 
 
 @contextmanager
-def private_hylafax(unpacked: Path, terminal: str, *, number: str) -> Iterator[HylaFax]:
+def private_hylafax(unpacked: Path, terminal: str, *, number: str, jbig: bool = False) -> Iterator[HylaFax]:
     """Give a HylaFAX for the modem at this terminal; in the end nothing is left of it."""
     with tempfile.TemporaryDirectory(prefix="faxgw-hylafax-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         spool = Path(folder, "spool")
         spool.mkdir()
-        peer = HylaFax(unpacked, spool, terminal, number)
+        peer = HylaFax(unpacked, spool, terminal, number, jbig)
         peer.prepare()
         try:
             yield peer

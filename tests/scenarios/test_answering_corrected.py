@@ -40,6 +40,7 @@ from tests.scenarios.wire import (
     EOP,
     ERR,
     FTT,
+    JBIG,
     MCF,
     OUR_DIS,
     RATES,
@@ -122,6 +123,7 @@ PAGES = {
     "a page in MH is received": of_format("00 06 F0 04", PAGE, driver=True),
     "a page in MR is received": of_format("00 86 F0 04", mr(200)),
     "a page in MMR is received": of_format("00 06 F0 44", mmr(3000), driver=True),
+    "a page in T.85 is received": of_format("00 06 F0 84 80 80 80 80 80 20", JBIG),
     "a page in frames of 64 octets is received": of_format("00 06 F0 0C", PAGE, size=64, driver=True),
     **{
         f"a page arrives at {rate}": of_format(f"00 {code} F0 04", PAGE, code=code, driver=True)

@@ -102,6 +102,12 @@ IDENTIFICATION = {
     "without MR and MMR DIS offers neither": announcing(
         "FF 13 80 00 6E FA 84 80 17", Station(codings=frozenset({Coding.MH}))
     ),
+    "T.85 is offered where it is wanted, with stripes of any height": announcing(
+        "FF 13 80 00 EE FA C4 80 97 80 80 80 60", Station(codings=frozenset(Coding))
+    ),
+    "without error correction there is no T.85": announcing(
+        OUR_DIS_PLAIN, Station(ecm=False, codings=frozenset(Coding))
+    ),
     "a station of V.27ter says so": announcing(
         "FF 13 80 00 CA FA C4 80 17", Station(families=frozenset({Family.V27TER}))
     ),

@@ -15,7 +15,7 @@ from simulators.script import (
     timer,
 )
 from t30.capabilities import Station
-from t30.pages import Resolution
+from t30.pages import Coding, Resolution
 from t30.policy import REFUSED, Correction, Policy
 from t30.rates import Modulation
 from tests.scenarios.answerers import (
@@ -39,6 +39,7 @@ from tests.scenarios.wire import (
     DIS_ECM,
     ERR,
     FTT,
+    JBIG,
     MCF,
     RATES,
     RCP,
@@ -128,6 +129,15 @@ PAGES = {
     "a page goes out in MH": of_format("00 2E F0 04", "00 22 F0 04", mh(200), driver=True),
     "a page goes out in MR where both can": of_format("00 AE F0 04", "00 A2 F0 04", mr(200)),
     "a page goes out in MMR where both can": of_format("00 AE F0 44", "00 22 F0 44", mmr(3000), rows=3000, driver=True),
+    "a page goes out in T.85 where both can": of_format(
+        "00 AE F0 C4 80 80 80 80 80 20",
+        "00 22 F0 84 80 80 80 80 80 20",
+        JBIG,
+        station=Station(codings=frozenset(Coding)),
+    ),
+    "a page does not go out in T.85 unless we were told to": of_format(
+        "00 AE F0 C4 80 80 80 80 80 60", "00 22 F0 44", mmr(200)
+    ),
     "an answerer that prefers small frames gets them": of_format(
         "40 2E F0 04", "00 22 F0 0C", mh(200), size=64, driver=True
     ),

@@ -105,6 +105,10 @@ def mmr(rows: int) -> bytes:
     return octets("1" * rows + EOL * 2)
 
 
+JBIG = bytes.fromhex("00 00 01 00 00 00 06 C0 00 00 00 C8 00 00 00 80 00 00 00 08 FF 02 FF 02")
+"""A white page of 200 lines in T.85, as jbigkit codes it: its header, then two stripes."""
+
+
 def pieces(page: bytes, size: int = 256, *, first: int = 0) -> list[bytes]:
     """Return frames of page data, numbered from ``first``; the last one is filled up with zeros."""
     cut = [page[at : at + size].ljust(size, b"\0") for at in range(0, len(page), size)]

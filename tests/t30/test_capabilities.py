@@ -87,7 +87,7 @@ def test_scan_line_times_are_those_of_table_2(bits: str, meaning: ScanTime) -> N
 def test_a_receiver_reads_from_dcs_what_the_sender_chose(
     resolution: Resolution, coding: Coding, modulation: Modulation
 ) -> None:
-    ecm = coding is Coding.MMR
+    ecm = coding in {Coding.MMR, Coding.T85}
     chosen = PageFormat(Width.B4, Length.UNLIMITED, resolution, coding, ecm)
     dcs = agree(Station(ecm=ecm), Station().dis()).dcs(chosen, modulation.short)
     assert dcs.format == chosen
@@ -100,6 +100,14 @@ def test_mmr_is_agreed_on_only_with_error_correction() -> None:
     assert agree(Station(ecm=False), Station().dis()).limits.coding is Coding.MR
     assert agree(Station(), Station(ecm=False).dis()).limits.coding is Coding.MR
     assert agree(Station(codings=frozenset({Coding.MH})), Station().dis()).limits.coding is Coding.MH
+
+
+def test_t85_is_agreed_on_only_where_both_were_told_to_and_with_error_correction() -> None:
+    every = Station(codings=frozenset(Coding))
+    assert Coding.T85 not in Dis().but(t85=True).codings()
+    assert agree(every, every.dis()).limits.coding is Coding.T85
+    assert agree(every, Station().dis()).limits.coding is agree(Station(), every.dis()).limits.coding is Coding.MMR
+    assert agree(every, replace(every, ecm=False).dis()).limits.coding is Coding.MR
 
 
 @given(ours=frozensets(sampled_from(Family)), theirs=frozensets(sampled_from(Family)))

@@ -9,16 +9,17 @@ from PIL import Image
 from faxgw.documents.target import PageTarget
 from faxgw.errors import RequestError
 from t30.pages import Coding, FetchPage, JudgePage, KeepData, Kept, Length, PageFormat, Resolution, Verdict, Width
-from t30.t4 import Bitmap, Decoder, encode
+from t30.t4 import Bitmap, Decoder, coded
 from tests.faxgw.documents.making import Pels, limits, pdf_pels, text_like, tiff_pages
 
+CORRECTED = {Coding.MMR, Coding.T85}
 FORMATS = {
-    coding: PageFormat(Width.A4, Length.A4, Resolution.FINE, coding, ecm=coding is Coding.MMR) for coding in Coding
+    coding: PageFormat(Width.A4, Length.A4, Resolution.FINE, coding, ecm=coding in CORRECTED) for coding in Coding
 }
 
 
 def sent(pels: Pels, coding: Coding = Coding.MMR, *, min_row_bits: int = 0) -> bytes:
-    return encode(Bitmap.from_pels(pels), coding, min_row_bits=min_row_bits)
+    return coded(Bitmap.from_pels(pels), coding, min_row_bits=min_row_bits)
 
 
 async def keep(
@@ -44,7 +45,7 @@ async def judge(target: PageTarget, index: int) -> Verdict:
 async def test_a_page_is_filed_as_it_was_sent(tmp_path: Path, coding: Coding, chunk: int) -> None:
     page = text_like(300, 1728)
     target = PageTarget(tmp_path)
-    octets = sent(page, coding, min_row_bits=0 if coding is Coding.MMR else 200)
+    octets = sent(page, coding, min_row_bits=0 if coding in CORRECTED else 200)
     ends = await keep(target, 0, octets, coding, chunk=chunk)
     assert ends[-1]
     assert not any(ends[:-2])
