@@ -40,10 +40,10 @@ Found = TypeVar("Found")
 
 KEY, SECRET = 32, 20
 """Octets of keys, and of generated secrets."""
-GENERATED = {"api_key", "recovery", "session", "set_up"}
+GENERATED = {"api_key", "recovery", "session", "set_up", "link"}
 TABLES = (
     *("objects", "wraps", "key_slots", "person_slots", "users", "people", "retired_keys", "box_keys", "box_wraps"),
-    *("escrows", "escrow_trustees", "escrow_shares", "escrow_requests", "escrow_answers"),
+    *("escrows", "escrow_trustees", "escrow_shares", "escrow_requests", "escrow_answers", "links"),
 )
 SMALL = 256
 """Pieces of at most so many octets are looked through octet by octet; of others, every 16th."""
@@ -136,10 +136,18 @@ def _read(piece: bytes) -> Iterator[bytes]:
 def _public(loot: Loot) -> dict[str, PublicKey]:
     tables = ("users", "people", "person_slots", "retired_keys", "box_keys")
     rows = [row for name in tables for row in loot.rows[name]]
-    return {row["key_id"]: PublicKey.from_octets(row["public_key"]) for row in rows if row["public_key"]}
+    of_links = {public.key_id: public for _, public in _links(loot)}
+    return of_links | {row["key_id"]: PublicKey.from_octets(row["public_key"]) for row in rows if row["public_key"]}
+
+
+def _links(loot: Loot) -> Iterator[tuple[Row, PublicKey]]:
+    for row in loot.rows["links"]:
+        if row["blob"]:
+            yield {**row, "kind": "link"}, PublicKey.from_octets(bytes.fromhex(row["parameters"]["public_key"]))
 
 
 def _slots(loot: Loot) -> Iterator[tuple[Row, PublicKey]]:
+    yield from _links(loot)
     people = {row["id"]: PublicKey.from_octets(row["public_key"]) for row in loot.rows["users"]}
     for row in loot.rows["key_slots"]:
         yield row, people[row["user_id"]]
