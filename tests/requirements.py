@@ -18,7 +18,6 @@ DATA = ROOT / "faxgw" / "exports" / "requirements.json"
 
 MAIL = "with mail and folders, which are not there yet"
 PAGES = "the web page is not there yet"
-AGREEMENT = "needs no program: an agreement between people"
 
 
 class Requirement(NamedTuple):
@@ -49,7 +48,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     "XM-14": Requirement("Content lies nowhere in clear and travels nowhere in clear.", f"deliveries: {MAIL}"),
     "XM-15": Requirement("What a browser reaches is HTTPS, hardened.", f"cookies of pages: {PAGES}"),
     "XM-16": Requirement("The mail server speaks TLS.", other=MAIL),
-    "XM-17": Requirement("All mail of the fax process takes verified TLS.", other=MAIL),
+    "XM-17": Requirement("All mail of the fax process takes verified TLS."),
     "XM-18": Requirement("Folders elsewhere are reached by SFTP, FTPS or SCP only.", f"SCP: {MAIL}"),
     "XM-19": Requirement("Stored faxes are encrypted with AES-256, a key each; one turned bit is found."),
     "XM-20": Requirement("Backups are encrypted and signed, and open with the right keys only."),
@@ -77,7 +76,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     "WF-03": Requirement("Listeners bind where they are told to, and networks are checked before anything else."),
     "WF-04": Requirement("Malformed input is refused cleanly, guessing is slowed.", f"of mail: {MAIL}"),
     "WF-05": Requirement("The mail router keeps nothing.", f"by mail: {MAIL}"),
-    "WF-06": Requirement("Which TLS a mail destination must have is a policy.", other=MAIL),
+    "WF-06": Requirement("Which TLS a mail destination must have is a policy."),
     "WF-07": Requirement("The mail listener relays to nobody.", other=MAIL),
     "WF-08": Requirement("Mail that became a fax is removed.", other=MAIL),
     "WF-09": Requirement("Fax machines in offices submit by SMTP.", other=MAIL),
@@ -86,8 +85,8 @@ REQUIREMENTS: dict[str, Requirement] = {
     "WF-12": Requirement("Mail that would go without TLS is not taken.", other=MAIL),
     "WF-13": Requirement("Parts that are apart talk by mutual TLS.", other=MAIL),
     "WF-14": Requirement("Each device has its own user and password, by which its faxes are known.", other=MAIL),
-    "WF-15": Requirement("Agreements with processors are on record.", other=AGREEMENT),
-    "WF-16": Requirement("Faxes that leave by mail are as protected as those that come.", other=MAIL),
+    "WF-15": Requirement("Agreements with processors are on record."),
+    "WF-16": Requirement("Faxes that leave by mail are as protected as those that come."),
 }
 """Id -> what it asks for, in our words. XM: handling of personal data; FP: life cycle of a fax; WF: fax and mail."""
 

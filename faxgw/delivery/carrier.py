@@ -55,6 +55,7 @@ class Proof:
         place: who has it, or where it lies, whole: for the ledger.
         path: of the file within its target, by which it can be taken back; empty: it cannot.
         reference: what the other side called it, such as its answer to a message.
+        content: the content went; if not, only word of it did, and the fax is to be had here.
     """
 
     protocol: str
@@ -66,6 +67,7 @@ class Proof:
     at: datetime
     path: str = ""
     reference: str = ""
+    content: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """As it is stored with the parcel, and shown."""

@@ -29,7 +29,7 @@ class Carried:
 
     Attributes:
         proof: how it went.
-        files: names and hashes of what was handed over; none: a notice, or something that was taken back.
+        files: names and hashes of what was handed over; none: a notice, word of a fax, or what was taken back.
         target: where.
         gone: of something that was to be taken back: it was not there any more.
     """
@@ -83,7 +83,8 @@ async def _carry_fax(gateway: Gateway, row: RowMapping) -> Carried:
     except StoreError as fault:
         raise Unreachable("storage.failed", "the store cannot be read now") from fault
     proof = await carrier_for(target, gateway).carry(Parcel(row["id"], tenant_id, files, words))
-    return Carried(proof, tuple((each.name, each.sha256) for each in files), target)
+    left = files if proof.content else ()
+    return Carried(proof, tuple((each.name, each.sha256) for each in left), target)
 
 
 async def _take_back(gateway: Gateway, row: RowMapping) -> Carried:

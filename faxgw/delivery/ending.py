@@ -80,9 +80,13 @@ async def let_go(connection: AsyncConnection, fax: RowMapping | None) -> None:
 
 
 async def _all_there(connection: AsyncConnection, fax_id: UUID) -> bool:
-    """Tell whether every target has a fax; what could not be delivered waits to be collected as if none had it."""
-    own = select(parcels.c.state).where(parcels.c.fax_id == fax_id, parcels.c.kind == FAX).distinct()
-    return set((await connection.execute(own)).scalars()) == {DELIVERED}
+    """Tell whether every target has a fax; what could not be delivered waits to be collected as if none had it.
+
+    So does what a target has only word of.
+    """
+    own = select(parcels.c.state, parcels.c.proof).where(parcels.c.fax_id == fax_id, parcels.c.kind == FAX)
+    rows = (await connection.execute(own)).all()
+    return bool(rows) and all(row.state == DELIVERED and row.proof.get("content", True) for row in rows)
 
 
 async def _locked(connection: AsyncConnection, fax_id: UUID | None) -> RowMapping | None:
@@ -113,8 +117,8 @@ async def _note_copy(connection: AsyncConnection, row: RowMapping, fax: RowMappi
     """
     if row["kind"] == DELETE:
         await returning.taken_back(connection, row, gone=came.gone)
-    if row["kind"] != FAX or came.target is None:
-        return
+    if row["kind"] != FAX or came.target is None or not came.files:
+        return  # nothing lies there: of a fax, only word has left
     noted: dict[str, Any] = {"tenant_id": row["tenant_id"], "target_id": came.target.id}
     kind = kind_of_copy(came.target.settings)
     for place, path, sha256 in came.copies():

@@ -2,10 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -21,10 +22,12 @@ from faxgw.mail.sending.routes import Direct, Route, to_smarthost
 from faxgw.mail.sending.session import Hop, Login, Origin, Session, opened
 from faxgw.mail.sending.sts import StsPolicies
 from faxgw.mail.sending.tls import Contexts
-from faxgw.rules.mail import Protection
+from faxgw.rules.mail import Protection, ascii_domain
 from faxgw.webhooks.egress import Network
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 AT_ONCE = 4
 """Connections to one host at the same time."""
@@ -78,13 +81,31 @@ class Postman:
         """
         if protection == "link-only" and mail.attachments:
             raise Refused("mail.link_only", "No content goes to this address by mail.")
-        faults: list[NotCarried] = []
-        for route in await self._routes(mail.domain):
-            try:
-                return await self._by(route, mail, protection, rule)
-            except (Unreachable, NotProtected) as fault:
-                faults.append(fault)
-        raise _worst(faults)
+        routes = await self._routes(mail.domain)
+        message = await asyncio.to_thread(self._octets, mail)
+
+        async def over(hop: Hop) -> Proof:
+            async with self._place(hop):
+                session, answer = await self._handed_over(hop, mail, message)
+            log.info("mail handed over", mail=mail.id, protection=protection, evidence=hop.evidence or "none")
+            tls, verified = session.tls, bool(hop.evidence)
+            decision, place, now = _decision(protection, rule, hop), mail.to, datetime.now(UTC)
+            return Proof(tls.protocol, tls.cipher, tls.peer, verified, decision, place, now, reference=answer)
+
+        return await self._by_one_of(routes, protection, over)
+
+    async def reach(self, address: str, *, protection: Protection) -> None:
+        """Connect to a host of an address as a mail would, and keep the connection for one that follows at once.
+
+        Raises:
+            Unreachable, Refused, NotProtected: as of ``send``.
+        """
+
+        async def over(hop: Hop) -> None:
+            async with self._place(hop):
+                self._keep(self._taken(hop) or await opened(hop, _origin(self._settings), self._contexts))
+
+        await self._by_one_of(await self._routes(ascii_domain(address)), protection, over)
 
     async def close(self) -> None:
         """End all connections that nobody uses."""
@@ -102,36 +123,35 @@ class Postman:
         implicit = settings.tls == "implicit"
         return await to_smarthost(Hop(settings.smarthost, (), settings.port, implicit=implicit, login=login))
 
-    async def _by(self, route: Route, mail: Mail, protection: Protection, rule: str) -> Proof:
+    async def _by_one_of(
+        self, routes: Sequence[Route], protection: Protection, over: Callable[[Hop], Awaitable[T]]
+    ) -> T:
+        """Do something over the first route that can be had as ``protection`` asks."""
+        faults: list[NotCarried] = []
+        for route in routes:
+            try:
+                return await self._by(route, protection, over)
+            except (Unreachable, NotProtected) as fault:
+                faults.append(fault)
+        raise _worst(faults)
+
+    async def _by(self, route: Route, protection: Protection, over: Callable[[Hop], Awaitable[T]]) -> T:
         if protection == "require-verified" and not route.hop.evidence:
             why = "nothing proves that it is a host of this domain: neither MTA-STS, DANE nor its name"
             raise NotProtected("mail.not_protected", f"{route.hop.host}: {why}.")
         try:
-            return await self._over(route.hop, mail, protection, rule)
+            return await over(route.hop)
         except NotProtected:
             if protection == "require-verified" or route.open is None or route.open == route.hop:
                 raise
-            return await self._over(route.open, mail, protection, rule)
+            return await over(route.open)
 
-    async def _over(self, hop: Hop, mail: Mail, protection: Protection, rule: str) -> Proof:
+    def _octets(self, mail: Mail) -> bytes:
         settings, now = self._settings, datetime.now(UTC)
-        message = await asyncio.to_thread(
-            message_octets, mail, sender=settings.sender, sender_name=settings.sender_name, now=now
-        )
-        place = self._places.setdefault(f"{hop.host}:{hop.port}", asyncio.Semaphore(AT_ONCE))
-        async with place:
-            session, answer = await self._handed_over(hop, mail, message)
-        log.info("mail handed over", mail=mail.id, protection=protection, evidence=hop.evidence or "none")
-        return Proof(
-            protocol=session.tls.protocol,
-            cipher=session.tls.cipher,
-            peer=session.tls.peer,
-            verified=bool(hop.evidence),
-            decision=_decision(protection, rule, hop),
-            place=mail.to,
-            at=datetime.now(UTC),
-            reference=answer,
-        )
+        return message_octets(mail, sender=settings.sender, sender_name=settings.sender_name, now=now)
+
+    def _place(self, hop: Hop) -> asyncio.Semaphore:
+        return self._places.setdefault(f"{hop.host}:{hop.port}", asyncio.Semaphore(AT_ONCE))
 
     async def _handed_over(self, hop: Hop, mail: Mail, message: bytes) -> tuple[Session, str]:
         all_the_way = mail.sensitive and bool(hop.evidence)

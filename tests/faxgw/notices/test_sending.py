@@ -22,7 +22,7 @@ from tests.faxgw.api.people import Person
 from tests.faxgw.boxes.house import set_policy
 from tests.faxgw.mail.sending.far_hosts import Host
 from tests.faxgw.mail.sending.far_side import FarSide, far_side
-from tests.faxgw.mail.sending.test_postman import nothing_in_clear, read
+from tests.faxgw.mail.sending.reading import nothing_in_clear, read
 
 POLICY = {"changes": [{"name": "allow_forwarding", "old": "on", "new": "off"}], "at": "2026-11-22 10:00 UTC"}
 RESULT = {"fax": "0190", "number": "+49301234567", "state": "delivered", "at": "2026-11-22 10:00 UTC"}

@@ -3,7 +3,6 @@
 import email
 import email.policy
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from faxgw.delivery.carrier import Refused
 from faxgw.mail.sending.mail import Mail
 from faxgw.mail.sending.message import message_octets
 from tests.faxgw.mail.sending.far_side import PAGE, file, mail
+from tests.faxgw.mail.sending.reading import read
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 HEADERS = ["Date", "From", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
@@ -22,12 +22,6 @@ HEADERS = ["Date", "From", "To", "Subject", "Message-ID", "Auto-Submitted", "MIM
 
 def octets(of: Mail, name: str = "Fax") -> bytes:
     return message_octets(of, sender="fax@gateway.example", sender_name=name, now=NOW)
-
-
-def read(message: bytes) -> EmailMessage:
-    found = email.message_from_bytes(message, policy=email.policy.default)
-    assert isinstance(found, EmailMessage) and not found.defects
-    return found
 
 
 def test_a_message_has_these_headers_and_no_others() -> None:

@@ -1,11 +1,8 @@
 """Mail over connections that can go wrong in every way: nothing of it leaves but under the TLS that was asked for."""
 
 import asyncio
-import email
-import email.policy
 import ssl
 from datetime import timedelta
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -15,29 +12,8 @@ from faxgw.config import Config
 from faxgw.delivery.carrier import NotCarried, NotProtected, Refused, Unreachable
 from faxgw.mail.sending.postman import Postman
 from tests.faxgw.mail.sending.authority import SHOWN, Authority
-from tests.faxgw.mail.sending.far_hosts import Host
-from tests.faxgw.mail.sending.far_side import CANARY, PAGE, FarSide, file, mail
-
-HARMLESS = ("EHLO GATEWAY.EXAMPLE", "HELO GATEWAY.EXAMPLE", "STARTTLS", "QUIT")
-"""All that may ever be said without TLS."""
-
-
-def read(octets: bytes) -> EmailMessage:
-    message = email.message_from_bytes(octets, policy=email.policy.SMTP)
-    assert isinstance(message, EmailMessage)
-    return message
-
-
-def nothing_in_clear(host: Host) -> None:
-    """Check every octet that a host was sent outside of TLS."""
-    said = bytes(host.clear)
-    for line in filter(None, said.split(b"\r\n")):
-        if line[:1] != b"\x16":  # where a handshake begins, we are no longer talking SMTP
-            assert line.decode("ascii").upper() in HARMLESS
-        else:
-            break
-    assert CANARY.encode() not in said and PAGE[:16] not in said
-
+from tests.faxgw.mail.sending.far_side import PAGE, FarSide, file, mail
+from tests.faxgw.mail.sending.reading import nothing_in_clear, read
 
 # ------------------------------------------------------------------------------------------------------- the good way
 
