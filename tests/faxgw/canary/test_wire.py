@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from faxgw.delivery.carrier import File, NotCarried, Parcel
 from faxgw.folders.ftps import FtpsCarrier
+from faxgw.folders.local import MARKER, LocalCarrier
 from faxgw.folders.sftp import SftpCarrier
 from tests.faxgw.canary.capturing import Capture
 from tests.faxgw.canary.searching import Search
@@ -140,6 +141,14 @@ async def by_ftps(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
 
 
 @asynccontextmanager
+async def into_a_folder(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
+    (folder / "out").mkdir()
+    (folder / MARKER).touch()
+    carrier = LocalCarrier(target({"kind": "local", "folder": str(folder / "out")}), gateway(folders=(folder,)))
+    yield Place(lambda given: carrier.carry(parcel(given)), lying(folder / "out"), ())
+
+
+@asynccontextmanager
 async def by_mail(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
     async with far_side(folder) as far:
         host, port = await far.host(extensions=("AUTH PLAIN",), answers={"AUTH": "235 welcome"})
@@ -154,7 +163,12 @@ async def by_mail(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
         yield Place(carry, lambda: [bytes(host.inside)], (port,))
 
 
-PLACES: dict[str, Callable[[Peer, Path], Any]] = {"mail": by_mail, "sftp": by_sftp, "ftps": by_ftps}
+PLACES: dict[str, Callable[[Peer, Path], Any]] = {
+    "mail": by_mail,
+    "sftp": by_sftp,
+    "ftps": by_ftps,
+    "local": into_a_folder,
+}
 
 
 @pytest_asyncio.fixture(params=PLACES)
