@@ -208,6 +208,8 @@ CODES: dict[str, Code] = {
     "target.plain_ftp": Code(422, "FTP without TLS does not exist here", "Use `sftp`, `ftps` or `scp`."),
     "target.address": Code(422, "Targets may not lead there", "Use a public address, or have the operator allow it."),
     "target.folder": Code(422, "The folder is not opened for this", "Use one that the gateway's operator has opened."),
+    "target.endpoint": Code(422, "The endpoint of a store is no address", "Give https://HOST, or https://HOST:PORT."),
+    "target.credentials": Code(422, "The store wants a key", "Give `access_key_id`, and its secret as `password`."),
     "target.authorities": Code(422, "These are no certificates", "Give them in PEM, one after the other."),
     "target.host_keys": Code(422, "That is no public key of a host", "Give it as `:test` or ssh-keyscan show it."),
     "target.private_key": Code(422, "The private key cannot be used", "Give it in OpenSSH's form, not locked."),

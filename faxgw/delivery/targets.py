@@ -156,6 +156,9 @@ class S3Target(_FolderPlace):
     )
     region: Words = "us-east-1"
     access_key_id: Words = ""
+    authorities: Pem = Field(
+        default="", description="Certificate authorities in PEM besides the public ones, or the server's certificate."
+    )
     server_encryption: Literal["", "AES256", "aws:kms"] = Field(
         default="", description="Have the store encrypt, too; empty: as the bucket is set."
     )

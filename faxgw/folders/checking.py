@@ -4,11 +4,12 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from faxgw.config.folders import DeliverySettings
-from faxgw.delivery.targets import FtpsTarget, LocalTarget, ScpTarget, SftpTarget, Target
+from faxgw.delivery.targets import FtpsTarget, LocalTarget, S3Target, ScpTarget, SftpTarget, Target
 from faxgw.errors import RequestError
-from faxgw.folders.ftps_client import trusting
 from faxgw.folders.local import root_of
+from faxgw.folders.s3 import check_bucket, endpoint_of
 from faxgw.folders.ssh import own_key, pinned_keys
+from faxgw.folders.trust import trusting
 from faxgw.webhooks.egress import Forbidden, admit
 
 
@@ -25,6 +26,10 @@ def check(target: Target, rules: DeliverySettings) -> None:
             own_key(target.secret)
         case FtpsTarget():
             _check_host(settings.host, rules)
+            trusting(settings.authorities)
+        case S3Target():
+            check_bucket(settings, target.secret)
+            _check_host(endpoint_of(settings).host, rules)
             trusting(settings.authorities)
         case LocalTarget():
             root_of(settings.folder, target.tenant_id, rules)

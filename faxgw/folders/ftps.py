@@ -12,9 +12,10 @@ from faxgw.delivery.targets import FtpsTarget
 from faxgw.errors import RequestError
 from faxgw.folders.carrying import FolderCarrier, with_port
 from faxgw.folders.folder import Folder, Hop, SteppedFolder
-from faxgw.folders.ftps_client import FtpsClient, NoTls, OtherCertificate, trusting
+from faxgw.folders.ftps_client import FtpsClient, NoTls, OtherCertificate
 from faxgw.folders.reaching import reach
 from faxgw.folders.threads import in_thread
+from faxgw.folders.trust import trusting
 
 Result = TypeVar("Result")
 

@@ -7,10 +7,7 @@ from contextlib import contextmanager, suppress
 from ftplib import FTP, FTP_TLS, error_perm, error_proto, error_reply, error_temp, parse227, parse229
 from hashlib import sha256
 
-from faxgw.errors import RequestError
 from faxgw.folders.folder import AT_ONCE, Hop
-from faxgw.tls import CIPHERS_1_2
-from faxgw.webhooks.posting import tls_context
 
 SECONDS = 30.0
 """Without an octet, before a connection is given up."""
@@ -24,23 +21,6 @@ class NoTls(Exception):
 
 class OtherCertificate(Exception):
     """The way for files leads to somebody else than the one for commands."""
-
-
-def trusting(authorities: str) -> ssl.SSLContext:
-    """Return the rules of TLS: what public authorities have signed, and what these have, or these themselves.
-
-    Raises:
-        RequestError: ``target.authorities`` for what is no certificate.
-    """
-    context = tls_context(None)
-    context.set_ciphers(CIPHERS_1_2)
-    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    if authorities.strip():
-        try:
-            context.load_verify_locations(cadata=authorities)
-        except (ssl.SSLError, ValueError) as error:
-            raise RequestError("target.authorities", "The authorities are no certificates in PEM.") from error
-    return context
 
 
 class FtpsClient(FTP_TLS):

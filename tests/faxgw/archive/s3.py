@@ -1,5 +1,6 @@
 """An S3 server for tests: moto's, in a process of its own, on loopback."""
 
+import ssl
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from itertools import count
 
 import httpx
 
+from tests.drivers.sip.authority import Authority
 from tests.faxgw.serving import free_port
 
 STARTS_WITHIN = 60.0
@@ -17,14 +19,15 @@ STARTS_WITHIN = 60.0
 class S3Server:
     """A running server; ``new_bucket`` gives the options with which a store reaches it."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, url: str, client: httpx.Client) -> None:
+        self.url = url
+        self._client = client
         self._number = count(1)
 
     def new_bucket(self) -> str:
         """Make an empty bucket and return its name."""
         name = f"faxes-{next(self._number)}"
-        httpx.put(f"{self.url}/{name}").raise_for_status()
+        self.ask("PUT", f"/{name}").raise_for_status()
         return name
 
     @property
@@ -33,7 +36,13 @@ class S3Server:
 
     def parts_under_way(self, bucket: str) -> int:
         """Return how many uploads in parts were begun and neither finished nor given up."""
-        return httpx.get(f"{self.url}/{bucket}?uploads").text.count("<UploadId>")
+        return self.ask("GET", f"/{bucket}?uploads").text.count("<UploadId>")
+
+    def ask(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
+        """Ask the server something; it takes any signature."""
+        signature = "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+        headers = {"authorization": signature}
+        return self._client.request(method, self.url + path, content=content, headers=headers)
 
 
 def options(url: str) -> dict[str, str]:
@@ -48,25 +57,34 @@ def options(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
-    """Run a server."""
+def s3_server(authority: Authority | None = None) -> Iterator[S3Server]:
+    """Run a server; with an authority by TLS, with a certificate of hers."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    if authority:
+        certificate, key = (authority.ca.with_name(f"s3.{kind}") for kind in ("crt", "key"))
+        authority.sign(certificate, key, "127.0.0.1", "localhost")
+        command += ["-c", str(certificate), "-k", str(key)]
+    url = f"{'https' if authority else 'http'}://127.0.0.1:{port}"
+    believed = ssl.create_default_context(cafile=authority.ca) if authority else True
+    with (
+        httpx.Client(verify=believed) as client,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
+    ):
         try:
-            _await(process, f"http://127.0.0.1:{port}/")
-            yield S3Server(port)
+            _await(process, client, url)
+            yield S3Server(url, client)
         finally:
             process.kill()
 
 
-def _await(process: subprocess.Popen[bytes], url: str) -> None:
+def _await(process: subprocess.Popen[bytes], client: httpx.Client, url: str) -> None:
     end = time.monotonic() + STARTS_WITHIN
     while True:
         assert process.poll() is None, "the S3 server ended by itself"
         assert time.monotonic() < end, "the S3 server did not start"
         try:
-            httpx.get(url)
+            client.get(url)
         except httpx.TransportError:
             time.sleep(0.05)
         else:

@@ -14,10 +14,13 @@ from tests.faxgw.folders.test_sftp import OTHER_KEY
 
 SFTP = {"kind": "sftp", "host": "sftp.example", "user": "fax", "host_keys": [OTHER_KEY]}
 FTPS = {"kind": "ftps", "host": "ftps.example", "user": "fax"}
+S3 = {"kind": "s3", "bucket": "faxes", "access_key_id": "id"}
 WRONG: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "target.host_keys": (SFTP | {"host_keys": ["ssh-ed25519 what"]}, {}),
     "target.private_key": (SFTP, {"private_key": "what"}),
     "target.address": (SFTP | {"host": "10.1.2.3"}, {}),
+    "target.endpoint": (S3 | {"endpoint": "http://s3.example"}, {"password": "secret"}),
+    "target.credentials": (S3, {}),
     "target.folder": ({"kind": "local", "folder": "/srv/out/../etc"}, {}),
     "target.authorities": (FTPS | {"authorities": "what"}, {}),
 }
@@ -37,6 +40,8 @@ def test_what_cannot_work_is_told_while_it_is_set_up(code: str) -> None:
         SFTP,
         FTPS,
         SFTP | {"host": "127.0.0.1"},
+        S3,
+        S3 | {"endpoint": "https://s3.example:9000/"},
         {"kind": "local", "folder": "/srv/out/in"},
         {"kind": "mail", "address": "a@b.example"},
     ],
