@@ -38,6 +38,8 @@ TAKEN = "line.taken"
 STATION_IDS_KEPT = 8
 NOT_STORED = "retention:not_stored"
 """The task that shreds a fax of which nothing is to be kept."""
+OF_DEVICE = "devices:ended"
+"""The task that deletes what a device's fax was drawn from, and tells of its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,9 @@ async def let_go(connection: AsyncConnection, fax: RowMapping) -> None:
 
     Whoever accepts a fax holds its documents or pages until it is written: they are waited for, and then looked for.
     """
+    if fax["device_id"] is not None:
+        batch_id = str(fax["batch_id"]) if fax["batch_id"] else None
+        await defer(connection, OF_DEVICE, fax_id=str(fax["id"]), batch_id=batch_id)
     if fax["storage"] == "none":
         await defer(connection, NOT_STORED, fax_id=str(fax["id"]))
     if fax["page_set_id"] is not None:

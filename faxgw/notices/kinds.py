@@ -40,8 +40,8 @@ def _names(text: str) -> frozenset[str]:
 KINDS: Mapping[str, Kind] = {
     "result": Kind(
         "What became of a fax that you, or a device of yours, sent by mail.",
-        _names("fax number state at"),
-        _names("pages tries reason device code"),
+        _names("state at"),
+        _names("fax number pages tries reason device code batch count delivered others"),
     ),
     "failure": Kind(
         "A fax of your box, or a delivery of it, has failed for good.",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from procrastinate import Blueprint
 
 from faxgw.delivery import courier as delivery
+from faxgw.devices import ended
 from faxgw.gateway import Gateway
 from faxgw.retention import jobs
 from faxgw.tasks.worker import make_app, work
@@ -15,6 +16,7 @@ from faxgw.webhooks.delivering import Courier
 from faxgw.webhooks.posting import Poster
 
 TASKS: Mapping[str, Callable[[], Blueprint]] = {
+    "devices": ended.tasks,
     "webhooks": delivering.tasks,
     "retention": jobs.tasks,
     "upkeep": timetable.tasks,

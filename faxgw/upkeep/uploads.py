@@ -1,11 +1,11 @@
 """Documents and page sets whose time is up, and that no fax needs any more: their rows, then what lies in the store."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Text, cast, delete, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.archive.objects import StoreError
@@ -55,17 +55,34 @@ async def _emptied(
 
 
 async def _documents(connection: AsyncConnection, now: datetime) -> tuple[int, Sequence[UUID]]:
+    over = select(documents.c.id).where(documents.c.expires_at <= now - GRACE, *_unneeded()).limit(BATCH)
+    gone = await _gone(connection, over.with_for_update(skip_locked=True))
+    return len(gone), gone
+
+
+async def delete_documents(connection: AsyncConnection, ids: Collection[UUID]) -> Sequence[UUID]:
+    """Delete documents before their time is up, unless they are needed as above; return what is left in the store.
+
+    ``connection`` is a transaction of the dispatcher; when it is committed, delete those objects.
+    """
+    there = select(documents.c.id).where(documents.c.id.in_(ids), *_unneeded()).order_by(documents.c.id)
+    return await _gone(connection, there.with_for_update()) if ids else ()
+
+
+def _unneeded() -> tuple[ColumnElement[bool], ...]:
     needed = (
         select(faxes.c.id)
         .where(faxes.c.state.in_(UNDRAWN), faxes.c.tenant_id == documents.c.tenant_id)
         .where(faxes.c.request["documents"].contains(func.to_jsonb(cast(documents.c.id, Text))))
     )
-    over = select(documents.c.id).where(documents.c.expires_at <= now - GRACE, ~needed.exists(), ~is_held_document())
-    batch = over.limit(BATCH).with_for_update(skip_locked=True)
-    statement = delete(documents).where(documents.c.id.in_(batch)).returning(documents.c.object_id)
+    return ~needed.exists(), ~is_held_document()
+
+
+async def _gone(connection: AsyncConnection, over: Select[tuple[UUID]]) -> Sequence[UUID]:
+    statement = delete(documents).where(documents.c.id.in_(over)).returning(documents.c.object_id)
     gone = (await connection.scalars(statement)).all()
     await connection.execute(delete(objects).where(objects.c.id.in_(gone)))
-    return len(gone), gone
+    return gone
 
 
 async def _page_sets(connection: AsyncConnection, now: datetime) -> tuple[int, Sequence[UUID]]:

@@ -30,6 +30,13 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["has not been delivered (failed).", "  Reason:  The line was busy."],
     ),
     (
+        "result",
+        {"state": "partially_sent", "at": AT, "batch": "0192", "count": 3, "delivered": 2, "device": "Front desk"}
+        | {"others": [{"number": "+49301234567", "state": "failed", "reason": "The line was busy."}]},
+        "Fax to several numbers: partially_sent",
+        ["  Numbers: 3, delivered to 2", "  +49…67: failed", "  Reason:  The line was busy."],
+    ),
+    (
         "failure",
         FAX | {"reason": "busy", "at": AT, "tries": 5, "code": "line.busy"},
         "A fax could not be sent",
