@@ -1,6 +1,7 @@
 """Peers that run beside a test: started here, ended here, and their story told when the test fails."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -92,3 +93,12 @@ def spandsp_calls(peer_library: Callable[[str], str]) -> Callable[[list[dict[str
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postfix_program(peer: Callable[[str], Path]) -> Path:
+    """Return where Postfix is; ``postfix.running`` runs one in a folder of its own."""
+    found = peer("postfix")
+    if os.geteuid() != 0:
+        (pytest.fail if os.environ.get("FAXGW_REQUIRE_PEERS") == "1" else pytest.skip)("Postfix starts as root only")
+    return found

@@ -30,7 +30,15 @@ class Authority:
         self.path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
     def context(self, *names: str, ends: timedelta = DAY, self_signed: bool = False) -> ssl.SSLContext:
-        """Return what a server of these names needs; ``certificate_of`` says what it shows."""
+        """Return what a server of these names needs; ``SHOWN`` has what it shows."""
+        chain = self.chain(*names, ends=ends, self_signed=self_signed)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        SHOWN[context] = shown(chain)
+        return context
+
+    def chain(self, *names: str, ends: timedelta = DAY, self_signed: bool = False) -> Path:
+        """Write a key, a certificate for it with these names, and ours; return where."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _named(names[0])
         issuer, signs = (subject, key) if self_signed else (self._name, self._key)
@@ -45,14 +53,16 @@ class Authority:
         chain = self.folder / f"{len(list(self.folder.iterdir()))}.pem"
         octets = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
         chain.write_bytes(octets if self_signed else octets + self.certificate.public_bytes(Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        SHOWN[context] = made
-        return context
+        return chain
 
 
 SHOWN: dict[ssl.SSLContext, x509.Certificate] = {}
 """What each context shows."""
+
+
+def shown(chain: Path) -> x509.Certificate:
+    """Return the certificate that the holder of a chain shows."""
+    return x509.load_pem_x509_certificates(chain.read_bytes())[0]
 
 
 def tlsa(certificate: x509.Certificate, *, usage: int = 3, selector: int = 1, matching: int = 1) -> str:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiosmtpd.smtp import SMTP as Server  # noqa: N811 (a server)
+from aiosmtpd.smtp import AuthResult
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from faxgw.config import Config
@@ -35,6 +37,34 @@ async def test_a_mail_goes_to_a_smarthost_under_tls_and_its_proof_says_which(far
     size = len(host.messages[0])
     assert host.envelopes == [(f"MAIL FROM:<fax@gateway.example> SIZE={size}", "RCPT TO:<fax@clinic.example>")]
     nothing_in_clear(host)
+
+
+async def test_aiosmtpd_takes_mail_from_us_when_it_asks_for_tls_and_a_password(far: FarSide) -> None:
+    taken: list[Any] = []
+
+    class Keeping:
+        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's)
+            taken.append(envelope)
+            return "250 kept"
+
+    def let_in(_server: Any, _session: Any, _envelope: Any, _mechanism: str, auth: Any) -> AuthResult:
+        return AuthResult(success=(auth.login, auth.password) == (b"gateway", b"very-secret"))
+
+    def session() -> Server:
+        rules = {"require_starttls": True, "auth_required": True, "authenticator": let_in}
+        return Server(Keeping(), hostname="far.example", tls_context=far.authority.context("localhost"), **rules)
+
+    server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
+    async with server:
+        postman = await far.by_smarthost(server.sockets[0].getsockname()[1], user="gateway", password="very-secret")
+        sent = mail(text=".\n..\n.x\nFrom me\n" * 50)
+        proof = await postman.send(sent, protection="require-verified")
+        await postman.close()
+    assert proof.reference == "kept"
+    (envelope,) = taken
+    assert envelope.rcpt_tos == ["fax@clinic.example"]
+    body = read(envelope.content).get_body()
+    assert body is not None and body.get_content().splitlines() == sent.text.splitlines()
 
 
 async def test_a_smarthost_is_signed_in_to_under_tls_only(far: FarSide) -> None:
