@@ -62,7 +62,8 @@ REQUEST_SECONDS = Histogram(
 )
 REFUSED = Counter(
     "faxgw_refused_credentials",
-    "Secrets that were refused; kind: key (an API key or a session that is unknown, wrong, revoked or over), sign_in.",
+    "Secrets that were refused; kind: key (an API key or a session that is unknown, wrong, revoked or over), sign_in, "
+    "device.",
     ("kind",),
     registry=REGISTRY,
 )
@@ -73,6 +74,23 @@ DROPS = Counter(
     registry=REGISTRY,
 )
 DROP_CONNECTIONS = Gauge("faxgw_drop_connections", "Connections of devices to the drop box.", registry=REGISTRY)
+SUBMISSIONS = Counter(
+    "faxgw_submissions",
+    "Messages that came after DATA; outcome: taken, rejected (not to be made a fax, or not now), refused (malformed, "
+    "too large, no memory), broken (not whole).",
+    ("outcome",),
+    registry=REGISTRY,
+)
+SUBMISSION_CONNECTIONS = Gauge(
+    "faxgw_submission_connections", "Connections that devices have open to submit mail.", registry=REGISTRY
+)
+SUBMISSION_CLOSED = Counter(
+    "faxgw_submission_closed",
+    "Connections to submit mail that we closed; reason: network (not allowed), full, clear (anything but STARTTLS "
+    "without TLS), injected (said after STARTTLS), tls (no handshake), malformed, slow, limit.",
+    ("reason",),
+    registry=REGISTRY,
+)
 RENDER_SECONDS = Histogram(
     "faxgw_render_seconds",
     "How long it took to turn documents into fax pages.",
@@ -116,6 +134,7 @@ PlatformCollector(registry=REGISTRY)
 METRICS: tuple[MetricWrapperBase, ...] = (
     *(CALLS, ATTEMPTS, PAGES, CALL_SECONDS, LINES, QUEUE, REQUEST_SECONDS, REFUSED, RENDER_SECONDS, WEBHOOKS),
     *(PARCELS, PARCELS_OPEN),
+    *(DROPS, DROP_CONNECTIONS, SUBMISSIONS, SUBMISSION_CONNECTIONS, SUBMISSION_CLOSED),
     *(LOOP_LAG, FREE_SPACE, LOG_LOST, READY, BUILD),
 )
 """All of them, in the order of the documentation."""

@@ -92,7 +92,9 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         await stack.enter_async_context(private_listener(config.private, health))
         requests = await stack.enter_async_context(_for_requests(gateway))
         await loading
-        await _run(gateway, requests, _drop_box(gateway, health), ready=ready, stop=stop)
+        tls = ServerTls(config.api, config.data_dir)
+        more = [*_drop_box(gateway, health), *_submission(requests, health, tls)]
+        await _run(gateway, requests, tls, more, ready=ready, stop=stop)
 
 
 def _drop_box(gateway: Gateway, health: Health) -> list[Work]:
@@ -104,6 +106,18 @@ def _drop_box(gateway: Gateway, health: Health) -> list[Work]:
     drop_box = DropBox(gateway)
     health.register("drop_box", drop_box.check)
     return [drop_box.run]
+
+
+def _submission(gateway: Gateway, health: Health, tls: ServerTls) -> list[Work]:
+    """Return the listeners for mail, if there are to be any; ``tls`` is the API's."""
+    if not gateway.config.submission.enabled:
+        return []
+    from faxgw.mail.arriving.desk import Desk  # noqa: PLC0415
+    from faxgw.mail.submission.server import SubmissionServer  # noqa: PLC0415
+
+    server = SubmissionServer(gateway.config, Desk(gateway), tls)
+    health.register("submission", server.health)
+    return [server.serve, *([] if server.tls is tls else [server.tls.watch])]
 
 
 @asynccontextmanager
@@ -120,6 +134,7 @@ async def _for_requests(gateway: Gateway) -> AsyncGenerator[Gateway]:
 async def _run(
     gateway: Gateway,
     requests: Gateway,
+    tls: ServerTls,
     more: Sequence[Work],
     *,
     ready: Callable[[Gateway], None],
@@ -129,7 +144,6 @@ async def _run(
     from faxgw.advisories import telling  # noqa: PLC0415
     from faxgw.tasks.service import run_worker  # noqa: PLC0415
 
-    tls = ServerTls(gateway.config.api, gateway.config.data_dir)
     started = asyncio.Event()
 
     async def serve_api() -> None:

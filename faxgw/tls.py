@@ -1,4 +1,4 @@
-"""The certificate of the HTTPS listener, made on the first start where none is given, and what TLS may be spoken."""
+"""The certificate of the listeners, made on the first start where none is given, and what TLS may be spoken."""
 
 import asyncio
 import ipaddress
@@ -7,6 +7,7 @@ import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from cryptography import x509
@@ -21,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from faxgw.config.model import ApiSettings
 from faxgw.errors import RequestError
 
 log = structlog.get_logger(__name__)
@@ -36,10 +36,29 @@ CIPHERS_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """AEAD with forward secrecy; TLS 1.3 has nothing else."""
 
 
+class TlsSettings(Protocol):
+    """What the settings of a listener say of its TLS."""
+
+    @property
+    def certificate(self) -> Path | None:
+        """Its certificate chain; None: one is made."""
+        ...
+
+    @property
+    def certificate_key(self) -> Path | None:
+        """Its key."""
+        ...
+
+    @property
+    def tls_minimum(self) -> str:
+        """The oldest version: 1.2 or 1.3."""
+        ...
+
+
 class ServerTls:
     """The TLS of a listener: its context always has the certificate that is in the files."""
 
-    def __init__(self, settings: ApiSettings, data_dir: Path) -> None:
+    def __init__(self, settings: TlsSettings, data_dir: Path) -> None:
         """Load the certificate, or make one.
 
         Raises:
@@ -50,9 +69,16 @@ class ServerTls:
         self.certificate = settings.certificate or folder / "cert.pem"
         self.key = settings.certificate_key or folder / "key.pem"
         self._renew_if_own()
-        self.context = _context(settings)
+        self.context = listener_context(settings.tls_minimum)
+        self.context.set_alpn_protocols(["http/1.1"])
+        self._contexts = [self.context]
         self._loaded = self._stamp()
         self._load()
+
+    def certify(self, context: ssl.SSLContext) -> None:
+        """Give the context of another listener the same certificate, now and whenever it is renewed."""
+        context.load_cert_chain(self.certificate, self.key, password=_no_password)
+        self._contexts.append(context)
 
     def refresh(self, now: datetime | None = None) -> bool:
         """Take up a certificate that was renewed, our own or a given one; return whether there was one.
@@ -93,7 +119,7 @@ class ServerTls:
     def _load(self) -> None:
         try:
             # A context that was given a certificate without its key is of no use any more, so it is tried elsewhere.
-            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *self._contexts):
                 context.load_cert_chain(self.certificate, self.key, password=_no_password)
         except (OSError, ValueError) as error:
             raise RequestError(
@@ -177,14 +203,14 @@ def _usable(certificate: Path, key: Path, now: datetime) -> bool:
     return fits and ours.not_valid_before_utc <= now < ours.not_valid_after_utc - RENEW
 
 
-def _context(settings: ApiSettings) -> ssl.SSLContext:
+def listener_context(minimum: str) -> ssl.SSLContext:
+    """Return the TLS that a listener speaks, without a certificate; ``minimum``: its oldest version, 1.2 or 1.3."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if settings.tls_minimum == "1.2":
+    if minimum == "1.2":
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS_1_2)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
     return context
 
 

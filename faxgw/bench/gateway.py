@@ -173,6 +173,7 @@ class Gateway:
             if not name.startswith("FAXGW_") and name not in _UNLIKE_INSTALLED
         }
         ports = {"FAXGW_API_PORT": str(self.port), "FAXGW_PRIVATE_PORT": str(self._private_port)}
+        ports |= {"FAXGW_SUBMISSION_PORT": "0", "FAXGW_SUBMISSIONS_PORT": "0"}
         return {**kept, **SETTINGS, **ports}
 
     def _command(self, *words: str) -> list[str]:

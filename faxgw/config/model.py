@@ -13,6 +13,7 @@ from faxgw.config.folders import DeliverySettings, SftpSettings
 from faxgw.config.line import LineSettings
 from faxgw.config.mail import MailSettings
 from faxgw.config.oidc import OidcSettings
+from faxgw.config.submission import SubmissionSettings, SubmissionsSettings
 from faxgw.documented import Documented
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
@@ -293,6 +294,8 @@ class Config(_Settings):
     people: PeopleSettings = PeopleSettings()
     oidc: tuple[OidcSettings, ...] = ()
     private: PrivateSettings = PrivateSettings()
+    submission: SubmissionSettings = SubmissionSettings()
+    submissions: SubmissionsSettings = SubmissionsSettings()
     lines: tuple[LineSettings, ...] = (LineSettings(name="sim", url="sim:15550199", ident="+1 555 0199"),)
     sandbox: SandboxSettings = SandboxSettings()
     rendering: RenderingSettings = RenderingSettings()

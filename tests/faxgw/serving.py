@@ -59,6 +59,7 @@ class Service:
         self.data = folder / "data"
         self.log = folder / "log"
         self.api_port, self.private_port = free_port(), free_port()
+        self.submission_port, self.submissions_port = free_port(), free_port()
         self.account: dict[str, str] = {}
         self._config = folder / "faxgw.toml"
         self._config.write_text(config)
@@ -67,6 +68,8 @@ class Service:
             **kept,
             "FAXGW_API_PORT": str(self.api_port),
             "FAXGW_PRIVATE_PORT": str(self.private_port),
+            "FAXGW_SUBMISSION_PORT": str(self.submission_port),
+            "FAXGW_SUBMISSIONS_PORT": str(self.submissions_port),
             "FAXGW_SANDBOX_SPEED": SPEED,
             **(environment or {}),
         }

@@ -63,6 +63,7 @@ def test_the_variables_of_the_contract_are_heard(monkeypatch: pytest.MonkeyPatch
     config = load()
     assert (config.data_dir, config.spool_keys) == (Path("/srv/fax"), Path("/run/fax-keys"))
     assert (config.api.port, config.private.port, config.sandbox.speed) == (9443, 9444, 50)
+    assert (config.submission.port, config.submissions.port) == (9587, 9465)
 
 
 def test_the_environment_wins_over_the_file_setting_by_setting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

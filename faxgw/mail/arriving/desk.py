@@ -28,7 +28,6 @@ from faxgw.mail.arriving.addressing import WORDS, international, local_part, num
 from faxgw.mail.arriving.contents import Contents, contents_of
 from faxgw.mail.arriving.mime import Message, Unreadable, read_message
 from faxgw.mail.arriving.refusing import rejected, unreadable
-from faxgw.mail.submission.port import Device as AnyDevice
 from faxgw.mail.submission.port import Peer, Rejected, Submission
 from faxgw.numbers import normalised, split_subaddress
 from faxgw.store.database import DatabaseUnavailable
@@ -76,7 +75,7 @@ class Desk:
         async with self._gateway.database.dispatcher() as connection:
             await expose(connection, self._gateway.server_keys, login, secret or "", address=peer.address)
 
-    async def admit(self, device: AnyDevice, recipient: str) -> None:
+    async def admit(self, device: Device, recipient: str) -> None:
         """See the port."""
         assert isinstance(device, Device)
         local = local_part(recipient)

@@ -5,21 +5,8 @@ The server knows SMTP, TLS and limits; the desk knows devices, numbers and faxes
 
 from dataclasses import dataclass, field
 from typing import Protocol
-from uuid import UUID
 
-
-class Device(Protocol):
-    """Whoever signed in: a machine or a program of a tenant."""
-
-    @property
-    def id(self) -> UUID:
-        """Of the device."""
-        ...
-
-    @property
-    def tenant_id(self) -> UUID:
-        """Whose it is."""
-        ...
+from faxgw.devices.device import Device
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,121 @@
+"""What keeps one client, or many, from taking more than their share: times, counts, memory."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from faxgw.api.throttle import Buckets
+from faxgw.config.submission import SubmissionSettings
+from faxgw.metrics import SUBMISSION_CONNECTIONS
+
+MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may do; times in seconds.
+
+    Attributes:
+        sign_in: from the beginning until a device has signed in.
+        command: for each command, once it has.
+        silence: between two pieces of a message.
+        grace: before the lowest rate holds.
+        message: for the whole of a message.
+        tarpit: before a failed sign-in is answered, whatever failed; twice as long for the second, and so on.
+        failures: failed sign-ins.
+        errors: commands that were refused, in a row without a message that was taken.
+        commands: commands between two messages.
+        messages: messages in one connection.
+    """
+
+    sign_in: float = 60.0
+    command: float = 300.0
+    silence: float = 60.0
+    grace: float = 30.0
+    message: float = 1800.0
+    tarpit: float = 1.0
+    failures: int = 3
+    errors: int = 50
+    commands: int = 2000
+    messages: int = 1000
+
+
+class Memory:
+    """Octets for messages that are coming in, of all connections together."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+
+    def lend(self) -> "Loan":
+        """Return an account for one message, with nothing on it."""
+        return Loan(self)
+
+
+class Loan:
+    """What one message has of the memory; ``with`` gives it back at the end."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._octets = 0
+
+    def __enter__(self) -> "Loan":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._memory.held -= self._octets
+        self._octets = 0
+
+    def grow(self, octets: int) -> bool:
+        """Have so many in all; return False if that is too much."""
+        more = octets - self._octets
+        if more > 0 and self._memory.held + more > self._memory.most:
+            return False
+        self._memory.held += more
+        self._octets = octets
+        return True
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all connections of a server share."""
+
+    settings: SubmissionSettings
+    limits: Limits
+    memory: Memory
+    failures: Buckets
+    """By address: failed sign-ins, and credentials seen in clear."""
+    callers: Counter[str] = field(default_factory=Counter)
+    """By address: its connections."""
+    connections: int = 0
+    """All of them."""
+
+    @classmethod
+    def of(cls, settings: SubmissionSettings, limits: Limits) -> "Shared":
+        """Return it for a server that starts."""
+        return cls(settings, limits, Memory(settings.max_memory), Buckets(settings.failures_per_minute, MINUTE))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody more may connect."""
+        return self.connections >= self.settings.connections
+
+    def has_room_for(self, caller: str) -> bool:
+        """Tell whether this address may have one more."""
+        return not self.is_full and self.callers[caller] < self.settings.connections_per_address
+
+    @contextmanager
+    def counted(self, caller: str) -> Iterator[None]:
+        """Count a connection as long as it lasts."""
+        self.callers[caller] += 1
+        self.connections += 1
+        SUBMISSION_CONNECTIONS.inc()
+        try:
+            yield
+        finally:
+            self.connections -= 1
+            SUBMISSION_CONNECTIONS.dec()
+            self.callers[caller] -= 1
+            if not self.callers[caller]:
+                del self.callers[caller]
