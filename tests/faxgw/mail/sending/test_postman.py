@@ -51,7 +51,7 @@ async def test_aiosmtpd_takes_mail_from_us_when_it_asks_for_tls_and_a_password(f
         return AuthResult(success=(auth.login, auth.password) == (b"gateway", b"very-secret"))
 
     def session() -> Server:
-        rules = {"require_starttls": True, "auth_required": True, "authenticator": let_in}
+        rules: dict[str, Any] = {"require_starttls": True, "auth_required": True, "authenticator": let_in}
         return Server(Keeping(), hostname="far.example", tls_context=far.authority.context("localhost"), **rules)
 
     server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
