@@ -75,4 +75,4 @@ async def of_fax(connection: AsyncConnection, fax_id: UUID) -> Sequence[RowMappi
 
 def as_copy(row: RowMapping) -> Copy:
     """Return a row as the rules see it."""
-    return Copy(row["expires_at"], row["deleted_at"])
+    return Copy(row["expires_at"], row["deleted_at"], row["deletable"])

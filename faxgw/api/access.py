@@ -59,6 +59,7 @@ _READ = Access("faxes:read")
 _SEND = Access("faxes:send")
 _CONTENT = Access("content")
 _BOXES = Access("boxes")
+_TARGETS = Access("boxes", admins=True)
 _NUMBERS = Access("numbers", admins=True)
 _ROUTES = Access("routes", admins=True)
 _WEBHOOKS = Access("webhooks", admins=True)
@@ -173,6 +174,22 @@ ACCESS: dict[str, Access] = {
     "create_forwarding_rule": _BOXES,
     "get_forwarding_rule": _BOXES,
     "delete_forwarding_rule": _BOXES,
+    "list_targets": _BOXES,
+    "create_target": _TARGETS,
+    "get_target": _BOXES,
+    "change_target": _TARGETS,
+    "delete_target": _TARGETS,
+    "test_target": _TARGETS,
+    "list_delivery_rules": _BOXES,
+    "create_delivery_rule": _BOXES,
+    "get_delivery_rule": _BOXES,
+    "delete_delivery_rule": _BOXES,
+    "deliver_fax": _SEND,
+    "list_fax_parcels": _READ,
+    "list_parcels": _READ,
+    "get_parcel": _READ,
+    "retry_parcel": _SEND,
+    "cancel_parcel": _SEND,
     "list_numbers": _NUMBERS,
     "create_number": _NUMBERS,
     "get_number": _NUMBERS,

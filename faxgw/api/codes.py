@@ -180,6 +180,14 @@ CODES: dict[str, Code] = {
     "people.no_code": Code(409, "There is no second factor to confirm", "POST /v1/me/totp first."),
     "keys.last": Code(409, "The key would revoke itself", "Use another key to revoke this one."),
     "keys.life": Code(403, "The key would outlive the one that makes it", "Give an earlier `expires_at`."),
+    "target.unknown": Code(404, "There is no such target", "GET /v1/targets lists them."),
+    "target.name": Code(409, "There is a target of that name", "Choose another name."),
+    "target.secret": Code(422, "The target's secret is needed anew", "Give `secret`; `{}` for none."),
+    "target.unprotected": Code(
+        422, "Personal data would lie unprotected there", "Have the target encrypt, get links only, or attest it."
+    ),
+    "parcel.exists": Code(409, "The fax was delivered there, or is on its way", "GET /v1/faxes/ID/parcels says how."),
+    "parcel.state": Code(409, "The parcel has ended otherwise", "GET /v1/parcels/ID says how."),
     "target.recipient": Code(422, "A recipient has no public key of age", "Give age1..., or an SSH public key."),
     "target.certificate": Code(422, "Nothing can be encrypted to a certificate", "Give a valid one for mail, in PEM."),
     "target.pdf_password": Code(422, "The password for PDFs is too easy, or too long", "Give 16 letters or more."),

@@ -6,6 +6,7 @@ DOCUMENT = "0196a5e0-1c2d-7abc-8def-0123456789ab"
 BOX = "0196a5e0-1c2d-7abc-8def-0123456789ac"
 OTHER_BOX = "0196a5e0-1c2d-7abc-8def-0123456789ad"
 COLLEAGUE = "0196a5e0-1c2d-7abc-8def-0123456789ae"
+TARGET = "0196a5e0-1c2d-7abc-8def-0123456789b0"
 OTHER_COLLEAGUE = "0196a5e0-1c2d-7abc-8def-0123456789af"
 
 _CLIENT_DATA = "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"
@@ -70,6 +71,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "create_forwarding_rule": {"prefix": "+4930", "to": OTHER_BOX},
     "forward_fax": {"box": OTHER_BOX},
+    "create_target": {
+        "name": "Records office",
+        "settings": {
+            "kind": "sftp",
+            "host": "files.example.com",
+            "user": "fax",
+            "folder": "in",
+            "host_keys": [
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFbHv5j8VYpHHrqX4cz1kZKzq0sTqpkHWHiPGfbWbaT files.example.com"
+            ],
+        },
+        "secret": {"password": "correct horse battery"},
+    },
+    "change_target": {"name": "Records", "settings": {"kind": "mail", "address": "fax@clinic.example"}, "secret": {}},
+    "create_delivery_rule": {"prefix": "+4930", "target": TARGET},
+    "deliver_fax": {"target": TARGET, "format": "tiff"},
     "create_number": {"number": "+15550199", "box": BOX},
     "change_number": {"number": "+15550199", "subaddress": "12", "box": BOX},
     "create_number_rule": {"direction": "out", "action": "deny", "pattern": "+1900*", "note": "expensive"},

@@ -171,8 +171,8 @@ class CopyShape(Shape):
     """When it is gone there, as declared in the policy or by the link; null: nobody knows."""
     deleted_at: datetime | None
     """When the gateway deleted it."""
-    fate: Literal["deleted", "expired", "outside_control"]
-    """What has become of it."""
+    fate: Literal["deleted", "deletable", "expired", "outside_control"]
+    """What has become of it; `deletable`: the gateway deletes it when its time, or that of its fax, is up."""
 
 
 class CopiesShape(Shape):

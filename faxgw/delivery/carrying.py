@@ -29,29 +29,15 @@ class Carried:
 
     Attributes:
         proof: how it went.
-        files: names and hashes of what was handed over; none: a notice, word of a fax, or what was taken back.
+        sha256: of the fax as it was handed over; empty: a notice, word of a fax, or something that was taken back.
         target: where.
         gone: of something that was to be taken back: it was not there any more.
     """
 
     proof: Proof
-    files: tuple[tuple[str, bytes], ...] = ()
+    sha256: bytes = b""
     target: Target | None = None
     gone: bool = False
-
-    @property
-    def sha256(self) -> bytes:
-        """The hash of the fax itself, which is the first file."""
-        return self.files[0][1] if self.files else b""
-
-    def copies(self) -> list[tuple[str, str, bytes]]:
-        """Return place, path and hash of each file that lies there now; an empty path: it cannot be taken back."""
-        proof, first = self.proof, self.files[0][0]
-        if not proof.path.endswith(first):
-            return [(proof.place, proof.path, self.sha256)]
-        folder = proof.path.removesuffix(first)
-        whole = proof.place.removesuffix(first) if proof.place.endswith(first) else f"{proof.place}#"
-        return [(f"{whole}{name}", f"{folder}{name}", sha256) for name, sha256 in self.files]
 
 
 async def carry(gateway: Gateway, row: RowMapping) -> Carried:
@@ -83,8 +69,7 @@ async def _carry_fax(gateway: Gateway, row: RowMapping) -> Carried:
     except StoreError as fault:
         raise Unreachable("storage.failed", "the store cannot be read now") from fault
     proof = await carrier_for(target, gateway).carry(Parcel(row["id"], tenant_id, files, words))
-    left = files if proof.content else ()
-    return Carried(proof, tuple((each.name, each.sha256) for each in left), target)
+    return Carried(proof, files[0].sha256 if proof.content else b"", target)
 
 
 async def _take_back(gateway: Gateway, row: RowMapping) -> Carried:

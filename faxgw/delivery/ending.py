@@ -117,12 +117,11 @@ async def _note_copy(connection: AsyncConnection, row: RowMapping, fax: RowMappi
     """
     if row["kind"] == DELETE:
         await returning.taken_back(connection, row, gone=came.gone)
-    if row["kind"] != FAX or came.target is None or not came.files:
+    if row["kind"] != FAX or came.target is None or not came.sha256:
         return  # nothing lies there: of a fax, only word has left
-    noted: dict[str, Any] = {"tenant_id": row["tenant_id"], "target_id": came.target.id}
-    kind = kind_of_copy(came.target.settings)
-    for place, path, sha256 in came.copies():
-        await copies.note(connection, fax_id=row["fax_id"], kind=kind, to=place, sha256=sha256, path=path, **noted)
+    proof, kind = came.proof, kind_of_copy(came.target.settings)
+    noted: dict[str, Any] = {"tenant_id": row["tenant_id"], "target_id": came.target.id, "path": proof.path}
+    await copies.note(connection, fax_id=row["fax_id"], kind=kind, to=proof.place, sha256=came.sha256, **noted)
     if fax is None or fax["shredded_at"] is not None:
         await returning.take_back(connection, row["tenant_id"], [row["fax_id"]], now=datetime.now(UTC))
 

@@ -28,7 +28,7 @@ TEMPLATE = "{received:%Y%m%d-%H%M%S}_{fax}"
 class ByAge(Rules):
     """Encrypt what is laid down with age."""
 
-    kind: Literal["age"]
+    kind: Literal["age"] = Field(description="With age.")
     recipients: tuple[Annotated[str, Field(max_length=5000)], ...] = Field(
         min_length=1, max_length=20, description="Public keys of those who may open it: age1..., or of SSH."
     )
@@ -37,7 +37,7 @@ class ByAge(Rules):
 class BySmime(Rules):
     """Encrypt with S/MIME: a message whole, a file as CMS."""
 
-    kind: Literal["smime"]
+    kind: Literal["smime"] = Field(description="With S/MIME.")
     certificates: tuple[Pem, ...] = Field(
         min_length=1, max_length=20, description="Certificates, in PEM, of those who may open it."
     )
@@ -46,7 +46,7 @@ class BySmime(Rules):
 class ByPdf(Rules):
     """Encrypt the PDF itself with AES-256; its password is the target's secret `pdf_password`."""
 
-    kind: Literal["pdf"]
+    kind: Literal["pdf"] = Field(description="The PDF itself.")
 
 
 Sealing = Annotated[ByAge | BySmime | ByPdf, Field(discriminator="kind")]
@@ -69,8 +69,10 @@ class _Place(Rules):
 class MailTarget(_Place):
     """A mailbox."""
 
-    kind: Literal["mail"]
-    address: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["fax@clinic.example"])]
+    kind: Literal["mail"] = Field(description="A mailbox.")
+    address: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["fax@clinic.example"])] = (
+        Field(description="Whose it is.")
+    )
     protection: Literal["require-verified", "require-encrypted", "link-only"] | None = Field(
         default=None, description="How the way there must be protected; null: as the tenant's policy says."
     )
@@ -102,10 +104,10 @@ class _FolderPlace(_Place):
 class SftpTarget(_FolderPlace):
     """A folder reached by SFTP."""
 
-    kind: Literal["sftp"]
-    host: Host
-    port: Port = 22
-    user: Words
+    kind: Literal["sftp"] = Field(description="A folder reached by SFTP.")
+    host: Host = Field(description="Its name or address.")
+    port: Port = Field(default=22, description="Its port.")
+    user: Words = Field(description="Who signs in there.")
     host_keys: tuple[Annotated[str, Field(max_length=5000)], ...] = Field(
         min_length=1, max_length=20, description="Public keys of that host, as in known_hosts; no other is taken."
     )
@@ -114,10 +116,10 @@ class SftpTarget(_FolderPlace):
 class ScpTarget(_FolderPlace):
     """A folder reached by SCP."""
 
-    kind: Literal["scp"]
-    host: Host
-    port: Port = 22
-    user: Words
+    kind: Literal["scp"] = Field(description="A folder reached by SCP.")
+    host: Host = Field(description="Its name or address.")
+    port: Port = Field(default=22, description="Its port.")
+    user: Words = Field(description="Who signs in there.")
     host_keys: tuple[Annotated[str, Field(max_length=5000)], ...] = Field(
         min_length=1, max_length=20, description="Public keys of that host, as in known_hosts; no other is taken."
     )
@@ -126,11 +128,11 @@ class ScpTarget(_FolderPlace):
 class FtpsTarget(_FolderPlace):
     """A folder reached by FTP over TLS; there is no FTP without."""
 
-    kind: Literal["ftps"]
-    host: Host
-    port: Port = 21
+    kind: Literal["ftps"] = Field(description="A folder reached by FTP over TLS.")
+    host: Host = Field(description="Its name or address.")
+    port: Port = Field(default=21, description="Its port.")
     implicit: bool = Field(default=False, description="TLS from the first octet on, as on port 990.")
-    user: Words
+    user: Words = Field(description="Who signs in there.")
     authorities: Pem = Field(
         default="", description="Certificate authorities in PEM besides the public ones, or the server's certificate."
     )
@@ -139,7 +141,7 @@ class FtpsTarget(_FolderPlace):
 class LocalTarget(_FolderPlace):
     """A folder of the gateway's machine, or mounted there, below one that its operator has opened for this."""
 
-    kind: Literal["local"]
+    kind: Literal["local"] = Field(description="A folder of the gateway's machine.")
     readable_by: Literal["owner", "group"] = Field(
         default="owner",
         description="Who may read what is put down: the gateway's own user, or the folder's group, too.",
@@ -149,13 +151,15 @@ class LocalTarget(_FolderPlace):
 class S3Target(_FolderPlace):
     """A bucket of an S3-compatible store."""
 
-    kind: Literal["s3"]
-    bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9.-]+$")]
+    kind: Literal["s3"] = Field(description="A bucket of an S3-compatible store.")
+    bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9.-]+$")] = Field(
+        description="Its name."
+    )
     endpoint: Annotated[str, Field(max_length=500)] = Field(
         default="", description="https://HOST of the store; empty: AWS.", examples=["https://s3.example.com"]
     )
-    region: Words = "us-east-1"
-    access_key_id: Words = ""
+    region: Words = Field(default="us-east-1", description="Of the bucket.")
+    access_key_id: Words = Field(default="", description="Who signs in there; the secret key is the secret `password`.")
     authorities: Pem = Field(
         default="", description="Certificate authorities in PEM besides the public ones, or the server's certificate."
     )
@@ -175,7 +179,14 @@ def _no_plain_ftp(given: Any) -> Any:
             "target.plain_ftp",
             "FTP sends passwords and faxes in clear, so it does not exist here: use sftp, ftps or scp.",
         )
-    return given
+    return _with_tuples(given)
+
+
+def _with_tuples(given: Any) -> Any:
+    """Return what was read from JSON with tuples for lists: once looked at, it is held strictly to Python's types."""
+    if isinstance(given, dict):
+        return {name: _with_tuples(each) for name, each in given.items()}
+    return tuple(map(_with_tuples, given)) if isinstance(given, list) else given
 
 
 AnySettings = Annotated[Annotated[Settings, Field(discriminator="kind")], BeforeValidator(_no_plain_ftp)]

@@ -106,6 +106,7 @@ class Fate(Enum):
     """What becomes of a copy; the value is the name in the API."""
 
     DELETED = "deleted"
+    DELETABLE = "deletable"
     EXPIRED = "expired"
     OUTSIDE = "outside_control"
 
@@ -117,10 +118,12 @@ class Copy:
     Attributes:
         expires: when it ends where it is: a link that stops working, or a time that was declared.
         deleted: when the gateway deleted it.
+        deletable: the gateway can delete it where it is.
     """
 
     expires: datetime | None = None
     deleted: datetime | None = None
+    deletable: bool = False
 
     @property
     def end(self) -> datetime | None:
@@ -131,11 +134,20 @@ class Copy:
         """Say what has become of it."""
         if self.deleted is not None:
             return Fate.DELETED
+        if self.deletable:
+            return Fate.DELETABLE
         return Fate.EXPIRED if self.expires is not None and self.expires <= now else Fate.OUTSIDE
+
+
+def _end(copy: Copy, own: datetime | None) -> datetime | None:
+    """Return when a copy is gone; one that can be deleted goes with its fax, if not before."""
+    if copy.deletable and copy.deleted is None:
+        return min((end for end in (copy.expires, own) if end is not None), default=None)
+    return copy.end
 
 
 def effective_erasure_date(own: datetime | None, copies: Iterable[Copy]) -> datetime | None:
     """Return when the last of a fax is gone: its own content, and every copy; None if that has no known end."""
-    ends = [own, *(copy.end for copy in copies)]
+    ends = [own, *(_end(copy, own) for copy in copies)]
     known = [end for end in ends if end is not None]
     return max(known) if len(known) == len(ends) else None

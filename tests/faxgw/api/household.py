@@ -19,6 +19,7 @@ from faxgw.store.tables import (
     certificates,
     confirmations,
     deliveries,
+    delivery_rules,
     destinations,
     devices,
     documents,
@@ -34,9 +35,11 @@ from faxgw.store.tables import (
     machines,
     number_rules,
     numbers,
+    parcels,
     passkeys,
     people,
     routes,
+    targets,
     users,
     webhooks,
 )
@@ -79,6 +82,7 @@ async def furnish(gateway: Gateway, person: Person) -> dict[str, Any]:
     ids |= await _hooked(gateway, person, ids["fax_id"])
     ids["link_id"] = await _linked(gateway, person, ids["fax_id"])
     ids["device_id"] = await _device(gateway, person)
+    ids |= await _delivered(gateway, person, ids["fax_id"])
     ids |= await _put_by(gateway, person)
     key = await add_key(gateway, person.tenant_id, person.user_id, scopes=["faxes:read"], key_pair=None)
     ids |= {"key_id": key.id, "user_id": person.user_id, "passkey_id": await _passkey(gateway)}
@@ -108,6 +112,21 @@ async def _linked(gateway: Gateway, person: Person, fax_id: UUID) -> UUID:
     async with gateway.database.tenant(person.tenant_id) as connection:
         await connection.execute(insert(links).values(link))
     return made
+
+
+async def _delivered(gateway: Gateway, person: Person, fax_id: UUID) -> dict[str, Any]:
+    """Record a target, a rule that leads there, and a fax that could not be delivered there."""
+    ids = {"target_id": new_id(), "delivery_rule_id": new_id(), "parcel_id": new_id()}
+    mine, target = {"tenant_id": person.tenant_id}, ids["target_id"]
+    settings = {"kind": "mail", "address": f"{target}@example.com"}
+    parcel = {"id": ids["parcel_id"], "kind": "fax", "fax_id": fax_id, "target_id": target, "key": f"{fax_id}:{target}"}
+    async with gateway.database.tenant(person.tenant_id) as connection:
+        row = {"id": target, "name": f"target {target}", "kind": "mail", "settings": settings}
+        await connection.execute(insert(targets).values(**row, **mine))
+        rule = {"id": ids["delivery_rule_id"], "box_id": person.box_id, "target_id": target}
+        await connection.execute(insert(delivery_rules).values(**rule, **mine))
+        await connection.execute(insert(parcels).values(**parcel, state="failed", code="delivery.refused", **mine))
+    return ids
 
 
 async def _passkey(gateway: Gateway) -> UUID:

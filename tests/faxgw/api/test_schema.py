@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from faxgw.actor import SCOPES
 from faxgw.api.access import ACCESS
-from faxgw.api.examples import BOX, COLLEAGUE, DOCUMENT, EXAMPLES, OTHER_BOX
+from faxgw.api.examples import BOX, COLLEAGUE, DOCUMENT, EXAMPLES, OTHER_BOX, TARGET
 from faxgw.gateway import Gateway
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.household import furnish
@@ -85,6 +85,7 @@ async def test_the_examples_are_taken(app: FastAPI, gateway: Gateway, client: Cl
             text = json.dumps(content["examples"]["usual"]["value"])
             text = text.replace(DOCUMENT, str(ids["document_id"])).replace(BOX, str(owner.box_id))
             text = text.replace(COLLEAGUE, str(ids["colleague_id"])).replace(OTHER_BOX, str(ids["other_box_id"]))
+            text = text.replace(TARGET, str(ids["target_id"]))
             method, _, path = name.partition(" ")
             asked = request_of(which, path, ids) | {"json": json.loads(text)}
             answer = await client.request(method, **asked)

@@ -43,17 +43,27 @@ class Shelf:
         """Lay the files down."""
         self._meet()
         self._place.files |= {each.name: each.content for each in parcel.files}
-        path = parcel.files[0].name
-        return Proof("none", "", "", True, "local", f"shelf:{self._name}/{path}", datetime.now(UTC), path=path)
+        path = " ".join(each.name for each in parcel.files)
+        return Proof(
+            "none", "", "", True, "local", f"shelf:{self._name}/{parcel.files[0].name}", datetime.now(UTC), path=path
+        )
 
     async def take_back(self, path: str, sha256: bytes) -> bool:
-        """Take one away, if it is the same."""
+        """Take a file away, if it is the same, and what lies beside it."""
         self._meet()
-        there = self._place.files.get(path)
+        first, *beside = path.split()
+        there = self._place.files.get(first)
+        for name in beside:
+            self._place.files.pop(name, None)
         if there is None or hashlib.sha256(there).digest() != sha256:
             return False
-        del self._place.files[path]
+        del self._place.files[first]
         return True
+
+    async def probe(self) -> Proof:
+        """Say whether it could be used now."""
+        self._meet()
+        return Proof("none", "", "", True, "local", f"shelf:{self._name}/", datetime.now(UTC))
 
     def _meet(self) -> None:
         self._place.tries += 1

@@ -47,6 +47,7 @@ BODY = {
     "/documents/*": "document_id",
     "/faxes/*": "fax_id",
     "/page_set": "page_set_id",
+    "/target": "target_id",
     "/tenant": "tenant_id",
     "/trustees/*": "user_id",
     "/to": "box_id",

@@ -112,3 +112,11 @@ def test_a_class_of_personal_data_is_refused_until_every_way_out_has_a_declared_
 def test_days_that_make_no_sense_are_refused(wrong: int) -> None:
     with pytest.raises(ValidationError):
         RetentionPolicy(days=wrong)
+
+
+@pytest.mark.requirement("XM-13")
+def test_a_copy_that_can_be_deleted_goes_with_its_fax_if_not_before() -> None:
+    for expires in (None, MADE - days(1), MADE + days(1)):
+        assert effective_erasure_date(MADE, [Copy(expires, deletable=True)]) == MADE
+    assert effective_erasure_date(MADE, [Copy(MADE + days(1))]) == MADE + days(1)
+    assert effective_erasure_date(None, [Copy(MADE, deletable=True)]) is None
