@@ -66,7 +66,12 @@ class FolderStore:
             raise
 
     async def _put_stream(self, object_id: UUID, content: AsyncIterator[bytes]) -> int:
-        draft = await self._run(self._files.draft, object_id)
+        drafting = asyncio.ensure_future(self._run(self._files.draft, object_id))
+        try:
+            draft = await asyncio.shield(drafting)
+        except asyncio.CancelledError:
+            await self._run(self._files.discard, await drafting)
+            raise
         try:
             async for octets in content:
                 await self._run(self._files.append, draft, octets)

@@ -57,6 +57,8 @@ class Shared:
     callers: Counter[str] = field(default_factory=Counter)
     """By address: its connections."""
     reading: Reading = field(init=False)
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+    """What is going on in all sessions; each gives up at its end what is not finished."""
 
     def __post_init__(self) -> None:
         self.failures = Buckets(self.settings.failures_per_minute, MINUTE)
@@ -147,13 +149,13 @@ class Door(asyncssh.SSHServer):
         self._by_key = (username, public)
         return device.usable and device.may_come_from(self._address)
 
-    async def session_requested(self) -> "FolderSession | bool":
+    async def session_requested(self) -> "FolderSession":
         """Let a device begin what ``FolderSession`` takes."""
         device = await self._signed_in()
         if device is None or len(self._sessions) >= self._shared.limits.sessions:
-            return False
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "Not now, or no more of these.")
         folder = Folder(self._shared.gateway, device, self._shared.reading)
-        session = FolderSession(folder, silence=self._shared.settings.silence, over=self._over)
+        session = FolderSession(self._shared, folder, over=self._over)
         self._sessions.add(session)
         return session
 
@@ -208,10 +210,11 @@ class Door(asyncssh.SSHServer):
 class FolderSession(SSHServerStreamSession[bytes]):
     """One run of SFTP, or of scp as a receiver; there is no shell, no other command, no terminal, no forwarding."""
 
-    def __init__(self, folder: Folder, *, silence: float, over: Callable[["FolderSession"], None]) -> None:
+    def __init__(self, shared: Shared, folder: Folder, *, over: Callable[["FolderSession"], None]) -> None:
         super().__init__(None)
+        self._shared = shared
         self._folder = folder
-        self._silence = silence
+        self._silence = shared.settings.silence
         self._when_over = over
         self._command = ""
 
@@ -231,9 +234,12 @@ class FolderSession(SSHServerStreamSession[bytes]):
     def session_started(self) -> None:
         """Begin."""
         assert self._chan is not None
-        assert self._conn is not None
         reader = asyncssh.SSHReader[bytes](self, self._chan)
-        self._conn.create_task(self._run(reader, asyncssh.SSHWriter[bytes](self, self._chan)), reader.logger)
+        task = asyncio.create_task(
+            self._run(reader, asyncssh.SSHWriter[bytes](self, self._chan)), name="drop box session"
+        )
+        self._shared.running.add(task)
+        task.add_done_callback(self._shared.running.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End with the channel, also if nothing was begun."""
@@ -250,6 +256,9 @@ class FolderSession(SSHServerStreamSession[bytes]):
                 await FolderHandler(server, reader, writer, silence=self._silence).run()
         except (EOFError, OSError, asyncssh.Error):
             writer.close()  # the other side is gone, or has said nothing for too long
+        except Exception:
+            log.exception("a session of the drop box failed")
+            writer.close()
         finally:
             await asyncio.shield(self._folder.abandon())
 

@@ -132,7 +132,8 @@ async def note_error(gateway: Gateway, device: Device, name: Name, reason: str) 
     """Keep for the device what was wrong with a file, under the name that ends in ``.error.txt``."""
     async with gateway.database.tenant(device.tenant_id) as connection:
         change = _Change(connection, gateway, device)
-        if await _known(change) is not None and await _count(change) < MOST:
+        now = await _known(change)
+        if now is not None and now.usable and await _count(change) < MOST:
             await _wait(change, "error", name, text=reason)
 
 

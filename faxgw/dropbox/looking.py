@@ -1,13 +1,14 @@
 """What a device sees in its folder: what waits, what was wrong, and what became of what it has dropped."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.devices.device import Device
@@ -98,13 +99,12 @@ async def _of_batch(connection: AsyncConnection, batch_id: UUID) -> dict[str, ob
     name = await connection.scalar(select(batches.c.name).where(batches.c.id == batch_id))
     own = faxes.c.batch_id == batch_id
     rows = (await connection.execute(select(*_OF_FAX).where(own).order_by(faxes.c.id))).mappings().all()
-    counted = select(faxes.c.state, func.count()).where(own).group_by(faxes.c.state)
-    counts: dict[str, int] = dict((await connection.execute(counted)).tuples().all())
-    return {"batch": str(batch_id), "name": name, "counts": counts, "faxes": _each(rows)}
-
-
-def _each(rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, object]]:
-    return [_said(row) for row in rows]
+    return {
+        "batch": str(batch_id),
+        "name": name,
+        "counts": Counter(row["state"] for row in rows),
+        "faxes": [_said(row) for row in rows],
+    }
 
 
 def _said(row: Mapping[Any, Any]) -> dict[str, object]:

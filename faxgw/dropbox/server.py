@@ -54,6 +54,11 @@ class DropBox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._port: int | None = None
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._tasks)
+
     async def check(self) -> str:
         """Say how it is, for whoever asks whether the service is ready.
 
@@ -62,7 +67,7 @@ class DropBox:
         """
         if self._port is None:
             raise NotReady("The drop box does not listen.")
-        return f"The drop box listens on port {self._port}, and {len(self._tasks)} are connected."
+        return f"The drop box listens on port {self._port}, and {self.connections} are connected."
 
     async def run(self, started: Callable[[int], None] | None = None) -> None:
         """Listen until cancelled; ``started`` is called with the port.
@@ -134,10 +139,9 @@ class DropBox:
                 del self._shared.callers[caller]
 
     async def _end(self) -> None:
-        left = tuple(self._tasks)
-        for task in left:
+        for task in tuple(self._tasks):
             task.cancel()
-        if left:
+        if left := {*self._tasks, *self._shared.running}:
             await asyncio.wait(left, timeout=SOFTLY)
 
 

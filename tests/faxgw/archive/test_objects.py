@@ -146,6 +146,21 @@ async def test_a_put_cancelled_while_it_is_written_leaves_nothing(folder: Folder
         assert files(tmp_path) == []
 
 
+async def test_a_stream_cancelled_while_its_file_is_made_leaves_nothing(folder: FolderStore, tmp_path: Path) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield CONTENT
+        await asyncio.Event().wait()
+
+    for turns in range(12):
+        putting = asyncio.create_task(folder.put(new_id(), endless()))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        putting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await putting
+        assert files(tmp_path) == []
+
+
 async def test_a_put_is_on_the_disk_when_it_returns(
     folder: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
