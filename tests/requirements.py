@@ -49,7 +49,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     "XM-15": Requirement("What a browser reaches is HTTPS, hardened.", f"cookies of pages: {PAGES}"),
     "XM-16": Requirement("The mail server speaks TLS."),
     "XM-17": Requirement("All mail of the fax process takes verified TLS."),
-    "XM-18": Requirement("Folders elsewhere are reached by SFTP, FTPS or SCP only.", f"SCP: {MAIL}"),
+    "XM-18": Requirement("Folders elsewhere are reached by SFTP, FTPS or SCP only."),
     "XM-19": Requirement("Stored faxes are encrypted with AES-256, a key each; one turned bit is found."),
     "XM-20": Requirement("Backups are encrypted and signed, and open with the right keys only."),
     "XM-21": Requirement("What is laid down elsewhere is encrypted first.", other=MAIL),

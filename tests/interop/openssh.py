@@ -45,7 +45,8 @@ def openssh(
 ) -> Iterator[Sshd]:
     """Run a server; its own files lie in ``folder/ssh``, those of its users in ``folder/files``.
 
-    ``sftp`` is the subsystem, empty for none; ``more`` has further lines of its configuration.
+    ``sftp`` is the subsystem, empty for none; ``more`` has further lines of its configuration. Shells find no start-up
+    files of the user's own.
     """
     program = peer("sshd")
     own, files = folder / "ssh", folder / "files"
@@ -68,6 +69,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 LogLevel VERBOSE
+SetEnv HOME={own}
 {f"Subsystem sftp {sftp}" if sftp else ""}
 {more}
 """
