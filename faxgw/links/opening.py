@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw import copies
 from faxgw.audit import record
+from faxgw.boxes.access import allowed
 from faxgw.documents.coded import CodedPage
 from faxgw.documents.forms import whole
 from faxgw.errors import RequestError
@@ -61,19 +62,21 @@ async def look_up(gateway: Gateway, text: str, *, now: datetime) -> Link:
     """Return the link of that text; nothing is opened, and nothing counted.
 
     Raises:
-        NoLink: if it is none, or not good now.
+        NoLink: if it is none, or not good now; also while the tenant's policy lets nobody pass faxes on.
     """
     try:
         token = LinkToken.parse(text)
     except KeyMalformed:
         raise NoLink(wrong=True) from None
-    wanted = select(links, faxes.c.pages, faxes.c.page_set_id).join(faxes, faxes.c.id == links.c.fax_id)
+    may = allowed("allow_forwarding", links.c.tenant_id).label("may")
+    wanted = select(links, faxes.c.pages, faxes.c.page_set_id, may).join(faxes, faxes.c.id == links.c.fax_id)
     async with gateway.database.dispatcher() as connection:
         row = (await connection.execute(wanted.where(links.c.id == token.id))).mappings().one_or_none()
     # The same work whether the id is unknown or the secret wrong.
     if not gateway.server_keys.matches(token.secret, row["mac"] if row else _NOBODY) or row is None:
         raise NoLink(wrong=True)
-    if row["revoked_at"] is not None or row["expires_at"] <= now or row["opened"] >= row["most"]:
+    over = row["revoked_at"] is not None or row["expires_at"] <= now or row["opened"] >= row["most"]
+    if over or not row["may"]:
         raise NoLink(wrong=False)
     return Link(row, token.secret)
 

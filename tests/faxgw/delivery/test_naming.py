@@ -48,6 +48,11 @@ def test_what_could_lead_elsewhere_or_grow_is_no_template(template: str) -> None
         SETTINGS.validate_python({"kind": "local", "template": template})
 
 
+def test_what_calls_itself_a_number_and_is_none_is_cut() -> None:
+    named = Named(FAX, NAMED.received, "4" * 400, "/" * 400, 1, "received")
+    assert stem("{from}_{to}", named) == f"{'4' * 32}_x_{FAX}"
+
+
 @given(
     template=st.lists(st.sampled_from([*(f"{{{each}}}" for each in FIELDS), "{received:%y%j}", "a", "-", "_"])),
     sender=st.text(),

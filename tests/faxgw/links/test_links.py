@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from faxgw.api import create_app
 from faxgw.config import Config
@@ -23,7 +23,7 @@ from faxgw.ids import new_id
 from faxgw.keys.slots import ApiSecret, LinkSecret, Slot, WrongSecret, open_slot
 from faxgw.keys.tokens import LinkToken
 from faxgw.keys.wraps import PublicKey
-from faxgw.links.ending import end_expired
+from faxgw.links.ending import end_expired, end_links_of
 from faxgw.links.making import TRIES, make_link
 from faxgw.retention.shredding import Why, remove, shred
 from faxgw.service import open_gateway
@@ -31,7 +31,7 @@ from faxgw.store.database import Database
 from faxgw.store.tables import audit_waiting, copies, faxes, links, parcels, wraps
 from tests.faxgw.api.conftest import Client, Connect
 from tests.faxgw.api.people import Person, add_person, drawn_page
-from tests.faxgw.boxes.house import received
+from tests.faxgw.boxes.house import received, set_policy
 from tests.faxgw.documents.making import pdf_pels
 
 DRAWN = [drawn_page(1), drawn_page(2)]
@@ -137,6 +137,39 @@ async def test_a_link_opens_so_often_as_it_may_also_at_once_and_then_nothing_is_
     async with gateway.database.dispatcher() as connection:
         row = (await connection.execute(select(links))).one()
     assert (row.opened, row.blob) == (3, b"")
+
+
+async def test_no_link_opens_anything_while_the_policy_lets_nobody_pass_faxes_on(
+    gateway: Gateway, owner: Person, connect: Connect
+) -> None:
+    _, path = await linked(gateway, owner)
+    await set_policy(gateway, owner.tenant_id, allow_forwarding=False)
+    assert [(await connect(None).request(each, path)).status_code for each in ("GET", "POST")] == [404, 404]
+    await set_policy(gateway, owner.tenant_id, allow_forwarding=True)
+    assert (await connect(None).post(path)).status_code == 200
+
+
+async def test_a_link_that_ends_while_it_is_being_opened_gives_nothing(
+    gateway: Gateway, owner: Person, connect: Connect
+) -> None:
+    fax, path = await linked(gateway, owner)
+    async with gateway.database.dispatcher() as connection:
+        await connection.execute(select(links).with_for_update())
+        opening = asyncio.create_task(connect(None).post(path))
+        async with asyncio.timeout(20):
+            while not await waits(gateway):
+                assert not opening.done()
+        await end_links_of(connection, [fax], now=datetime.now(UTC))
+    assert (await opening).status_code == 404
+    async with gateway.database.dispatcher() as connection:
+        assert (await connection.execute(select(links.c.opened))).scalar_one() == 0
+
+
+async def waits(gateway: Gateway) -> bool:
+    """Tell whether somebody waits for a row that another transaction has locked."""
+    async with gateway.database.dispatcher() as connection:
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        return bool((await connection.execute(text(waiting))).scalar_one())
 
 
 async def test_a_link_works_after_a_restart_and_when_the_keys_of_its_hour_are_gone(
