@@ -1,5 +1,6 @@
 """What the DNS says of a mail domain: its hosts, their addresses and certificates, and whether that was validated."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,14 +78,15 @@ class Names:
         """
         found: list[Address] = []
         secure, silent = True, None
-        for kind in ("A", "AAAA"):
-            try:
-                records, validated = await self._asked(host, kind)
-            except Unreachable as error:
-                silent = error
-                continue
-            secure = secure and validated
-            found += [ip_address(each.address) for each in records or ()]
+        for answer in await asyncio.gather(self._asked(host, "A"), self._asked(host, "AAAA"), return_exceptions=True):
+            if isinstance(answer, Unreachable):
+                silent = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                records, validated = answer
+                secure = secure and validated
+                found += [ip_address(each.address) for each in records or ()]
         if not found:
             raise silent or Unreachable("mail.dns", f"The host {host} has no address.")
         return Addresses(tuple(found[:MAX_ADDRESSES]), secure and silent is None)

@@ -65,6 +65,7 @@ class Postman:
         self._direct = _direct(config, self._contexts, ports)
         self._idle: dict[Hop, list[Session]] = {}
         self._closing: dict[Session, asyncio.TimerHandle] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def send(self, mail: Mail, *, protection: Protection, rule: str = "") -> Proof:
@@ -186,7 +187,13 @@ class Postman:
             session.cut()
             return
         self._idle.setdefault(session.hop, []).append(session)
-        self._closing[session] = loop.call_later(IDLE, lambda: loop.create_task(self._end(session)))
+        self._closing[session] = loop.call_later(IDLE, self._forget, session)
+
+    def _forget(self, session: Session) -> None:
+        """End a connection that nobody has used for long."""
+        ending = asyncio.get_running_loop().create_task(self._end(session))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
     async def _end(self, session: Session) -> None:
         sessions = self._idle.get(session.hop, [])
@@ -222,7 +229,7 @@ def postman_of(gateway: Gateway) -> Postman:
 def _direct(config: Config, contexts: Contexts, ports: Ports) -> Direct:
     settings, allowed = config.mail, _networks(config)
     names = Names([ip_address(str(each)) for each in settings.dns], validates=settings.dns_validates, port=ports.dns)
-    policies = StsPolicies(names, contexts.verified, allowed=allowed, port=ports.https)
+    policies = StsPolicies(names, contexts.web, allowed=allowed, port=ports.https)
     return Direct(names, policies, allowed, ports.smtp)
 
 

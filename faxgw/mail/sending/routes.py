@@ -66,15 +66,18 @@ class Direct:
             NotProtected: if its policy (MTA-STS) names none of its hosts.
         """
         hosts, policy = await asyncio.gather(self.names.hosts(domain), self.policies.of(domain))
-        routes, faults = [], []
-        for host in hosts.names:
-            try:
-                routes.append(await self._one(host, domain, policy, secure=hosts.secure))
-            except NotCarried as error:
-                faults.append(error)
+        found = await asyncio.gather(*(self._tried(each, domain, policy, secure=hosts.secure) for each in hosts.names))
+        routes = [each for each in found if isinstance(each, Route)]
         if not routes:
-            raise faults[0]
+            raise next(each for each in found if isinstance(each, NotCarried))
         return routes
+
+    async def _tried(self, host: str, domain: str, policy: StsPolicy | None, *, secure: bool) -> Route | NotCarried:
+        """Return a host as it is tried, or why it cannot be."""
+        try:
+            return await self._one(host, domain, policy, secure=secure)
+        except NotCarried as error:
+            return error
 
     async def _one(self, host: str, domain: str, policy: StsPolicy | None, *, secure: bool) -> Route:
         addresses = await self.names.addresses(host)

@@ -38,6 +38,7 @@ class Hop:
 
     Attributes:
         host: its name, for which its certificate must be where ``by_name`` says so.
+        addresses: where it is now; a connection that stands is one to that host, wherever it has moved meanwhile.
         implicit: TLS begins with the first octet.
         by_name: an authority that we believe vouches for the certificate and the name.
         tlsa: one of these vouches for the certificate.
@@ -45,7 +46,7 @@ class Hop:
     """
 
     host: str
-    addresses: tuple[Address, ...]
+    addresses: tuple[Address, ...] = field(compare=False)
     port: int
     implicit: bool = False
     by_name: bool = False

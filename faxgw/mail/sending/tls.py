@@ -23,7 +23,13 @@ class Spoken:
 
 
 class Contexts:
-    """The two ways to begin TLS: 1.2 with AEAD and forward secrecy, or 1.3, with the other side verified or not."""
+    """The ways to begin TLS: 1.2 with AEAD and forward secrecy, or 1.3, with the other side verified or not.
+
+    Attributes:
+        verified: with a mail host, whose certificate is for its name.
+        open: with a mail host that may show anything.
+        web: with a server of policies; HTTP libraries write into it what HTTP wants, which mail hosts must not be told.
+    """
 
     def __init__(self, trust: Path | None) -> None:
         """Take authorities besides the public ones.
@@ -32,7 +38,7 @@ class Contexts:
             OSError: if they cannot be read.
             ssl.SSLError: if they are no certificates.
         """
-        self.verified = _strict(tls_context(trust))
+        self.verified, self.web = _strict(tls_context(trust)), _strict(tls_context(trust))
         if trust is not None:  # an authority that is not the topmost one, or the certificate itself
             self.verified.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         self.open = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

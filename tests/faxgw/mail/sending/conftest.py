@@ -1,14 +1,21 @@
 """A far side of mail for each test: names, policies, an authority, and a postman that asks them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import certifi
 import pytest
 import pytest_asyncio
+import uvloop
 
 from tests.faxgw.mail.sending.authority import Authority
 from tests.faxgw.mail.sending.far_side import FarSide, far_side
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run on the loop that the service runs on: it has a TLS of its own."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,9 @@ class Host:
         inside: every octet that came under TLS.
         messages: what came, dots unstuffed.
         envelopes: MAIL and RCPT lines of each.
+        protocols: what each handshake agreed to speak (ALPN).
         gate: messages are answered when it opens; each that waits there is in ``at_gate``.
+        gone: set when a connection has ended.
     """
 
     context: ssl.SSLContext | None = None
@@ -151,10 +153,12 @@ class Host:
     inside: bytearray = field(default_factory=bytearray)
     messages: list[bytes] = field(default_factory=list)
     envelopes: list[tuple[str, ...]] = field(default_factory=list)
+    protocols: list[str | None] = field(default_factory=list)
     connections: int = 0
     open_now: int = 0
     most_open: int = 0
     gate: asyncio.Event | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     at_gate: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -167,6 +171,7 @@ class Host:
             pass
         finally:
             self.open_now -= 1
+            self.gone.set()
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -196,6 +201,7 @@ class Host:
                         return
                     assert self.context is not None
                     await writer.start_tls(self.context)
+                    self.protocols.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
                     secure = True
                 case "DATA":
                     await self._say(writer, verb, "354 go on")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from faxgw.config import Config
 from faxgw.delivery.carrier import NotCarried, NotProtected, Refused, Unreachable
+from faxgw.mail.sending import postman as postman_module
 from faxgw.mail.sending.postman import Postman
 from tests.faxgw.mail.sending.authority import SHOWN, Authority
 from tests.faxgw.mail.sending.far_side import PAGE, FarSide, file, mail
@@ -262,6 +263,19 @@ async def test_a_connection_that_the_other_side_closed_meanwhile_costs_no_mail(f
     host.hangs_up = ""
     await postman.send(mail(), protection="require-verified")
     assert len(host.messages) == 2
+
+
+@pytest.mark.parametrize("by", ["time", "closing", "mails"])
+async def test_a_connection_does_not_stay_open_for_ever(far: FarSide, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postman_module, "IDLE", 0.05 if by == "time" else 60)
+    monkeypatch.setattr(postman_module, "MOST_MAILS", 1 if by == "mails" else 100)
+    host, port = await far.host()
+    postman = await far.by_smarthost(port)
+    await postman.send(mail(), protection="require-verified")
+    if by == "closing":
+        await postman.close()
+    async with asyncio.timeout(5):
+        await host.gone.wait()
 
 
 async def test_one_host_has_few_connections_at_once(far: FarSide) -> None:

@@ -110,6 +110,16 @@ async def test_an_enforced_policy_is_obeyed_whatever_is_asked(far: FarSide, prot
     assert not host.messages and not host.inside
 
 
+async def test_a_mail_host_is_not_told_that_we_speak_http(far: FarSide) -> None:
+    """Fetching a policy sets what HTTP wants; a mail host that takes ALPN at its word would refuse the handshake."""
+    host = await far.of_domain("clinic.example", FOREIGN)
+    far.policy("clinic.example", FOREIGN)
+    assert host.context is not None
+    host.context.set_alpn_protocols(["http/1.1"])
+    await (await far.direct()).send(mail(), protection="require-verified")
+    assert len(host.messages) == 1 and host.protocols == [None]
+
+
 async def test_a_host_that_an_enforced_policy_does_not_name_gets_nothing(far: FarSide) -> None:
     evil = await far.of_domain("clinic.example", "mx.evil.clinic.example", preference=5)
     good = await far.of_domain("clinic.example", OWN, preference=10, last=2)
