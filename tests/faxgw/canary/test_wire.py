@@ -17,7 +17,10 @@ import pytest_asyncio
 from faxgw.delivery.carrier import File, NotCarried, Parcel
 from faxgw.folders.ftps import FtpsCarrier
 from faxgw.folders.local import MARKER, LocalCarrier
+from faxgw.folders.s3 import S3Carrier
 from faxgw.folders.sftp import SftpCarrier
+from tests.drivers.sip.authority import Authority
+from tests.faxgw.archive.s3 import s3_server
 from tests.faxgw.canary.capturing import Capture
 from tests.faxgw.canary.searching import Search
 from tests.faxgw.canary.specimen import Canary
@@ -26,6 +29,7 @@ from tests.faxgw.mail.sending.far_side import far_side, mail
 from tests.faxgw.mail.sending.test_postman import OLD, weakened
 from tests.interop import proftpd as ftp
 from tests.interop.openssh import openssh
+from tests.interop.postfix import running
 from tests.interop.proftpd import proftpd
 
 pytestmark = pytest.mark.interop
@@ -141,6 +145,32 @@ async def by_ftps(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
 
 
 @asynccontextmanager
+async def into_a_bucket(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
+    authority = Authority(folder)
+    with s3_server(authority) as store:
+        bucket = store.new_bucket()
+        settings = {"kind": "s3", "bucket": bucket, "endpoint": store.url, "access_key_id": "id"}
+        settings |= {"authorities": authority.ca.read_text()}
+        carrier = S3Carrier(target(settings, password=ftp.PASSWORD), gateway())
+        lies = lambda: [store.ask("GET", f"/{bucket}/{name}").content for name in ("fax.tif", "fax.txt")]  # noqa: E731
+        yield Place(lambda given: carrier.carry(parcel(given)), lies, (int(store.url.rpartition(":")[2]),))
+
+
+@asynccontextmanager
+async def by_postfix(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
+    async with far_side(folder) as far:
+        with running(peer("postfix"), chain=far.authority.chain("localhost")) as postfix:
+            postman = await far.by_smarthost(postfix.port)
+
+            async def carry(given: Sequence[File]) -> object:
+                words = given[-1].content.decode()
+                sent = replace(mail(), text=words, attachments=tuple(given))
+                return await postman.send(sent, protection="require-verified")
+
+            yield Place(carry, lambda: postfix.await_messages(1), (postfix.port,))
+
+
+@asynccontextmanager
 async def into_a_folder(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
     (folder / "out").mkdir()
     (folder / MARKER).touch()
@@ -168,6 +198,8 @@ PLACES: dict[str, Callable[[Peer, Path], Any]] = {
     "sftp": by_sftp,
     "ftps": by_ftps,
     "local": into_a_folder,
+    "s3": into_a_bucket,
+    "postfix": by_postfix,
 }
 
 

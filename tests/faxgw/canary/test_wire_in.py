@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,12 @@ from tests.faxgw.canary.specimen import Canary
 from tests.faxgw.canary.test_wire import seen, wire
 from tests.faxgw.dropbox.clients import NUMBER, Box
 from tests.faxgw.dropbox.conftest import box, gateway, owner, sftp
+from tests.faxgw.mail.sending.authority import Authority
+from tests.faxgw.serving import Service, ended, free_port, reachable_folder
+from tests.interop.conftest import postfix_program
+from tests.interop.postfix import DOMAIN, running
 
-__all__ = ["box", "gateway", "owner", "sftp", "wire"]
+__all__ = ["box", "gateway", "owner", "postfix_program", "sftp", "wire"]
 
 pytestmark = pytest.mark.interop
 
@@ -39,3 +44,64 @@ async def test_of_a_fax_that_is_dropped_nothing_is_seen_and_no_secret(
     assert [fax.to_number for fax in await box.faxes()] == [NUMBER]
     assert any(len(each) > 1000 for each in wire.said(box.port)), "nothing was captured"
     assert seen(wire, canary.search()) == set()
+
+
+@pytest.mark.requirement("FP-01", "XM-17")
+def test_of_a_fax_that_is_submitted_by_mail_nothing_is_seen_and_its_result_comes_by_mail(
+    peer: Peer, postfix_program: Path, wire: Capture, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    with (
+        reachable_folder() as folder,
+        running(postfix_program, chain=authority.chain("localhost")) as postfix,
+        Service(folder, environment=_environment(postfix.port, authority)) as service,
+    ):
+        service.start()
+        service.set_up()
+        with service.api() as api:
+            device = api.post("/v1/devices", json={"name": "copier"}).json()
+            canary = canary_with(device["secret"])
+            (tmp_path / "scan.tif").write_bytes(canary.uploads["image/tiff"])
+            (tmp_path / "scan.txt").write_bytes(canary.uploads["text/plain"])
+            with wire:
+                said = _submitted(peer, service, device, tmp_path, canary)
+                fax = api.get("/v1/faxes").json()["items"][0]["id"]
+                assert ended(api, fax)["state"] == "delivered", said
+                (message,) = postfix.await_messages(1)
+        port = int(service.environment["FAXGW_SUBMISSION_PORT"])
+        assert any(len(each) > 1000 for each in wire.said(port)), "nothing was captured"
+        assert any(len(each) > 1000 for each in wire.said(postfix.port)), "no result was captured"
+    search = canary.search()
+    assert seen(wire, search) == set()
+    assert search.octets(message) == set()
+    assert b"15550100" not in message
+    assert fax in message.decode()
+
+
+def _environment(smarthost: int, authority: Authority) -> dict[str, str]:
+    mail = {"SMARTHOST": "localhost", "PORT": str(smarthost), "SENDER": "fax@gateway.example"}
+    mail |= {"TRUST": str(authority.path)}
+    ports = {"FAXGW_SUBMISSION_PORT": str(free_port()), "FAXGW_SUBMISSIONS_PORT": str(free_port())}
+    return {f"FAXGW_MAIL_{name}": value for name, value in mail.items()} | ports
+
+
+def _submitted(peer: Peer, service: Service, device: dict[str, str], folder: Path, canary: Canary) -> str:
+    """Submit it as an office machine does, and return what was said."""
+    words = [str(peer("swaks")), "--server", "localhost", "--port", service.environment["FAXGW_SUBMISSION_PORT"]]
+    words += ["--tls", "--tls-verify", "--tls-ca-path", str(service.certificate)]
+    words += ["--auth", "PLAIN", "--auth-user", device["login"], "--auth-password", device["secret"]]
+    words += ["--from", f"copier@{DOMAIN}", "--to", f"FAX={NUMBER}@fax.example"]
+    words += ["--header", f"Subject: {canary.sentence}", "--body", canary.sentence]
+    words += [
+        "--attach-type",
+        "image/tiff",
+        "--attach",
+        "@scan.tif",
+        "--attach-type",
+        "text/plain",
+        "--attach",
+        "@scan.txt",
+    ]
+    ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
