@@ -18,12 +18,15 @@ class File:
     Attributes:
         name: without a folder: letters, digits, and ``. _ - +`` only, never hidden.
         sha256: of the content.
+        replaces: what has its name in a folder is the same from an earlier try, in other octets, since encryption takes
+            chance: this one takes its place. Else the same octets are there, or somebody else's.
     """
 
     name: str
     media_type: str
     content: bytes = field(repr=False)
     sha256: bytes = field(repr=False)
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

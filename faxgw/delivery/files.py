@@ -1,7 +1,7 @@
 """A fax as the files that leave: its pages opened by the gateway's own way, drawn, encrypted where that is asked for.
 
 Without encryption, the same fax gives the same octets at every try. Encrypted, it gives others each time; so what a
-carrier finds under a fax's name, which no other fax has, it replaces by what it brings.
+carrier finds under the name of such a file, which no other fax has, it replaces by what it brings.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ def _laid_out(named: Named, made: Sealed, form: Form, settings: Settings) -> tup
     name = stem(template, shown)
     as_message = isinstance(settings, MailTarget) and isinstance(settings.sealing, BySmime)
     title = "smime.p7m" if as_message else f"{name}.{form.ending}{made.ending}"
-    file = File(title, made.media_type, made.content, hashlib.sha256(made.content).digest())
+    file = File(title, made.media_type, made.content, hashlib.sha256(made.content).digest(), replaces=hidden)
     if isinstance(settings, MailTarget) or not settings.sidecar:
         return (file,)
     said = said_of(shown)

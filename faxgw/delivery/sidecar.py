@@ -29,4 +29,4 @@ def sidecar(name: str, said: Mapping[str, Any], files: Sequence[File], *, sealin
     ]
     whole = {"format": FORMAT, "version": VERSION, **said, "sealing": sealing, "files": listed}
     octets = json.dumps(whole, indent=2).encode() + b"\n"
-    return File(name, "application/json", octets, hashlib.sha256(octets).digest())
+    return File(name, "application/json", octets, hashlib.sha256(octets).digest(), replaces=sealing is not None)

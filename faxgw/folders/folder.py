@@ -1,4 +1,4 @@
-"""The port to one folder, and how files come to lie in it: each once, whole, under its name, never over another."""
+"""The port to one folder, and how files come to lie in it: each once, whole, under its name, never over another's."""
 
 import re
 from abc import ABC, abstractmethod
@@ -84,6 +84,8 @@ class SteppedFolder(ABC):
 async def lay_down(folder: Folder, files: Sequence[File], *, part: str) -> None:
     """Have all files there, in their order; what an earlier try has put down already stays as it is.
 
+    Only what is encrypted anew at each try takes the place of what has its name.
+
     Raises:
         Refused: ``delivery.exists`` if another file has the name of one.
         NotCarried: what the folder raises.
@@ -117,6 +119,9 @@ async def _lay_down(folder: Folder, file: File, part: str) -> None:
     if not NAME.fullmatch(file.name):
         raise Refused("delivery.name", "The name of the file is none that can be used everywhere.")
     found = await folder.digest(file.name)
+    if found is not None and found != file.sha256 and file.replaces:
+        await folder.remove(file.name)
+        found = None
     if found is None:
         if await folder.add(file.name, file.content, part=part):
             return
