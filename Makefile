@@ -33,6 +33,7 @@ soak: .venv/installed-test
 bench: .venv/installed
 	$(BIN)/faxgw bench api
 	$(BIN)/faxgw bench codec
+	$(BIN)/faxgw bench render
 	$(BIN)/faxgw bench seal
 	$(BIN)/faxgw bench t38
 	$(BIN)/faxgw bench modem

@@ -24,6 +24,7 @@ PROGRAMS = {
     "testssl": "testssl.sh",
     "efax": "efax",
     "fax2tiff": "libtiff-tools",
+    "gs": "ghostscript",
     "jbgtopbm": "jbigkit-bin",
     "jbgtopbm85": "jbigkit-bin",
     "pbmtojbg85": "jbigkit-bin",

@@ -141,6 +141,35 @@ def codec(
 
 
 @app.command()
+def render(
+    rounds: Annotated[
+        int, typer.Option("--rounds", metavar="N", min=1, max=1000, help="How often to draw each page.")
+    ] = 5,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Measure pages of PDFs made fax pages by a worker that waits, beside ghostscript in the same run.
+
+    Exit code 0 when it was measured, whatever came out; 1 when it could not be.
+    """
+    from faxgw.bench import machine  # noqa: PLC0415
+    from faxgw.bench import render as bench  # noqa: PLC0415
+    from faxgw.bench.figures import CannotMeasure  # noqa: PLC0415
+
+    before = machine.load()
+    try:
+        about = {"ghostscript": bench.version(), "machine": machine.described(), "load_before": before}
+        said = bench.measure(rounds=rounds, say=_say)
+    except CannotMeasure as trouble:
+        typer.echo(f"faxgw: {trouble}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({**said, **about, "load_after": machine.load()}))
+    else:
+        milliseconds = {kind: {name: said[kind][name] for name in ("ghostscript_ms", "faxgw_ms")} for kind in said}
+        _show({"figures": bench.figures(said), **milliseconds, "beside": {"ghostscript": about["ghostscript"]}})
+
+
+@app.command()
 def seal(
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", min=0.01, max=600, help="How long to measure in all.")

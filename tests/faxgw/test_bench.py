@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,20 @@ def test_codec_measures_each_way_beside_libtiff() -> None:
     assert said["libtiff"].startswith("LIBTIFF")
 
 
+@pytest.mark.interop
+def test_render_measures_each_page_beside_ghostscript(peer: Callable[[str], Path]) -> None:
+    peer("gs")
+    done = bench("render", "--json", "--rounds", "2")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for kind in ("document", "page"):
+        found = said[kind]
+        assert set(found["per_page"]) == {"letter", "form", "picture"}
+        assert found["spread"][0] <= found["spread"][1] and found["ratio"] > 0
+        for name, ratio in found["per_page"].items():
+            assert ratio == pytest.approx(found["ghostscript_ms"][name] / found["faxgw_ms"][name], rel=0.02)
+
+
 def test_pages_drawn_for_the_codec_differ_and_are_none_of_them_blank() -> None:
     pages = drawn_pages(1728, 400)
     assert len({page.words.tobytes() for page in pages}) == len(pages) == 8
@@ -141,7 +156,7 @@ def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_told_with_those_that_there_are() -> None:
     done = command.faxgw("bench", "nonsense")
     assert done.returncode == 2
-    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, codec, seal, t38, modem.\n"
+    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, codec, render, seal, t38, modem.\n"
 
 
 def test_an_unknown_part_is_told_with_those_that_there_are() -> None:
