@@ -1,11 +1,14 @@
 """XM-14, FP-01: of a canary that devices hand in, and of their secrets, nobody who listens on the way sees anything."""
 
+import email
+import email.policy
 import json
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faxgw.canary.capturing import Capture
@@ -14,7 +17,7 @@ from tests.faxgw.canary.test_wire import seen, wire
 from tests.faxgw.dropbox.clients import NUMBER, Box
 from tests.faxgw.dropbox.conftest import box, gateway, owner, sftp
 from tests.faxgw.mail.sending.authority import Authority
-from tests.faxgw.serving import Service, ended, free_port, reachable_folder
+from tests.faxgw.serving import Service, ended, free_port, reachable_folder, upload
 from tests.interop.conftest import postfix_program
 from tests.interop.postfix import DOMAIN, running
 
@@ -46,8 +49,8 @@ async def test_of_a_fax_that_is_dropped_nothing_is_seen_and_no_secret(
     assert seen(wire, canary.search()) == set()
 
 
-@pytest.mark.requirement("FP-01", "XM-17")
-def test_of_a_fax_that_is_submitted_by_mail_nothing_is_seen_and_its_result_comes_by_mail(
+@pytest.mark.requirement("FP-01", "XM-04", "XM-17", "WF-11", "WF-16")
+def test_of_faxes_that_come_and_go_by_mail_nothing_is_seen_and_results_come_without_content(
     peer: Peer, postfix_program: Path, wire: Capture, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
@@ -67,15 +70,31 @@ def test_of_a_fax_that_is_submitted_by_mail_nothing_is_seen_and_its_result_comes
                 said = _submitted(peer, service, device, tmp_path, canary)
                 fax = api.get("/v1/faxes").json()["items"][0]["id"]
                 assert ended(api, fax)["state"] == "delivered", said
-                (message,) = postfix.await_messages(1)
+                (result,) = postfix.await_messages(1)
+                _called(api, service, canary)
+                (delivered,) = set(postfix.await_messages(2)) - {result}
         port = int(service.environment["FAXGW_SUBMISSION_PORT"])
         assert any(len(each) > 1000 for each in wire.said(port)), "nothing was captured"
         assert any(len(each) > 1000 for each in wire.said(postfix.port)), "no result was captured"
     search = canary.search()
     assert seen(wire, search) == set()
-    assert search.octets(message) == set()
-    assert b"15550100" not in message
-    assert fax in message.decode()
+    assert search.octets(result) == set()
+    assert b"15550100" not in result
+    assert fax in result.decode()
+    (pdf,) = email.message_from_bytes(delivered, policy=email.policy.SMTP).iter_attachments()
+    assert "page as filed" in search.octets(pdf.get_content())
+
+
+def _called(api: httpx.Client, service: Service, canary: Canary) -> None:
+    """Have a call come in with the canary, into a box that delivers to a mailbox."""
+    settings = {"kind": "mail", "address": f"reception@{DOMAIN}"}
+    target = api.post("/v1/targets", json={"name": "reception", "settings": settings})
+    assert target.status_code == 201, target.text
+    made = api.post(f"/v1/boxes/{service.account['box']}/delivery-rules", json={"target": target.json()["id"]})
+    assert made.status_code == 201, made.text
+    document = upload(api, canary.uploads["image/tiff"])
+    called = api.post("/v1/sandbox/calls", json={"to": "+15550199", "document": document, "from": canary.number})
+    assert called.status_code == 202, called.text
 
 
 def _environment(smarthost: int, authority: Authority) -> dict[str, str]:

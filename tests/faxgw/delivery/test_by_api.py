@@ -179,6 +179,7 @@ async def test_while_nobody_may_forward_no_rule_is_made_and_those_of_before_are_
     assert (await client.delete(f"{rules}/{rule['id']}")).status_code == 204
 
 
+@pytest.mark.requirement("XM-04")
 async def test_a_fax_is_delivered_by_hand_by_somebody_who_opens_it_and_once_to_each_target(
     gateway: Gateway, owner: Person, connect: Connect
 ) -> None:

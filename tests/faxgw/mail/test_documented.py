@@ -15,9 +15,12 @@ from faxgw.delivery.targets import SETTINGS
 from faxgw.mail.arriving.addressing import number_of, numbers_of_subject
 from faxgw.notices.kinds import KINDS
 from faxgw.rules.policy import TenantPolicy
+from tests.faxgw.canary.looking import family
 from tests.faxgw.canary.specimen import Canary
 from tests.faxgw.serving import Service, ended, free_port, reachable_folder
 
+LISTEN = "0A"
+"""The state in /proc/net/tcp."""
 PAGE = (Path(__file__).parents[3] / "docs" / "mail.md").read_text()
 
 
@@ -102,3 +105,22 @@ def test_the_session_of_the_page_sends_a_fax_by_the_device_of_the_page(
         fax = api.get("/v1/faxes").json()["items"][0]
         assert fax["to"] == "+15550100"
         assert ended(api, fax["id"])["state"] == "delivered"
+
+
+@pytest.mark.interop
+@pytest.mark.requirement("WF-13")
+def test_what_comes_and_what_leaves_by_mail_meets_in_one_process_without_any_port_between(service: Service) -> None:
+    """WF-13: there is no link between parts that somebody could listen to: these listeners are all there are."""
+    asked = {int(service.environment[f"FAXGW_{name}_PORT"]) for name in ("API", "PRIVATE", "SUBMISSION", "SUBMISSIONS")}
+    assert set(_listening(service.pid)) == asked
+
+
+def _listening(pid: int) -> Iterator[int]:
+    """Go through the TCP ports on which a process, or one that it has started, listens."""
+    links = [str(each.readlink()) for one in family(pid) for each in Path(f"/proc/{one}/fd").iterdir()]
+    sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and fields[9] in sockets:
+                yield int(fields[1].rpartition(":")[2], 16)
