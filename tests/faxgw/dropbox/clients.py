@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from faxgw.devices.device import Device
 from faxgw.documents.tiff import tiff_octets
+from faxgw.dropbox.door import Limits
 from faxgw.dropbox.hostkey import host_key, public_text
 from faxgw.dropbox.server import DropBox
 from faxgw.gateway import Gateway
@@ -125,3 +126,18 @@ class Box:
             said, _ = await process.communicate(text.encode())
         assert process.returncode is not None
         return process.returncode, said.decode()
+
+
+@asynccontextmanager
+async def served(gateway: Gateway, device: Device, secret: str, folder: Path) -> AsyncIterator[Box]:
+    """Serve the drop box of a gateway meanwhile; wrong secrets are answered at once."""
+    server = DropBox(gateway, limits=replace(Limits(), tarpit=0.01))
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(server.run(port.set_result))
+    both: set[asyncio.Future[Any]] = {port, running}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        yield Box(gateway, server, port.result(), device, secret, folder)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -1,24 +1,19 @@
 """A drop box on loopback in this process, over a gateway of which nothing else runs, with one device."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from faxgw.config import Config
 from faxgw.config.folders import SftpSettings
-from faxgw.dropbox.door import Limits
-from faxgw.dropbox.server import DropBox
 from faxgw.gateway import Gateway
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
 from tests.faxgw.api.people import Person, add_person
 from tests.faxgw.devices.making import make
-from tests.faxgw.dropbox.clients import Box
+from tests.faxgw.dropbox.clients import Box, served
 
 
 @pytest.fixture
@@ -45,13 +40,5 @@ async def owner(gateway: Gateway) -> Person:
 async def box(gateway: Gateway, owner: Person, tmp_path: Path) -> AsyncIterator[Box]:
     """Return the drop box, served, with a device that may use it."""
     device, secret = await make(gateway, owner)
-    server = DropBox(gateway, limits=replace(Limits(), tarpit=0.01))
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    running = asyncio.create_task(server.run(port.set_result))
-    try:
-        both: set[asyncio.Future[Any]] = {port, running}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        yield Box(gateway, server, port.result(), device, secret, tmp_path)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    async with served(gateway, device, secret, tmp_path) as found:
+        yield found

@@ -42,6 +42,7 @@ def test_the_page_has_every_temporary_name_and_names_with_numbers_that_are_numbe
     assert len(found) == 2
 
 
+@pytest.mark.requirement("WF-04")
 async def test_a_wrong_secret_is_one_line_of_the_log_that_fail2ban_reads(box: Box) -> None:
     stream = StringIO()
     with logging_to(LogSettings(format="json"), stream), pytest.raises(asyncssh.PermissionDenied):

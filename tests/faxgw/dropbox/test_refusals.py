@@ -251,6 +251,7 @@ class TestNetworks:
         """Let nobody in who is here."""
         return SftpSettings.model_validate({"port": 0, "allowed": ["192.0.2.0/24"]})
 
+    @pytest.mark.requirement("WF-03")
     async def test_from_other_networks_nobody_hears_as_much_as_a_greeting(self, box: Box) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", box.port)
         writer.write(b"SSH-2.0-test\r\n")
