@@ -1,6 +1,6 @@
 """The sidecar: a JSON file beside a fax that says what it is, and by being there that the fax is whole.
 
-Its form is documented in the README of this room. The same fax in the same files gives the same octets.
+docs/folders.md has its form. The same fax in the same files gives the same octets.
 """
 
 import hashlib

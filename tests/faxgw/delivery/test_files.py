@@ -23,7 +23,7 @@ from tests.faxgw.documents.making import pdf_pels, tiff_pages
 
 DRAWN = [drawn_page(1), drawn_page(2)]
 FOLDER = {"kind": "local", "folder": "in"}
-README = Path(__file__).parents[3] / "faxgw" / "delivery" / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "folders.md"
 
 
 @pytest_asyncio.fixture
@@ -58,7 +58,7 @@ async def test_the_sidecar_comes_last_and_says_what_is_documented(gateway: Gatew
     (file, beside), words = await leaving(gateway, person, fax, FOLDER)
     said = json.loads(beside.content)
     assert beside.name == file.name.replace(".pdf", ".json")
-    documented = README.read_text().split("<!-- sidecar -->")[1].split("<!-- /sidecar -->")[0]
+    documented = PAGE.read_text().split("<!-- sidecar -->")[1].split("<!-- /sidecar -->")[0]
     rows = re.findall(r"^\| (`.*?) \|", documented, re.MULTILINE)
     assert list(said) == [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     listed = {"name": file.name, "media_type": "application/pdf", "size": len(file.content)}
