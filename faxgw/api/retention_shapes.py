@@ -216,6 +216,10 @@ class ReportShape(Shape):
     """Notes on numbers that are gone, or say less."""
     rules: int = 0
     """Entries of the allow and deny lists that name the number, which stay."""
+    copies_deleted: int = 0
+    """Copies that left, and that the gateway has deleted where they were."""
+    copies_being_deleted: int = 0
+    """Copies that it is deleting; the erasure waits for them."""
     copies_outside_control: int = 0
     """Copies that left, and that nobody here can delete."""
 

@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from faxgw.backup.rows import Connection
@@ -26,6 +27,9 @@ _END = (
     "DELETE FROM wraps WHERE kind IN ('spool', 'link')",
     "DELETE FROM links",  # one that was revoked or used up since must not be good again
     "DELETE FROM sessions",  # the same
+    # What was on its way may have arrived since; what is to be deleted at a target may be so twice.
+    "UPDATE parcels SET state = 'canceled', code = %(code)s, ended_at = now(), next_at = NULL"
+    " WHERE state IN ('waiting', 'held_no_tls') AND kind <> 'delete'",
     "UPDATE attempts SET state = 'ended', lease_until = NULL, ended_at = now(), cause = 'call.interrupted',"
     " cause_text = %(cause_text)s WHERE state = 'live'",
 )
@@ -66,7 +70,8 @@ def end_what_was_under_way(connection: Connection, seals: ValueSeals) -> int:
     The keys that could open their pages for sending were in no backup; ``seals`` are for what is said of it.
     """
     contexts = {"cause_text": "attempts.cause_text", "reason_text": "faxes.reason_text"}
-    said = {name: seals.seal(RESTORED_TEXT.encode(), context=context) for name, context in contexts.items()}
+    said: dict[str, Any] = {"code": RESTORED}
+    said |= {name: seals.seal(RESTORED_TEXT.encode(), context=context) for name, context in contexts.items()}
     with connection.transaction():
         for statement in _END:
             connection.execute(statement, said)

@@ -1,6 +1,7 @@
 """Erasure by subject: all that is about a number, a station or some faxes goes, but for what is held, and is certified.
 
-An erasure that has to wait, for a hold or a fax that has not ended, goes on by the timetable until nothing is left.
+An erasure that has to wait, for a hold, a fax that has not ended or a copy that is not deleted yet, goes on by the
+timetable until nothing is left.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.retention import certificates
 from faxgw.retention.certificates import certify
+from faxgw.retention.returning import ERASE
 from faxgw.retention.shredding import Shredded, Why, remove, shred
 from faxgw.store.sealed_columns import Findable
 from faxgw.store.tables import STATION, copies, destinations, erasures, faxes, machines, number_rules
@@ -32,8 +34,6 @@ from faxgw.tasks.deferring import defer
 
 log = structlog.get_logger(__name__)
 
-ERASE = "retention:erase"
-"""The task that carries an erasure out."""
 BATCH = 100
 LOOKED_AT = 10_000
 """Faxes that are shredded in one transaction, and those that are looked up at once."""
@@ -159,7 +159,7 @@ async def _conclude(
     """Forget what else is known of the subject, certify what was done, and say whether something is left."""
     report = row["report"] | await _forget(connection, gateway, row, Subject.of(row["subject"]), now=now)
     report |= await _counts(connection, row, now) | {"held": len(left.held), "running": len(left.running)}
-    is_done = not left.held and not left.running
+    is_done = not left.held and not left.running and not report["copies_being_deleted"]
     state = "done" if is_done else "waiting"
     if is_done or report != row["report"]:
         said = {"why": "erasure", "erasure": str(row["id"]), "by": f"user:{row['user_id']}", "done": is_done, **report}
@@ -223,7 +223,13 @@ async def _counts(connection: AsyncConnection, row: RowMapping, now: datetime) -
     mine = (certificate_rows.c.erasure_id == row["id"]) & certificate_rows.c.fax_id.is_not(None)
     gone = select(func.count(certificate_rows.c.fax_id.distinct())).where(mine)
     outside = select(func.count()).select_from(outside_control(row["id"], now).subquery())
+    about = copies.c.fax_id.in_(_erased(row["id"]))
+    deleted = func.count().filter(copies.c.deleted_at.is_not(None))
+    being = func.count().filter(copies.c.deleted_at.is_(None), copies.c.deletable)
+    there = (await connection.execute(select(deleted, being).where(about))).one()
     return {
+        "copies_deleted": there[0],
+        "copies_being_deleted": there[1],
         "faxes": (await connection.execute(gone)).scalar_one(),
         "copies_outside_control": (await connection.execute(outside)).scalar_one(),
     }
@@ -231,6 +237,10 @@ async def _counts(connection: AsyncConnection, row: RowMapping, now: datetime) -
 
 def outside_control(erasure_id: UUID, now: datetime) -> Select[Any]:
     """Return the statement for the copies of erased faxes that are where the gateway has no hand on them."""
-    mine = select(certificate_rows.c.fax_id).where(certificate_rows.c.erasure_id == erasure_id)
     there = or_(copies.c.expires_at.is_(None), copies.c.expires_at > now)
-    return select(copies).where(copies.c.fax_id.in_(mine), copies.c.deleted_at.is_(None), there).order_by(copies.c.id)
+    alive = copies.c.deleted_at.is_(None) & ~copies.c.deletable & there
+    return select(copies).where(copies.c.fax_id.in_(_erased(erasure_id)), alive).order_by(copies.c.id)
+
+
+def _erased(erasure_id: UUID) -> Select[Any]:
+    return select(certificate_rows.c.fax_id).where(certificate_rows.c.erasure_id == erasure_id)

@@ -13,7 +13,7 @@ from faxgw.retention.holding import is_held
 from faxgw.retention.rules import BoxRule, Due, box_rules, records_due
 from faxgw.rules.policy import TenantPolicy
 from faxgw.rules.retention import KINDS, RetentionPolicy
-from faxgw.store.tables import boxes, faxes, numbers, webhooks
+from faxgw.store.tables import boxes, delivery_rules, faxes, numbers, targets, webhooks
 
 SAFEGUARDS = (
     "sealed with AES-256-GCM under a key of its own for every object, wrapped to its owner",
@@ -98,8 +98,13 @@ async def processing_records(connection: AsyncConnection, tenant_id: UUID, *, no
         .order_by(boxes.c.id)
     )
     rows = (await connection.execute(found)).mappings().all()
-    recipients = await _recipients(connection, tenant_id, tenant.policy)
-    items = [_record(row, rules[row["id"]], tenant.policy, recipients) for row in rows]
+    recipients, delivered = (
+        await _recipients(connection, tenant_id, tenant.policy),
+        await _targets(connection, tenant_id),
+    )
+    items = [
+        _record(row, rules[row["id"]], tenant.policy, [*recipients, *delivered.get(row["id"], ())]) for row in rows
+    ]
     findings = [
         {"box": each["box"], "code": code, "text": FINDINGS[code]}
         for each in items
@@ -132,6 +137,20 @@ async def _recipients(connection: AsyncConnection, tenant_id: UUID, policy: Tena
     named = [f"{kind}: {declared[kind]} days" for kind in KINDS if kind in declared]
     urls = select(webhooks.c.url).where(webhooks.c.tenant_id == tenant_id, webhooks.c.enabled).order_by(webhooks.c.id)
     return [*named, *(f"webhook: {url}" for url in (await connection.execute(urls)).scalars())]
+
+
+async def _targets(connection: AsyncConnection, tenant_id: UUID) -> dict[UUID, list[str]]:
+    """Return of each box whom it delivers to, by its rules."""
+    leads = select(delivery_rules.c.box_id, targets.c.name, targets.c.kind, targets.c.settings)
+    leads = leads.join(targets, targets.c.id == delivery_rules.c.target_id)
+    found: dict[UUID, list[str]] = {}
+    for row in await connection.execute(leads.where(delivery_rules.c.tenant_id == tenant_id).order_by(targets.c.id)):
+        settings = row.settings
+        place = next((settings[each] for each in ("address", "host", "bucket", "folder") if settings.get(each)), "")
+        listed = found.setdefault(row.box_id, [])
+        if (said := f"{row.kind}: {row.name} ({place})") not in listed:
+            listed.append(said)
+    return found
 
 
 def _missing(record: Mapping[str, Any], policy: TenantPolicy) -> list[str]:

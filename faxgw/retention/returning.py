@@ -19,9 +19,12 @@ from faxgw.model import EventType
 from faxgw.notices.telling import notify
 from faxgw.retention.holding import is_held
 from faxgw.store.rows import among
-from faxgw.store.tables import copies, faxes, parcels, targets
+from faxgw.store.tables import certificates, copies, erasures, faxes, parcels, targets
+from faxgw.tasks.deferring import defer
 
 BATCH = 500
+ERASE = "retention:erase"
+"""The task that carries an erasure out."""
 GONE, GONE_TEXT = "content.gone", "the content of the fax was deleted"
 
 
@@ -55,6 +58,7 @@ async def taken_back(connection: AsyncConnection, row: RowMapping, *, gone: bool
         values |= {"location": f"erased:{copy_id}", "path": ""}
     await connection.execute(update(copies).where(copies.c.id == copy_id).values(values))
     await connection.execute(update(parcels).where(parcels.c.id == row["id"]).values(data={}))
+    await _go_on(connection, fax_id)
     what = {"copy": str(copy_id), "deleted": not gone}
     ids = {"tenant_id": row["tenant_id"], "object": "fax", "object_id": fax_id}
     await record(connection, **ids, actor="service", action="copy.deleted", data=what)
@@ -64,6 +68,15 @@ async def out_of_reach(connection: AsyncConnection, row: RowMapping) -> None:
     """Note that a copy could not be deleted, however often that was tried."""
     beyond = update(copies).where(copies.c.id == UUID(row["data"]["copy"]))
     await connection.execute(beyond.values(deletable=False))
+    await _go_on(connection, UUID(row["data"]["fax"]))
+
+
+async def _go_on(connection: AsyncConnection, fax_id: UUID) -> None:
+    """Have erasures that wait for the copies of a fax look again."""
+    about = select(certificates.c.erasure_id).where(certificates.c.fax_id == fax_id)
+    waiting = select(erasures.c.id).where(erasures.c.state == "waiting", erasures.c.id.in_(about))
+    for each in (await connection.execute(waiting)).scalars().all():
+        await defer(connection, ERASE, erasure_id=str(each))
 
 
 async def recall(connection: AsyncConnection, tenant_id: UUID, fax_ids: Collection[UUID], *, now: datetime) -> None:

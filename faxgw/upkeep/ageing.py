@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, Table, cast, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from faxgw.delivery.queue import OPEN
 from faxgw.learning.policy import LearningPolicy
 from faxgw.store.database import Database
-from faxgw.store.tables import counters, drops, events, faxes, idempotency, machines, tenants
+from faxgw.store.tables import counters, drops, events, faxes, idempotency, machines, parcels, tenants
 
 ANSWERS = timedelta(hours=24)
 """Answers that are given again to a repeated request."""
@@ -40,6 +41,11 @@ async def delete_old_events(database: Database, *, now: datetime, keep: timedelt
     """Forget the events, and their deliveries, of faxes that have ended; return how many events."""
     ended = select(faxes.c.id).where(faxes.c.id == events.c.fax_id, faxes.c.finished_at.is_not(None)).exists()
     return await _delete(database, events, events.c.at < now - keep, or_(events.c.fax_id.is_(None), ended))
+
+
+async def delete_old_parcels(database: Database, *, now: datetime, keep: timedelta) -> int:
+    """Forget parcels that ended so long ago; return how many. The copies that they left stand in the ledger."""
+    return await _delete(database, parcels, parcels.c.ended_at < now - keep, parcels.c.state.not_in(OPEN))
 
 
 async def delete_old_drops(database: Database, *, now: datetime) -> int:

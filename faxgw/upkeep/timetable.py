@@ -8,6 +8,7 @@ from procrastinate import Blueprint, JobContext
 
 from faxgw.audit.checkpoints import sign_all
 from faxgw.boxes import grants
+from faxgw.delivery import setting_up
 from faxgw.escrow import overdue
 from faxgw.gateway import Gateway
 from faxgw.links.ending import end_expired
@@ -89,12 +90,15 @@ async def delete_leftovers(gateway: Gateway, now: datetime) -> None:
 
 
 async def delete_events(gateway: Gateway, now: datetime) -> None:
-    """Delete the events of ended faxes that are over, and what calls long ago have shown."""
+    """Delete the events of ended faxes and the parcels that are over, and what calls long ago have shown."""
     keep = timedelta(days=gateway.config.storage.keep_events_days)
     done = await ageing.delete_old_events(gateway.database, now=now, keep=keep)
+    parcels = await ageing.delete_old_parcels(gateway.database, now=now, keep=keep)
     forgotten = await ageing.forget_machines(gateway.database, now=now)
-    if done or forgotten:
-        log.info("old events deleted", events=done, machines=forgotten)
+    async with gateway.database.dispatcher() as connection:
+        await setting_up.forget_retired(connection)
+    if done or forgotten or parcels:
+        log.info("old events deleted", events=done, machines=forgotten, parcels=parcels)
 
 
 async def keep_to_retention(gateway: Gateway, now: datetime) -> None:

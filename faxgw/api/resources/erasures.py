@@ -28,7 +28,16 @@ from faxgw.store.tables import certificates, erasures
 
 router = APIRouter(prefix="/v1/erasures", route_class=GuardedRoute, tags=["retention"])
 
-COUNTS = ("faxes", "held", "running", "destinations", "rules", "copies_outside_control")
+COUNTS = (
+    "faxes",
+    "held",
+    "running",
+    "destinations",
+    "rules",
+    "copies_deleted",
+    "copies_being_deleted",
+    "copies_outside_control",
+)
 
 
 class ErasureRequest(Asked):

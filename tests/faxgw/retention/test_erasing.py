@@ -69,6 +69,8 @@ async def test_everything_about_a_number_goes_and_nothing_else(place: Place) -> 
         "running": 0,
         "destinations": 3,
         "rules": 1,
+        "copies_deleted": 0,
+        "copies_being_deleted": 0,
         "copies_outside_control": 1,
     }
     assert (row.subject, row.reason, row.finished_at) == (None, "", NOW)
