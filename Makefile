@@ -32,6 +32,7 @@ soak: .venv/installed-test
 
 bench: .venv/installed
 	$(BIN)/faxgw bench api
+	$(BIN)/faxgw bench mail
 	$(BIN)/faxgw bench codec
 	$(BIN)/faxgw bench render
 	$(BIN)/faxgw bench seal

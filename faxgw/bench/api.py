@@ -126,7 +126,7 @@ async def measure(
     cores = machine.cores()
     load_before = machine.load()
     samples = await specimens()
-    with scratch(under) as folder, _client_on(cores):
+    with scratch(under) as folder, client_on(cores):
         bench = _Bench(
             Gateway(folder / "warm", on=cores and cores[0]), folder, size or Size(), cores and cores[0], samples
         )
@@ -270,8 +270,8 @@ def _lags(bench: _Bench) -> list[Figure]:
 
 
 @contextmanager
-def _client_on(cores: tuple[set[int], set[int]] | None) -> Iterator[None]:
-    """Keep the client to its own core until the block ends."""
+def client_on(cores: tuple[set[int], set[int]] | None) -> Iterator[None]:
+    """Keep the client to a core of its own until the block ends."""
     if cores is None:
         yield
         return

@@ -34,6 +34,7 @@ SETTINGS = {
     "FAXGW_SANDBOX_SPEED": "1",  # a call as a real line has it, neither quicker nor slower
     "FAXGW_API_REQUESTS_PER_SECOND": "100000",  # the limit for one key would be what is measured
     "FAXGW_LOG_FORMAT": "json",
+    "FAXGW_SUBMISSION_CONNECTIONS_PER_ADDRESS": "2000",  # all devices of the benchmark have one address
 }
 
 _UNLIKE_INSTALLED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPROFILEIMPORTTIME", "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG")
@@ -53,6 +54,8 @@ class Gateway:
 
     Attributes:
         account: what ``faxgw admin init --json`` printed; empty before ``set_up``.
+        port: of its API.
+        mail_port: of its submission server, with TLS from the first octet.
     """
 
     def __init__(self, folder: Path, *, on: set[int] | None) -> None:
@@ -60,7 +63,7 @@ class Gateway:
         folder.mkdir(exist_ok=True)
         folder.chmod(0o711)
         self.data = folder / "data"
-        self.port, self._private_port = _free_port(), _free_port()
+        self.port, self._private_port, self.mail_port = _free_port(), _free_port(), _free_port()
         self.account: dict[str, str] = {}
         self._log = folder / "log"
         self._config = folder / "faxgw.toml"
@@ -127,7 +130,7 @@ class Gateway:
 
     def connection(self, key: str | None = None) -> Connection:
         """Return a new connection to its API, with the first key or another."""
-        return Connection(self.port, self._certificate, key or self.account["api_key"])
+        return Connection(self.port, self.certificate, key or self.account["api_key"])
 
     def metrics(self) -> str:
         """Return what it says of itself."""
@@ -163,7 +166,8 @@ class Gateway:
         return psycopg.connect(self.urls.dispatcher, autocommit=True)
 
     @property
-    def _certificate(self) -> Path:
+    def certificate(self) -> Path:
+        """By which its listeners are known."""
         return self.data / "tls" / "cert.pem"
 
     def _environment(self) -> dict[str, str]:
@@ -173,7 +177,7 @@ class Gateway:
             if not name.startswith("FAXGW_") and name not in _UNLIKE_INSTALLED
         }
         ports = {"FAXGW_API_PORT": str(self.port), "FAXGW_PRIVATE_PORT": str(self._private_port)}
-        ports |= {"FAXGW_SUBMISSION_PORT": "0", "FAXGW_SUBMISSIONS_PORT": "0"}
+        ports |= {"FAXGW_SUBMISSION_PORT": "0", "FAXGW_SUBMISSIONS_PORT": str(self.mail_port)}
         return {**kept, **SETTINGS, **ports}
 
     def _command(self, *words: str) -> list[str]:
@@ -190,7 +194,7 @@ class Gateway:
     def _answers(self) -> bool:
         """Ask the API itself without a key: a refusal is an answer."""
         try:
-            context = ssl.create_default_context(cafile=str(self._certificate))
+            context = ssl.create_default_context(cafile=str(self.certificate))
             with closing(http.client.HTTPSConnection("localhost", self.port, timeout=5, context=context)) as api:
                 api.request("GET", "/v1/version")
                 return api.getresponse().status == http.client.UNAUTHORIZED

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,15 +82,50 @@ def api(
         _show(result)
 
 
+@app.command()
+def mail(
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", min=1, max=3600, help="How long to submit at each rate.")
+    ] = 30,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Where the gateway's data lies meanwhile.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="PART", help="Only this; may be repeated.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer connections; do not search.")] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Measure mail that devices submit: how much, what a large message takes, and connections that say nothing.
+
+    Exit code 0 when it was measured, whatever came out; 1 when it could not be.
+    """
+    from faxgw.bench.mail import PARTS, Size, measure  # noqa: PLC0415
+
+    if unknown := set(only or ()) - set(PARTS):
+        raise RequestError("usage", f"--only is one of {', '.join(PARTS)}, not {unknown.pop()}.")
+    size = Size(seconds, idle=100, searches=False) if quick else Size(seconds)
+    result = _run(measure(only=only or (), size=size, under=data, say=_say))
+    if as_json:
+        typer.echo(_as_json(result))
+    else:
+        _show(result)
+
+
 def _measured(only: Sequence[str], size: "Size", under: Path | None) -> dict[str, Any]:
     """Measure, or say why that cannot be, and leave."""
+    from faxgw.bench.api import measure  # noqa: PLC0415
+
+    return _run(measure(only=only, size=size, under=under, say=_say))
+
+
+def _run(measuring: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     import uvloop  # noqa: PLC0415
 
-    from faxgw.bench.api import measure  # noqa: PLC0415
     from faxgw.bench.figures import CannotMeasure  # noqa: PLC0415
 
     try:
-        return uvloop.run(measure(only=only, size=size, under=under, say=_say))
+        return uvloop.run(measuring)
     except CannotMeasure as trouble:
         typer.echo(f"faxgw: {trouble}", err=True)
         raise typer.Exit(1) from None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
@@ -55,12 +56,18 @@ class Device:
     revoked_at: datetime | None
     role: str
     public_key: bytes = field(repr=False)
+    at: float = field(default_factory=monotonic, compare=False)
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> Self:
         """Return a row of ``devices``, with its owner's ``role`` and ``public_key`` and the name of its ``tenant``."""
-        said: dict[str, Any] = {name: row[name] for name in cls.__dataclass_fields__}
+        said: dict[str, Any] = {name: row[name] for name in COLUMNS}
         return cls(**said | {name: tuple(row[name]) for name in ("networks", "numbers")})
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was read."""
+        return monotonic() - self.at
 
     @property
     def usable(self) -> bool:
@@ -96,6 +103,10 @@ class Device:
     def may_call(self, number: str) -> bool:
         """Tell whether it may send to a number in E.164 form; the tenant's own rules hold besides."""
         return not self.numbers or number.startswith(self.numbers)
+
+
+COLUMNS = tuple(name for name in Device.__dataclass_fields__ if name != "at")
+"""What is read of it."""
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import LargeBinary, Select, bindparam, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from faxgw.devices.device import Device
+from faxgw.devices.device import COLUMNS, Device
 from faxgw.keys.texts import CARRIED, carried
 from faxgw.keys.tokens import SECRET_OCTETS, ServerKeys
 from faxgw.store.tables import devices, tenants, users
@@ -119,7 +119,7 @@ async def _note(connection: AsyncConnection, device: Device, *, address: str, pr
 
 def _find() -> Select[Any]:
     mac = cast(bindparam("mac"), LargeBinary)
-    of_row = [devices.c[name] for name in Device.__dataclass_fields__ if name in devices.c]
+    of_row = [devices.c[name] for name in COLUMNS if name in devices.c]
     return (
         select(*of_row, users.c.role, users.c.public_key, tenants.c.name.label("tenant"))
         .join(users, (users.c.id == devices.c.user_id) & users.c.deactivated_at.is_(None))

@@ -87,8 +87,8 @@ async def accept(
     tenant = standing.tenant
     box_id, box = await _own_box(connection, standing)
     number, subaddress = _number(request.to, tenant)
-    _admit_all([number], standing.lists, tenant)
-    _admit_from(actor, [number])
+    admit_all([number], standing.lists, tenant)
+    admit_from(actor, [number])
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, *private.NAMES})
     at = start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     keeping = await kept(connection, actor, request, tenant, now=now)
@@ -134,7 +134,7 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     box_id, box = await _own_box(connection, standing)
     wanted = await asyncio.to_thread(_distinct, request.to, tenant)
     await admit(connection, tenant, list({number for number, _ in wanted}))
-    _admit_from(actor, [number for number, _ in wanted])
+    admit_from(actor, [number for number, _ in wanted])
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={*COLUMNS, "name", *private.NAMES})
     start(request.send_at, now=now, hours=hours_of(tenant, asked), days=tenant.policy.schedule_days)
     keeping = await kept(connection, actor, request, tenant, now=now)
@@ -215,18 +215,23 @@ async def admit(connection: AsyncConnection, tenant: Tenant, numbers: Sequence[s
     """
     lists = await lists_for(connection, tenant, numbers, direction="out")
     if len(numbers) == 1:
-        _admit_all(numbers, lists, tenant)
+        admit_all(numbers, lists, tenant)
     else:
-        await asyncio.to_thread(_admit_all, numbers, lists, tenant)
+        await asyncio.to_thread(admit_all, numbers, lists, tenant)
 
 
-def _admit_all(wanted: Sequence[str], lists: Lists, tenant: Tenant) -> None:
+def admit_all(wanted: Sequence[str], lists: Lists, tenant: Tenant) -> None:
+    """Let faxes go to numbers, or not, by lists that have been read for them.
+
+    Raises:
+        RequestError: ``number.denied_by_policy``, for the first that may not be called.
+    """
     numbering, opened = tenant.numbering, tenant.policy.opened
     for number in wanted:
         admit_number(number, numbering=numbering, opened=opened, entries=lists.entries(number))
 
 
-def _admit_from(actor: Actor, numbers: Sequence[str]) -> None:
+def admit_from(actor: Actor, numbers: Sequence[str]) -> None:
     """Have a device send only to numbers that are its own to send to.
 
     Raises:

@@ -53,6 +53,19 @@ def test_a_run_measures_each_figure_that_was_asked_for(result: dict[str, dict[st
         assert figure["value"] > 0, name
 
 
+@pytest.mark.slow
+def test_mail_measures_submissions_a_large_message_and_idle_connections() -> None:
+    done = bench("mail", "--json", "--quick", "--seconds", "2")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert set(figures) == {"idle", "submit.tiff", "submit.pdf", "large"}
+    for name in ("submit.tiff", "submit.pdf"):
+        assert figures[name]["value"] > 0 and figures[name]["errors"] == {}, name
+        assert {"gateway", "postgresql", "client"} <= set(figures[name]["cpu_ms_each"])
+    assert figures["large"]["octets"] > 24 * 2**20
+    assert 0 < figures["large"]["most_mb"] - figures["large"]["before_mb"] < 100
+
+
 def test_seal_measures_each_way_beside_the_cipher_alone() -> None:
     done = bench("seal", "--json", "--seconds", "0.2")
     assert done.returncode == 0, done.stderr
@@ -156,7 +169,9 @@ def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
 def test_an_unknown_benchmark_is_told_with_those_that_there_are() -> None:
     done = command.faxgw("bench", "nonsense")
     assert done.returncode == 2
-    assert done.stderr == "faxgw: There is no benchmark nonsense; there is api, codec, render, seal, t38, modem.\n"
+    assert (
+        done.stderr == "faxgw: There is no benchmark nonsense; there is api, mail, codec, render, seal, t38, modem.\n"
+    )
 
 
 def test_an_unknown_part_is_told_with_those_that_there_are() -> None:

@@ -5,6 +5,7 @@ before that leaves nothing.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,8 +20,8 @@ from faxgw.devices.device import Device
 from faxgw.devices.exposing import expose
 from faxgw.devices.signing_in import sign_in
 from faxgw.errors import RequestError
-from faxgw.faxes.accepting import accept, accept_batch, admit
-from faxgw.faxes.policies import Tenant, tenant_of
+from faxgw.faxes.accepting import accept, accept_batch, admit_all, admit_from
+from faxgw.faxes.policies import Tenant, standing_of, tenant_of
 from faxgw.faxes.requests import BatchRequest, Cover, Destination, FaxRequest
 from faxgw.faxes.uploading import Received, forget, has_room, held, keep, receive_small
 from faxgw.gateway import Gateway
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 1024 * 1024
 """Octets of a message that is taken apart within the loop, in some milliseconds; a longer one goes to a thread."""
+FRESH = 2.0
+"""Seconds after signing in for which a device is not looked up again."""
 MOST_NUMBER = 64
 """Letters of a number, as people write it."""
 MOST_WORDS = 4000
@@ -83,15 +86,27 @@ class Desk:
             return
         try:
             async with self._gateway.database.tenant(device.tenant_id) as connection:
-                tenant = await tenant_of(connection, device.tenant_id)
-                number = _dialled(local, tenant)
-                if not device.may_call(number):
-                    raise RequestError("number.denied_to_device", "This device may not send to that number.")
-                await admit(connection, tenant, [number])
+                await self._admit(connection, device, _written(local))
         except RequestError as refused:
             raise rejected(refused, recipient=True) from refused
         except DatabaseUnavailable as away:
             raise Rejected(451, "4.3.0", _LATER) from away
+
+    async def _admit(self, connection: AsyncConnection, device: Device, written: str) -> None:
+        """Let a number pass.
+
+        Raises:
+            RequestError: ``number.*``.
+        """
+        plain, _ = split_subaddress(written)
+        of = device.tenant_id, device.user_id
+
+        def number(tenant: Tenant) -> str:
+            return normalised(international(plain, tenant.numbering), tenant.numbering)
+
+        standing = await standing_of(connection, *of, box=device.box_id, numbers=lambda tenant: _one(number, tenant))
+        admit_all([number(standing.tenant)], standing.lists, standing.tenant)
+        admit_from(device.actor, [number(standing.tenant)])
 
     async def take(self, submission: Submission) -> str:
         """See the port."""
@@ -132,7 +147,8 @@ class Desk:
 
     async def _accept(self, device: Device, submission: Submission, read: Read, received: list[Received]) -> str:
         async with self._gateway.database.tenant(device.tenant_id) as connection:
-            await _check(connection, device)
+            if device.age > FRESH:
+                await _check(connection, device)
             numbers = await self._numbers(connection, device, submission, read.message)
             rows = await keep(connection, self._gateway, device.actor, received, owned=False)
             cover = _cover_of(device, read.contents)
@@ -159,16 +175,18 @@ class Desk:
         Raises:
             RequestError: ``number.invalid``, ``mail.no_number``.
         """
-        tenant = await tenant_of(connection, device.tenant_id)
         found: list[str] = []
         for each in submission.recipients:
             local = local_part(each)
             found += [local] if local.lower() not in self._words else numbers_of_subject(message.subject)
         if not found:
             raise RequestError("mail.no_number", "Write the number to call, and nothing else, into the subject.")
-        numbers = [international(number_of(each) or "", tenant.numbering) for each in found]
+        numbers = [number_of(each) or "" for each in found]
         if not all(0 < len(each) <= MOST_NUMBER for each in numbers):
             raise RequestError("number.invalid", "One of the recipients is no number.")
+        if any(each.startswith("00") for each in numbers):
+            numbering = (await tenant_of(connection, device.tenant_id)).numbering
+            numbers = [international(each, numbering) for each in numbers]
         return numbers
 
 
@@ -186,8 +204,8 @@ def _opened(content: bytes) -> Read:
     return Read(message, contents_of(message))
 
 
-def _dialled(local: str, tenant: Tenant) -> str:
-    """Return the number that an address is of, in E.164 form.
+def _written(local: str) -> str:
+    """Return the number that an address is of, as it is written.
 
     Raises:
         RequestError: ``number.invalid``.
@@ -195,8 +213,14 @@ def _dialled(local: str, tenant: Tenant) -> str:
     written = number_of(local)
     if written is None:
         raise RequestError("number.invalid", "Write the number to call before the @, such as +49301234567.")
-    number, _ = split_subaddress(written)
-    return normalised(international(number, tenant.numbering), tenant.numbering)
+    return written
+
+
+def _one(number: Callable[[Tenant], str], tenant: Tenant) -> list[str]:
+    try:
+        return [number(tenant)]
+    except RequestError:
+        return []
 
 
 def _cover_of(device: Device, contents: Contents) -> Cover | None:

@@ -1,6 +1,7 @@
 """Mail becomes faxes: whose, to which numbers, of which documents; and of what is refused nothing stays."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -275,6 +276,7 @@ async def test_of_a_message_whose_connection_breaks_while_it_is_read_nothing_is_
 
 async def test_a_device_that_was_revoked_on_the_way_sends_no_more(gateway: Gateway, owner: Person, desk: Desk) -> None:
     device, _ = await make(gateway, owner)
+    device = replace(device, at=device.at - 10)
     async with gateway.database.tenant(owner.tenant_id) as connection:
         await revoke(connection, device.id)
     code, enhanced, _ = await refusal(desk.take(message(device, scanned())))
