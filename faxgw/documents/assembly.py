@@ -4,7 +4,7 @@ import numpy as np
 
 from faxgw.documents import screening
 from faxgw.documents.wire import PageJob
-from t30.t4 import Bitmap, greys
+from t30.t4 import Bitmap
 
 
 def put_together(job: PageJob, drawn: bytes | bytearray) -> Bitmap:
@@ -25,5 +25,5 @@ def put_together(job: PageJob, drawn: bytes | bytearray) -> Bitmap:
     if job.header_rows:
         line = words[: job.header_rows]
         line[:] = 0
-        greys.cut(header.reshape(job.header_rows, job.pels), screening.THRESHOLD, line, 0)
+        screening.copy(header.reshape(job.header_rows, job.pels), line, left=0, limit=screening.THRESHOLD)
     return Bitmap(job.pels, words)

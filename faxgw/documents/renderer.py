@@ -12,8 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-import numpy as np
-
+from faxgw.documents.assembly import put_together
 from faxgw.documents.cover import Cover, checked, standard_page
 from faxgw.documents.layout import PageShape
 from faxgw.documents.libreoffice import Conversion
@@ -26,8 +25,8 @@ from faxgw.documents.wire import (
     Job,
     OpenJob,
     PageJob,
+    grey_octets,
     job_to_json,
-    line_octets,
     shape_from_json,
 )
 from faxgw.errors import RequestError
@@ -112,9 +111,8 @@ class Renderer:
                 self._open(part)
             self._slots.move_to_end(part)
             what = f"Page {job.page + 1} of {part.name}"
-            _, octets = self._done(replace(job, slot=self._slots[part]), what=what)
-        words = np.frombuffer(octets, np.uint64).reshape(job.rows, line_octets(job.pels) // 8)
-        return Bitmap(job.pels, words)
+            _, greys = self._done(replace(job, slot=self._slots[part]), what=what)
+        return put_together(job, greys)
 
     def forget(self) -> None:
         """Have the worker let go of all that it has read, by ending a job that is under way if need be; never blocks.
@@ -279,7 +277,7 @@ def _exchange(process: subprocess.Popen[bytes], job: Job, octets: bytes) -> tupl
         head: dict[str, Any] = json.loads(line)
     except (BrokenPipeError, ValueError):
         return None
-    wanted = job.rows * line_octets(job.pels) if isinstance(job, PageJob) and "octets" in head else 0
+    wanted = grey_octets(job) if isinstance(job, PageJob) and "octets" in head else 0
     pels = bytearray(process.stdout.read(wanted))
     return (head, pels) if len(pels) == wanted else None
 

@@ -4,7 +4,6 @@ Clustered dots and not the finer patterns of error diffusion: a photo takes 3 mi
 dots and 13 with error diffusion, since run-length codes pay for every change of colour.
 """
 
-from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 
@@ -13,12 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
 from t30.pages import Resolution
+from t30.t4 import Bitmap, greys
 
 Grey = NDArray[np.uint8]
 """Shape (rows, pels), 0 = black, 255 = white."""
-
-Black = NDArray[np.bool_]
-"""Shape (rows, pels), true = black."""
 
 DOT_CELL = {
     Resolution.STANDARD: (4, 8),
@@ -29,6 +26,7 @@ DOT_CELL = {
 }
 """Rows and pels of the cell that holds two dots: always about 1 mm square, so dots are round at every resolution."""
 
+MIDDLE = 128
 THRESHOLD = 160
 """Lighter than the middle: a hairline that covers a bit over a third of a scan line still comes out black."""
 
@@ -48,11 +46,6 @@ PICTURE_SHARE = 0.2
 """A region is a picture if this share of its pels and of its surroundings is an even grey."""
 
 WHITE = 255
-SURELY_WHITE = 0.75
-"""With such a share of white, the mean of the 17 lightest greys is above 250, whatever the rest is."""
-
-BAND = 32
-"""Rows that are worked on at a time: they stay in the processor's cache, and its pages need not be fetched anew."""
 
 MOST_GROWTH = 64
 """Regions, of 2 mm each, that a picture may grow over light greys."""
@@ -67,67 +60,62 @@ class Screen(Enum):
     DIFFUSION = "diffusion"
 
 
-def black_and_white(grey: Grey, *, screen: Screen, resolution: Resolution) -> Black:
-    """Return which pels are black."""
+def black_and_white(grey: Grey, *, screen: Screen, resolution: Resolution) -> Bitmap:
+    """Return a page of these greys in black and white."""
+    page = Bitmap(grey.shape[1], np.zeros((grey.shape[0], -(-grey.shape[1] // 64)), np.uint64))
+    put(grey, page.words, left=0, screen=screen, resolution=resolution)
+    return page
+
+
+def put(grey: Grey, words: NDArray[np.uint64], *, left: int, screen: Screen, resolution: Resolution) -> None:
+    """Put greys in black and white onto a page that is white there.
+
+    Args:
+        grey: shape (rows, pels).
+        words: shape (rows, words), as in ``Bitmap``.
+        left: the pel of the page that the first of the greys is.
+        screen: how grey becomes black and white.
+        resolution: of the page.
+    """
     if screen is Screen.DIFFUSION:
-        return ~np.asarray(Image.fromarray(grey).convert("1"), np.bool_)
+        diffused = np.array(Image.fromarray(grey).convert("1"), np.uint8) * WHITE
+        greys.cut(*greys.laid_out(diffused), MIDDLE, words, left)
+        return
+    grey, seen = greys.laid_out(grey)
     if screen is Screen.PICTURE:
-        return clustered(grey, resolution)
-    grey = _paper_made_white(grey)
-    text = _text(grey)
-    if screen is Screen.TEXT:
-        return text
-    pictures = _pictures(grey, resolution)
-    return text if pictures is None else np.where(pictures, clustered(grey, resolution), text)
+        _dot(grey, None, resolution, words, left)
+        return
+    _make_paper_white(grey, seen)
+    greys.cut_text(grey, seen, THRESHOLD, RIDGE, words, left)
+    if screen is Screen.AUTO and (pictures := _pictures(grey, seen, resolution)) is not None:
+        _dot(grey, pictures, resolution, words, left)
 
 
-def _in_bands(grey: Grey, *, beyond: int) -> Iterator[tuple[slice, Grey, slice]]:
-    """Go through the bands of a page that are not all white.
-
-    Yields:
-        The rows of the band in the page; these rows with as many more above and below as there are, up to ``beyond``;
-        and the rows of the band in those.
-    """
-    for top in range(0, len(grey), BAND):
-        first = max(top - beyond, 0)
-        around = grey[first : top + BAND + beyond]
-        if around.min(initial=WHITE) < WHITE:
-            yield slice(top, top + BAND), around, slice(top - first, top - first + BAND)
+def copy(grey: Grey, words: NDArray[np.uint64], *, left: int, limit: int = MIDDLE) -> None:
+    """Put pels that are black or white already onto a page that is white there, as ``put`` does."""
+    greys.cut(*greys.laid_out(grey), limit, words, left)
 
 
-def _text(grey: Grey) -> Black:
-    """Return what is darker than the threshold, and thin lines lighter than that."""
-    black = np.zeros(grey.shape, np.bool_)
-    for band, around, within in _in_bands(grey, beyond=2):
-        black[band] = _text_in(around)[within]
-    return black
+def load() -> None:
+    """Load what is compiled of it, before a call depends on it."""
+    grey = np.full((64, 64), WHITE // 2, np.uint8)
+    for screen in (Screen.AUTO, Screen.DIFFUSION):
+        black_and_white(grey, screen=screen, resolution=Resolution.FINE)
 
 
-def _text_in(grey: Grey) -> Black:
-    """Do ``_text`` for a few rows; what comes of the outer two is not certain.
-
-    A rule of 0.5 points that lies half in one scan line and half in the next of standard resolution is lighter than
-    the threshold in both, and would be gone. So the darkest pel across a thin stroke counts where both sides of it, two
-    pels away, are clearly lighter.
-    """
-    black = grey < THRESHOLD
-    ink = np.pad(255 - grey, 2)
-    rows, pels = grey.shape
-    for axis in (0, 1):
-        before, above, here, below, behind = (
-            ink[at : at + rows, 2 : pels + 2] if axis == 0 else ink[2 : rows + 2, at : at + pels] for at in range(5)
-        )
-        stands_out = here >= np.maximum(np.minimum(np.maximum(before, behind), 255 - RIDGE) + RIDGE, below)
-        black |= stands_out & (here > above)
-    return black
-
-
-def clustered(grey: Grey, resolution: Resolution) -> Black:
-    """Return the page in clustered dots: paper stays white and 0 black."""
-    rows, pels = grey.shape
+def _dot(grey: Grey, pictures: Grey | None, resolution: Resolution, words: NDArray[np.uint64], left: int) -> None:
+    """Put clustered dots where there are pictures, or everywhere: paper stays white and 0 black."""
     cell = _thresholds(DOT_CELL[resolution])
-    tiled = np.tile(cell, (-(-rows // cell.shape[0]), -(-pels // cell.shape[1])))[:rows, :pels]
-    return grey < tiled
+    rows, pels = _region(resolution)
+    if pictures is None:
+        pictures = np.ones((-(-grey.shape[0] // rows), -(-grey.shape[1] // pels)), np.uint8)
+    greys.dot(grey, cell, pictures, rows, words, left)
+
+
+def _region(resolution: Resolution) -> tuple[int, int]:
+    """Return the rows and pels of what is a picture as a whole, or not at all."""
+    rows, pels = DOT_CELL[resolution]
+    return 2 * rows, 2 * pels
 
 
 @cache
@@ -142,71 +130,43 @@ def _thresholds(cell: tuple[int, int]) -> Grey:
     return np.ceil(LIGHTEST_DOT * (1 - (rank + 0.5) / rank.size)).astype(np.uint8).reshape(cell)
 
 
-def _paper_made_white(grey: Grey) -> Grey:
+def _make_paper_white(grey: Grey, seen: NDArray[np.uint64]) -> None:
     """Stretch the greys so that the paper of a scan is white, where most of the page is one light grey."""
-    if np.count_nonzero(grey == WHITE) >= SURELY_WHITE * grey.size:
-        return grey  # what is below would come to the same, but counts all greys
-    counts = np.array(Image.fromarray(grey).histogram())
+    counts = np.zeros(256, np.int32)
+    greys.count(grey, seen, counts)
     around = np.convolve(counts, np.ones(17), "same")
     peak = int(around[160:].argmax()) + 160
     near = slice(peak - 8, peak + 9)
     paper = round(float((counts[near] * np.arange(256)[near]).sum()) / max(1, int(counts[near].sum())))
     if paper > 250 or counts[near].sum() < 0.4 * grey.size:
-        return grey
+        return
     stretched = np.minimum(np.arange(256) * 255 // (paper - 8), 255).astype(np.uint8)
-    return stretched[grey]
+    grey[:] = stretched[grey]
 
 
-def _pictures(grey: Grey, resolution: Resolution) -> Black | None:
-    """Return which pels lie in a picture, None for none at all."""
-    even = _even(grey)
-    mid = np.zeros(grey.shape, np.bool_)
-    for band, around, within in _in_bands(grey, beyond=0):
-        mid[band] = even[band] & (around[within] > BLACKER) & (around[within] < WHITER)
+def _pictures(grey: Grey, seen: NDArray[np.uint64], resolution: Resolution) -> Grey | None:
+    """Return which regions are of a picture, shape (regions down, regions across), None for none at all."""
+    rows, pels = _region(resolution)
+    light, mid = (np.zeros((-(-grey.shape[0] // rows), -(-grey.shape[1] // pels)), np.int32) for _ in range(2))
+    greys.count_even(grey, seen, STEEP, LIGHTEST_DOT, BLACKER, WHITER, rows, pels, light, mid)
     if not mid.any():
         return None
-    region = tuple(2 * side for side in DOT_CELL[resolution])
-    found = _mask(_shares(mid, region).filter(ImageFilter.BoxBlur(1)), PICTURE_SHARE)
+    found = _mask(_shares(mid, rows * pels).filter(ImageFilter.BoxBlur(1)), PICTURE_SHARE)
     # Closed over small gaps, and grown over light greys: a dark coat and a pale sky belong to the picture around them.
     found = found.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(3))
-    light = _mask(_shares(even & (grey < LIGHTEST_DOT), region), 0.5)
+    ground = _mask(_shares(light, rows * pels), 0.5)
     for _ in range(MOST_GROWTH):
-        grown = ImageChops.lighter(found, ImageChops.darker(found.filter(ImageFilter.MaxFilter(3)), light))
+        grown = ImageChops.lighter(found, ImageChops.darker(found.filter(ImageFilter.MaxFilter(3)), ground))
         if grown == found:
             break
         found = grown
-    pictures = np.asarray(found) > 0
-    if not pictures.any():
-        return None
-    whole: Black = pictures.repeat(region[0], axis=0).repeat(region[1], axis=1)[: grey.shape[0], : grey.shape[1]]
-    return whole
+    pictures = np.array(found)
+    return pictures if pictures.any() else None
 
 
-def _even(grey: Grey) -> Black:
-    """Return the pels that differ little from all four neighbours."""
-    even = np.ones(grey.shape, np.bool_)
-    for band, around, within in _in_bands(grey, beyond=1):
-        even[band] = _even_in(around)[within]
-    return even
-
-
-def _even_in(grey: Grey) -> Black:
-    """Do ``_even`` for a few rows; what comes of the outer ones is not certain."""
-    even = np.ones(grey.shape, np.bool_)
-    for axis in (0, 1):
-        ahead, behind = (grey[1:], grey[:-1]) if axis == 0 else (grey[:, 1:], grey[:, :-1])
-        flat = np.maximum(ahead, behind) - np.minimum(ahead, behind) < STEEP
-        even[(slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))] &= flat
-        even[(slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))] &= flat
-    return even
-
-
-def _shares(pels: Black, region: tuple[int, ...]) -> Image.Image:
-    """Return the share of each region's pels that are true, 255 for all."""
-    rows, across = region
-    padded = np.pad(pels, ((0, -pels.shape[0] % rows), (0, -pels.shape[1] % across)))
-    parts = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // across, across)
-    return Image.fromarray((parts.mean(axis=(1, 3)) * 255).astype(np.uint8))
+def _shares(counts: NDArray[np.int32], pels: int) -> Image.Image:
+    """Return the shares that counts are of the pels of a region, 255 for all."""
+    return Image.fromarray((counts / pels * 255).astype(np.uint8))
 
 
 def _mask(shares: Image.Image, least: float) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What the gateway and its rendering worker say to each other: a line of JSON, then a file's octets or a page's pels.
+"""What the gateway and its rendering worker say to each other: a line of JSON, then a file's octets or a page's greys.
 
 JSON and raw octets, not pickles: the worker reads files from strangers, and what it answers may be theirs too.
 """
@@ -26,7 +26,10 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True)
 class PageJob:
-    """Draw page ``page`` (from 0) of the file in ``slot``; answered by ``rows`` scan lines of packed pels."""
+    """Draw page ``page`` (from 0) of the file in ``slot``; answered by the greys of ``box``, and of the header's rows.
+
+    The worker does not ask how grey becomes black and white, nor for all of the page around the box.
+    """
 
     slot: int
     page: int
@@ -61,9 +64,9 @@ PLAIN = (OpenJob, FillJob, EndJob)
 """The jobs whose fields are numbers and texts."""
 
 
-def line_octets(pels: int) -> int:
-    """Return the octets of a packed scan line: whole 64-bit words, pel 0 in the least significant bit."""
-    return -(-pels // 64) * 8
+def grey_octets(job: PageJob) -> int:
+    """Return the octets that answer a job: one for each pel of its box, then of its header line."""
+    return job.box.across * job.box.down + job.pels * job.header_rows
 
 
 def job_to_json(job: Job) -> bytes:

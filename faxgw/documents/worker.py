@@ -18,14 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-import numpy as np
 from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from faxgw.documents.inputs import Input, PdfInput, open_input
 from faxgw.documents.layout import HEADER_MM, scan_line_mm
-from faxgw.documents.screening import Black, black_and_white
+from faxgw.documents.screening import Grey
 from faxgw.documents.text import POINTS_PER_MM, lines_to_pdf, shown
-from faxgw.documents.wire import ENDED, EndJob, FillJob, OpenJob, PageJob, job_from_json, line_octets, shape_to_json
+from faxgw.documents.wire import ENDED, EndJob, FillJob, OpenJob, PageJob, job_from_json, shape_to_json
 from faxgw.errors import RequestError
 from t30.pages import Width
 
@@ -109,7 +108,7 @@ def _answer(job: OpenJob | PageJob | FillJob, jobs: BinaryIO, files: dict[int, I
         elif isinstance(job, FillJob):
             head = {"text": _filled(jobs.read(job.octets))}
         else:
-            octets = _packed(_drawn(files[job.slot], job))
+            octets = _drawn(files[job.slot], job)
             head = {"octets": len(octets)}
     except RequestError as refused:
         head = {"code": refused.code, "reason": refused.reason}
@@ -136,18 +135,13 @@ def _opened(job: OpenJob, octets: bytes, files: dict[int, Input]) -> Input:
     return file
 
 
-def _drawn(file: Input, job: PageJob) -> Black:
-    page = np.zeros((job.rows, job.pels), np.bool_)
-    box = job.box
-    grey = file.grey(job.page, across=box.across, down=box.down, turned=job.turned)
-    black = grey < 128 if job.copied else black_and_white(grey, screen=job.screen, resolution=job.resolution)
-    page[box.top : box.top + box.down, box.left : box.left + box.across] = black
-    if job.header_rows:
-        page[: job.header_rows] = _header(job)
-    return page
+def _drawn(file: Input, job: PageJob) -> bytes:
+    """Draw what is in the box, and after it the header line, in greys."""
+    grey = file.grey(job.page, across=job.box.across, down=job.box.down, turned=job.turned)
+    return grey.tobytes() + (_header(job).tobytes() if job.header_rows else b"")
 
 
-def _header(job: PageJob) -> Black:
+def _header(job: PageJob) -> Grey:
     """Draw the header line, by the same hands as a page of text."""
     width = next(one for one in Width if job.resolution.pels(one) == job.pels)
     across = scan_line_mm(width, job.resolution)
@@ -156,14 +150,7 @@ def _header(job: PageJob) -> Black:
     line = PdfInput(pdf, "header line")
     grey = line.grey(0, across=job.pels, down=job.header_rows, turned=False)
     line.close()
-    black: Black = grey < 160
-    return black
-
-
-def _packed(page: Black) -> bytes:
-    padded = np.zeros((page.shape[0], line_octets(page.shape[1]) * 8), np.bool_)
-    padded[:, : page.shape[1]] = page
-    return np.packbits(padded, axis=1, bitorder="little").tobytes()
+    return grey
 
 
 if __name__ == "__main__":

@@ -1,10 +1,26 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from faxgw.documents import screening
-from faxgw.documents.screening import DOT_CELL, Screen, black_and_white, clustered
+from faxgw.documents.screening import DOT_CELL, RIDGE, STEEP, THRESHOLD, Grey, Screen
 from t30.pages import Resolution
+from t30.t4 import greys
+
+Black = NDArray[np.bool_]
+
+
+def black_and_white(grey: Grey, *, screen: Screen, resolution: Resolution) -> Black:
+    return screening.black_and_white(grey, screen=screen, resolution=resolution).pels().astype(np.bool_)
+
+
+def clustered(grey: Grey, resolution: Resolution) -> Black:
+    return black_and_white(grey, screen=Screen.PICTURE, resolution=resolution)
 
 
 @pytest.mark.parametrize("resolution", Resolution)
@@ -74,13 +90,91 @@ def test_diffusion_is_there_on_request() -> None:
     assert np.diff(page.astype(np.int8), axis=1).astype(bool).mean() > 0.8
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_page_comes_out_the_same_worked_on_in_bands_and_whole(seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    grey = np.full((int(chance.integers(1, 5 * screening.BAND)), 90), 255, np.uint8)
-    for _ in range(seed):
-        top, left = int(chance.integers(0, len(grey))), int(chance.integers(0, 90))
-        spot = grey[top : top + 30, left : left + 40]
-        spot[:] = chance.integers(0, 256, spot.shape if seed % 2 else (1, 1))
-    assert np.array_equal(screening._text(grey), screening._text_in(grey))
-    assert np.array_equal(screening._even(grey), screening._even_in(grey))
+# ------------------------------------------------------------------------------ what is compiled, beside its definition
+
+
+def text_of(grey: Grey) -> Black:
+    """Do what ``greys.cut_text`` does, for all pels at once."""
+    black = grey < THRESHOLD
+    ink = np.pad(255 - grey, 2)
+    rows, pels = grey.shape
+    for axis in (0, 1):
+        before, above, here, below, behind = (
+            ink[at : at + rows, 2 : pels + 2] if axis == 0 else ink[2 : rows + 2, at : at + pels] for at in range(5)
+        )
+        stands_out = here >= np.maximum(np.minimum(np.maximum(before, behind), 255 - RIDGE) + RIDGE, below)
+        black |= stands_out & (here > above)
+    return black
+
+
+def even_in(grey: Grey) -> Black:
+    """Return the pels that differ little from all four neighbours."""
+    even = np.ones(grey.shape, np.bool_)
+    for axis in (0, 1):
+        ahead, behind = (grey[1:], grey[:-1]) if axis == 0 else (grey[:, 1:], grey[:, :-1])
+        flat = np.maximum(ahead, behind) - np.minimum(ahead, behind) < STEEP
+        even[(slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))] &= flat
+        even[(slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))] &= flat
+    return even
+
+
+@st.composite
+def spotted(draw: st.DrawFn) -> Grey:
+    """Draw a white page with spots of one grey, of a ramp, or of noise."""
+    chance = np.random.default_rng(draw(st.integers(0, 2**32)))
+    grey = np.full((draw(st.integers(1, 60)), draw(st.integers(1, 200))), 255, np.uint8)
+    for _ in range(draw(st.integers(0, 6))):
+        top, left = int(chance.integers(0, grey.shape[0])), int(chance.integers(0, grey.shape[1]))
+        spot = grey[top : top + int(chance.integers(1, 30)), left : left + int(chance.integers(1, 90))]
+        spot[:] = chance.integers(0, 256, [(1, 1), spot.shape, (spot.shape[0], 1)][int(chance.integers(0, 3))])
+    return grey
+
+
+def put(work: Any, grey: Grey, left: int, *arguments: Any) -> Black:
+    """Have a kernel put greys onto a page from ``left`` on; return that part, and see that the rest stays white."""
+    words = np.zeros((grey.shape[0], -(-(left + grey.shape[1]) // 64)), np.uint64)
+    work(*greys.laid_out(grey), *arguments, words, left)
+    pels = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").astype(np.bool_)
+    assert not pels[:, :left].any() and not pels[:, left + grey.shape[1] :].any()
+    return pels[:, left : left + grey.shape[1]]
+
+
+@given(grey=spotted(), left=st.integers(0, 130))
+def test_text_is_cut_as_it_is_defined_wherever_it_lies(grey: Grey, left: int) -> None:
+    assert np.array_equal(put(greys.cut_text, grey, left, THRESHOLD, RIDGE), text_of(grey))
+    assert np.array_equal(put(greys.cut, grey, left, THRESHOLD), grey < THRESHOLD)
+
+
+@given(grey=spotted(), left=st.integers(0, 130), resolution=st.sampled_from(Resolution), seed=st.integers(0, 99))
+def test_dots_are_put_in_place_of_text_where_there_is_a_picture(
+    grey: Grey, left: int, resolution: Resolution, seed: int
+) -> None:
+    cell = screening._thresholds(DOT_CELL[resolution])
+    (rows, pels), (down, across) = (2 * cell.shape[0], 2 * cell.shape[1]), grey.shape
+    where = np.random.default_rng(seed).integers(0, 2, (-(-down // rows), -(-across // pels)), np.uint8)
+
+    def both(grey: Grey, seen: NDArray[np.uint64], words: NDArray[np.uint64], left: int) -> None:
+        greys.cut(grey, seen, THRESHOLD, words, left)
+        greys.dot(grey, cell, where, rows, words, left)
+
+    wanted = where.astype(np.bool_).repeat(rows, axis=0).repeat(pels, axis=1)[:down, :across]
+    dots = grey < np.tile(cell, (-(-down // cell.shape[0]), -(-across // cell.shape[1])))[:down, :across]
+    assert np.array_equal(put(both, grey, left), np.where(wanted, dots, grey < THRESHOLD))
+
+
+@given(grey=spotted(), rows=st.integers(1, 32), pels=st.integers(1, 32))
+def test_even_greys_are_counted_region_by_region(grey: Grey, rows: int, pels: int) -> None:
+    down, across = -(-grey.shape[0] // rows), -(-grey.shape[1] // pels)
+    light, mid = np.zeros((2, down, across), np.int32)
+    greys.count_even(*greys.laid_out(grey), STEEP, 245, 40, 216, rows, pels, light, mid)
+    even = even_in(grey)
+    for counted, wanted in ((light, even & (grey < 245)), (mid, even & (grey > 40) & (grey < 216))):
+        padded = np.pad(wanted, ((0, down * rows - grey.shape[0]), (0, across * pels - grey.shape[1])))
+        assert np.array_equal(counted, padded.reshape(down, rows, across, pels).sum(axis=(1, 3)))
+
+
+@given(grey=spotted())
+def test_each_grey_is_counted(grey: Grey) -> None:
+    counts = np.zeros(256, np.int32)
+    greys.count(*greys.laid_out(grey), counts)
+    assert np.array_equal(counts, np.bincount(grey.ravel(), minlength=256))
