@@ -149,6 +149,23 @@ async def test_no_link_opens_anything_while_the_policy_lets_nobody_pass_faxes_on
     assert (await connect(None).post(path)).status_code == 200
 
 
+async def test_where_nothing_is_stored_a_link_opens_what_waits_to_be_collected_and_ends_with_it(
+    gateway: Gateway, owner: Person, connect: Connect
+) -> None:
+    await set_policy(gateway, owner.tenant_id, storage="none")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    fax = await received(gateway, owner, DRAWN, spool=True, storage="none", erase_at=until)
+    assert await count_of(gateway, "box") == 0
+    _, path = await linked(gateway, owner, fax=fax)
+    assert (await connect(None).post(path)).content == pdf_octets(DRAWN)
+    async with gateway.database.tenant(owner.tenant_id) as connection:
+        gone = Why("not_stored", record="none")
+        done = await shred(connection, gateway, [fax], why=gone, by="service", now=datetime.now(UTC))
+    assert len(done.objects) == len(DRAWN)
+    assert await count_of(gateway, "link") == 0
+    assert (await connect(None).post(path)).status_code == 404
+
+
 async def test_a_link_that_ends_while_it_is_being_opened_gives_nothing(
     gateway: Gateway, owner: Person, connect: Connect
 ) -> None:
