@@ -1,6 +1,7 @@
 """What the tests of all kinds of folders have in common: parcels, targets, and the gateway's rules for them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
@@ -39,6 +40,12 @@ def parcel(*, pages: int = 3, parcel_id: UUID | None = None) -> Parcel:
 def file(name: str, content: bytes) -> File:
     """Return a file."""
     return File(name, "application/octet-stream", content, sha256(content).digest())
+
+
+def varying(parcel: Parcel, chance: bytes) -> Parcel:
+    """Return a parcel whose files are encrypted, so that they are others with another chance."""
+    files = (replace(file(each.name, chance + each.content), replaces=True) for each in parcel.files)
+    return replace(parcel, files=tuple(files))
 
 
 def lies(folder: Path) -> dict[str, bytes]:
