@@ -22,7 +22,7 @@ def test_the_picture_of_the_life_is_that_of_the_code() -> None:
 def test_the_users_page_names_every_state_and_every_event_of_a_fax() -> None:
     text = (HOUSE / "docs/life-of-a-fax.md").read_text()
     assert set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE)) == {state.value for state in State}
-    named = set(re.findall(r"`((?:delivery|escrow|fax|retention|service)\.\w+)`", text))
+    named = set(re.findall(r"`((?:delivery|device|escrow|fax|retention|service)\.\w+)`", text))
     assert named == {each.value for each in EventType} - {"webhook.test"}
 
 
