@@ -256,6 +256,8 @@ def _why(error: ssl.SSLError) -> str:
 
 
 def _answered(host: str, error: aiosmtplib.SMTPResponseException) -> NotCarried:
+    if not 200 <= error.code < 600:
+        return Unreachable("mail.unreachable", f"{host} does not answer as a mail host does.")
     words = f"{host} answers {error.code} {said(error.message)}"
     if error.code in _SIGN_IN and not isinstance(error, aiosmtplib.SMTPHeloError):
         return Unreachable("mail.sign_in", f"{words}.")

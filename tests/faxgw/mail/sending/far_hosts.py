@@ -128,6 +128,7 @@ class Host:
         refuses_tls: its answer to STARTTLS instead of 220.
         hangs_up: at this command, or at ``handshake``, it closes the connection.
         silent: at this command it says nothing.
+        drips: its answer to this command comes octet by octet and never ends.
         injected: octets that it sends in clear right behind its answer to STARTTLS.
         answers: verb -> the answer in place of the usual one; ``greeting``, ``message`` for what follows DATA.
         extensions: that it offers besides.
@@ -146,6 +147,7 @@ class Host:
     refuses_tls: str = ""
     hangs_up: str = ""
     silent: str = ""
+    drips: str = ""
     injected: bytes = b""
     answers: Mapping[str, str] = field(default_factory=dict)
     extensions: tuple[str, ...] = ("SIZE 30000000", "8BITMIME")
@@ -236,6 +238,10 @@ class Host:
     async def _say(self, writer: asyncio.StreamWriter, verb: str, usual: str) -> None:
         if verb == self.silent:
             await asyncio.Event().wait()
+        while verb == self.drips:
+            writer.write(b"250-x\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.1)
         writer.write(f"{self.answers.get(verb, usual)}\r\n".encode())
         await writer.drain()
 

@@ -222,8 +222,24 @@ async def test_a_host_that_says_nothing_is_not_waited_for(far: FarSide) -> None:
             await postman.send(mail(attachments=()), protection="require-verified")
         assert host.connections == 1
 
+    async def dripping() -> None:
+        host, port = await far.host(drips="RCPT")
+        postman = await far.by_smarthost(port, timeout=1)
+        with pytest.raises(Unreachable):
+            await postman.send(mail(attachments=()), protection="require-verified")
+        assert not host.messages
+
     async with asyncio.timeout(8):
-        await asyncio.gather(*map(silent_at, ("greeting", "EHLO", "STARTTLS", "MAIL", "DATA", "message")))
+        await asyncio.gather(*map(silent_at, ("greeting", "EHLO", "STARTTLS", "MAIL", "DATA", "message")), dripping())
+
+
+@pytest.mark.parametrize("answer", ["banana", "25", "250-" + "x" * 9000, "-1 no", "999 no"])
+async def test_a_host_that_does_not_speak_smtp_is_told(far: FarSide, answer: str) -> None:
+    host, port = await far.host(answers={"RCPT": answer})
+    postman = await far.by_smarthost(port, timeout=1)
+    with pytest.raises(Unreachable) as told:
+        await postman.send(mail(attachments=()), protection="require-verified")
+    assert told.value.code == "mail.unreachable" and not host.messages
 
 
 async def test_a_host_that_is_away_is_told(far: FarSide) -> None:
