@@ -81,6 +81,7 @@ def story() -> Iterator[Story]:
             story.doomed = send(api, NUMBER, upload(api, tiff_octets([noise(3)])))
             ended(api, story.doomed)
             story.waiting = send(api, NUMBER, upload(api, tiff_octets([noise(4)])), send_at=LATER)
+        link_to(service, story.kept)
         story.recipient = done("new-key", "--to", story.identity).strip()
         story.online, story.offline = folder / "online.age", folder / "offline.age"
         story.keys = identities(story.identity)
@@ -93,6 +94,22 @@ def story() -> Iterator[Story]:
         service.stop()
         done("create", *making, "--to", story.offline)
         yield story
+
+
+def link_to(service: Service, fax: str) -> None:
+    """Put down a link to a fax, with a wrap of each page's key."""
+    with psycopg.connect(urls_for_another_node(service.data / "postgres").dispatcher) as database:
+        database.execute(
+            "INSERT INTO links (id, tenant_id, fax_id, mac, key_id, parameters, blob, most, expires_at)"
+            " SELECT id, tenant_id, id, '', 'key', '{}', '', 3, %s FROM faxes WHERE id = %s",
+            (LATER, fax),
+        )
+        made = database.execute(
+            "INSERT INTO wraps (tenant_id, object_id, kind, key_id, blob) SELECT pages.tenant_id, object_id, 'link',"
+            " 'key', '' FROM pages JOIN faxes USING (page_set_id) WHERE faxes.id = %s",
+            (fax,),
+        )
+        assert made.rowcount == 2
 
 
 def answering(service: Service) -> None:
@@ -182,6 +199,12 @@ def test_backups_and_restores_stand_in_the_audit_log(restored: tuple[Service, di
     assert audited(service) == ["backup.restored"]
     with psycopg.connect(urls_for_another_node(service.data / "postgres").dispatcher) as database:
         assert database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+
+
+def test_no_link_is_good_again_that_may_have_been_taken_back_since(restored: tuple[Service, dict[str, int]]) -> None:
+    with psycopg.connect(urls_for_another_node(restored[0].data / "postgres").dispatcher) as database:
+        assert database.execute("SELECT count(*) FROM links").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM wraps WHERE kind = 'link'").fetchone() == (0,)
 
 
 def test_a_restored_service_can_be_backed_up_and_restored_with_its_tombstones(
