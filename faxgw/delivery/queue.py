@@ -17,7 +17,7 @@ from faxgw.delivery.carrier import NotCarried, Proof
 from faxgw.ids import new_id
 from faxgw.store.tables import parcels, targets
 
-FAX, DELETE, RESULT = "fax", "delete", "result"
+FAX, DELETE = "fax", "delete"
 """Kinds of parcels; every other one is a notice."""
 
 WAITING, HELD, DELIVERED, FAILED, CANCELED = "waiting", "held_no_tls", "delivered", "failed", "canceled"
@@ -80,11 +80,11 @@ async def claim(connection: AsyncConnection, lane: UUID, *, lease: float) -> Row
 async def delivered(connection: AsyncConnection, row: RowMapping, proof: Proof, sha256: bytes) -> bool:
     """Note that it is there; False if this try counts no more.
 
-    Whom a result was for is forgotten: the address that a mail came from was kept for this alone.
+    What a notice said and whom it was for is forgotten: the address that a mail came from was kept for this alone.
     """
-    said = {"proof": proof.as_json(), "sha256": sha256, "code": "", "error": ""}
-    if row["kind"] == RESULT:
-        said["recipient"] = ""
+    said: dict[str, Any] = {"proof": proof.as_json(), "sha256": sha256, "code": "", "error": ""}
+    if row["kind"] not in (FAX, DELETE):
+        said |= {"recipient": "", "data": {}}
     return await _ended(connection, row, DELIVERED, said)
 
 

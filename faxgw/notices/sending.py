@@ -1,5 +1,6 @@
 """Sends a notice by mail: by the same way as faxes, so that a way without TLS gets nothing of it either."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,8 @@ class NoticeCarrier:
         protection, rule = tenant.policy.mail.required(parcel["recipient"], baa_attested=True)
         mail = self._written(parcel, tenant.name)
         try:
-            return await send(self._gateway, mail, protection=protection, rule=rule)
+            proof = await send(self._gateway, mail, protection=protection, rule=rule)
+            return replace(proof, place="")  # whom it went to is forgotten with it
         except NotProtected as fault:
             log.warning("a notice is held: its way is not protected", parcel=parcel["id"], code=fault.code)
             raise
