@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncssh
 import structlog
@@ -18,12 +19,15 @@ from faxgw.dropbox.reading import Reading
 from faxgw.dropbox.scp import ScpRefused, Sink, target_of
 from faxgw.dropbox.sftp import FolderHandler, FolderServer
 from faxgw.gateway import Gateway
+from faxgw.mail.submission.limits import Memory
 from faxgw.metrics import REFUSED
 from faxgw.store.database import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
 
 MINUTE = 60.0
+MEMORY = 64 * 1024 * 1024
+"""Octets for files that are being written, of all connections together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Shared:
     callers: Counter[str] = field(default_factory=Counter)
     """By address: its connections."""
     reading: Reading = field(init=False)
+    memory: Memory = field(default_factory=partial(Memory, MEMORY))
+    """For files that are being written."""
     running: set[asyncio.Task[None]] = field(default_factory=set)
     """What is going on in all sessions; each gives up at its end what is not finished."""
 
@@ -154,7 +160,7 @@ class Door(asyncssh.SSHServer):
         device = await self._signed_in()
         if device is None or len(self._sessions) >= self._shared.limits.sessions:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "Not now, or no more of these.")
-        folder = Folder(self._shared.gateway, device, self._shared.reading)
+        folder = Folder(self._shared.gateway, device, self._shared.reading, self._shared.memory)
         session = FolderSession(self._shared, folder, over=self._over)
         self._sessions.add(session)
         return session

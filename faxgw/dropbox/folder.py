@@ -16,15 +16,18 @@ from faxgw.dropbox.dropping import drop_document, drop_sidecar, note_error, remo
 from faxgw.dropbox.looking import Entry
 from faxgw.dropbox.naming import RESULTS, Name, name_of, split
 from faxgw.dropbox.reading import Reading
-from faxgw.dropbox.writing import Writing, Written
+from faxgw.dropbox.writing import KIND, Writing, Written
 from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
+from faxgw.mail.submission.limits import Memory
 from faxgw.metrics import DROPS
 
 log = structlog.get_logger(__name__)
 
 MOST_OPEN = 8
 """Files that one connection may be writing at once, and as many that wait to be renamed."""
+TINY = 4096
+"""Octets of a file that is kept in memory while it waits to be renamed; longer ones are in the store, sealed."""
 REMEMBERED = 100
 """Files that were taken and are gone from the folder, but that a client may still ask about: was it all written?"""
 
@@ -61,8 +64,9 @@ class Folder:
     Methods may raise ``RequestError``, with what to tell the client, and errors of the store and the database.
     """
 
-    def __init__(self, gateway: Gateway, device: Device, reading: Reading) -> None:
+    def __init__(self, gateway: Gateway, device: Device, reading: Reading, memory: Memory) -> None:
         self.device = device
+        self._memory = memory
         self._gateway = gateway
         self._reading = reading
         self._opened: set[Opened] = set()
@@ -81,7 +85,7 @@ class Folder:
         if len(self._opened) >= MOST_OPEN:
             raise RequestError("drop.full", f"{MOST_OPEN} files may be written at once: finish one.")
         most = sidecar.MOST if name.kind == "sidecar" else int(self._gateway.config.api.max_body)
-        writing = Writing(self._gateway.objects, self.device.tenant_id, most)
+        writing = Writing(self._gateway.objects, self.device.tenant_id, most, self._memory.lend())
         opened = Opened(name, writing, datetime.now(UTC))
         self._opened.add(opened)
         return opened
@@ -108,6 +112,8 @@ class Folder:
         if len(self._unfinished) >= MOST_OPEN:
             await self._throw_away(written)
             raise RequestError("drop.full", f"{MOST_OPEN} files wait to be renamed: rename or remove one.")
+        if isinstance(written, bytes) and len(written) > TINY:
+            written = await self._gateway.objects.put(written, tenant=self.device.tenant_id, kind=KIND)
         self._unfinished[name.text] = _Unfinished(written, datetime.now(UTC))
 
     async def read(self, path: bytes) -> bytes:
@@ -187,8 +193,9 @@ class Folder:
         try:
             return await opened.writing.finish()
         except RequestError as refused:
-            await self._note(opened.name, opened.refused or refused)
-            raise
+            why = opened.refused or refused
+            await self._note(opened.name, why)
+            raise why from None
 
     async def _drop(self, name: Name, written: Written) -> None:
         size = len(written) if isinstance(written, bytes) else written.length

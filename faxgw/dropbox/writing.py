@@ -7,14 +7,17 @@ from uuid import UUID
 
 from faxgw.archive.sealed import SealedStore, StoredObject
 from faxgw.errors import RequestError
+from faxgw.mail.submission.limits import Loan
 
 KIND = "document"
 SMALL = 256 * 1024
 """Octets that are held in memory; what is longer is sealed into the store."""
 AHEAD = 1024 * 1024
 """Octets that may have come before those that belong in front of them; some clients write several pieces at once."""
-WAITING = 4
+WAITING = 1
 """Pieces that may wait for the store; then whoever writes waits, too."""
+STREAMING = 512 * 1024
+"""Octets that a file takes in memory while it goes into the store: a piece that is sealed, and one that waits."""
 
 Written = bytes | StoredObject
 """What a whole file is: its octets, if it is small, or where they lie, sealed."""
@@ -28,11 +31,13 @@ class Writing:
         store: where it goes when it is long.
         tenant: whose it is.
         most: octets that it may have.
+        loan: memory that all files of all connections share.
     """
 
     store: SealedStore
     tenant: UUID
     most: int
+    loan: Loan
     size: int = 0
     """Octets that are there without a gap."""
     _head: bytearray = field(default_factory=bytearray, repr=False)
@@ -45,7 +50,7 @@ class Writing:
         """Take a piece of it.
 
         Raises:
-            RequestError: ``drop.order``, ``request.too_large``; nothing of the file is kept then.
+            RequestError: ``drop.order``, ``request.too_large``, ``service.busy``; nothing of the file is kept then.
             StoreError: if it cannot be stored.
         """
         try:
@@ -67,20 +72,24 @@ class Writing:
             await self.abandon()
             raise _disorder()
         self._over = True
-        if self._storing is None:
-            return bytes(self._head)
         try:
+            if self._storing is None:
+                return bytes(self._head)
             await self._pass(None)
             return await self._storing
         except BaseException:
             await self._let_go()
             raise
+        finally:
+            self._head.clear()
+            self.loan.grow(0)
 
     async def abandon(self) -> None:
         """Forget it; nothing of it stays in memory, nor in the store."""
         self._over = True
         self._head.clear()
         self._ahead.clear()
+        self.loan.grow(0)
         await self._let_go()
 
     async def _take(self, offset: int, octets: bytes) -> None:
@@ -104,18 +113,28 @@ class Writing:
             raise _disorder()
         if octets:
             self._ahead[offset] = octets
+            self._need(len(self._head))
 
     async def _add(self, octets: bytes) -> None:
         self.size += len(octets)
         if self._storing is not None:
             await self._pass(octets)
             return
+        long = len(self._head) + len(octets) > SMALL
+        self._need(STREAMING if long else len(self._head) + len(octets))
         self._head += octets
-        if len(self._head) > SMALL:
+        if long:
             self._storing = asyncio.create_task(self.store.put(self._content(), tenant=self.tenant, kind=KIND))
             head = bytes(self._head)
             self._head.clear()
             await self._pass(head)
+
+    def _need(self, octets: int) -> None:
+        """Have so much memory, besides what came ahead."""
+        if self._storing is not None:
+            octets = STREAMING
+        if not self.loan.grow(octets + sum(map(len, self._ahead.values()))):
+            raise RequestError("service.busy", "Too much is being written at once: try again later.")
 
     async def _pass(self, octets: bytes | None) -> None:
         """Hand a piece to the store, or the end; wait while it has enough to do."""

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from faxgw.config import Config
 from faxgw.config.folders import SftpSettings
+from faxgw.config.model import ApiSettings
 from faxgw.gateway import Gateway
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
@@ -22,10 +23,18 @@ def sftp() -> SftpSettings:
     return SftpSettings(port=0)
 
 
+@pytest.fixture
+def settings() -> ApiSettings:
+    """Return the settings of the API, which say how large a document may be."""
+    return ApiSettings()
+
+
 @pytest_asyncio.fixture
-async def gateway(database: Database, tmp_path: Path, sftp: SftpSettings) -> AsyncIterator[Gateway]:
+async def gateway(
+    database: Database, tmp_path: Path, sftp: SftpSettings, settings: ApiSettings
+) -> AsyncIterator[Gateway]:
     """Return the parts of a gateway on the database of this test."""
-    config = Config(data_dir=tmp_path / "data", lines=(), sftp=sftp)
+    config = Config(data_dir=tmp_path / "data", lines=(), sftp=sftp, api=settings)
     async with open_gateway(config, database.urls) as gateway:
         yield gateway
 

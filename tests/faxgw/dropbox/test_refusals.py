@@ -13,8 +13,10 @@ from asyncssh.constants import (
     FXP_READLINK,
     FXP_SYMLINK,
 )
+from pydantic import ByteSize
 
 from faxgw.config.folders import SftpSettings
+from faxgw.config.model import MIB, ApiSettings
 from faxgw.dropbox.folder import MOST_OPEN
 from faxgw.dropbox.server import CIPHERS
 from faxgw.dropbox.sftp import MOST_LISTINGS, SERVED, FolderServer
@@ -22,6 +24,7 @@ from faxgw.dropbox.writing import AHEAD
 from tests.faxgw.devices.making import change
 from tests.faxgw.dropbox.clients import SIDECAR, Box, document, put
 
+PIECE = 16 * 1024
 OTHERS = [
     *(
         "/etc/passwd",
@@ -258,3 +261,26 @@ class TestNetworks:
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
         writer.close()
+
+
+class TestSize:
+    """Where documents may have a megabyte."""
+
+    @pytest.fixture
+    def settings(self) -> ApiSettings:
+        """Take no more than that."""
+        return ApiSettings(max_body=ByteSize(MIB))
+
+    async def test_what_is_too_large_is_refused_while_it_comes_and_nothing_of_it_stays(self, box: Box) -> None:
+        async with box.sftp() as client:
+            file = await client.open("+15550100.tif", "wb")
+            for n in range(MIB // PIECE):
+                await file.write(bytes(PIECE), n * PIECE)
+            with pytest.raises(asyncssh.SFTPFailure, match="1,048,576 octets"):
+                await file.write(b"x", MIB)
+            with pytest.raises(asyncssh.SFTPFailure, match="1,048,576 octets"):
+                await file.close()
+            assert box.server._shared.memory.held == 0
+            assert await box.left() == {"drops": 1}
+            async with client.open("+15550100.error.txt", "rb") as told:
+                assert "1,048,576 octets" in str(await told.read())

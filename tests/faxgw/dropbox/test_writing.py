@@ -9,11 +9,18 @@ import pytest
 
 from faxgw.archive.objects import Octets, StoreFull, open_store
 from faxgw.archive.sealed import SealedStore
-from faxgw.dropbox.writing import AHEAD, SMALL, WAITING, Writing
+from faxgw.dropbox.door import MEMORY
+from faxgw.dropbox.writing import AHEAD, SMALL, STREAMING, WAITING, Writing
 from faxgw.errors import RequestError
+from faxgw.mail.submission.limits import Loan, Memory
 
 TENANT = uuid4()
 PIECE = 32 * 1024
+
+
+def lent(memory: Memory | None = None) -> Loan:
+    """Return some memory."""
+    return (memory or Memory(MEMORY)).lend()
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ async def test_pieces_in_nearly_the_right_order_make_the_file(store: SealedStore
         some = offsets[first : first + 16]
         chance.shuffle(some)
         offsets[first : first + 16] = some
-    writing = Writing(store, TENANT, 2_000_000)
+    writing = Writing(store, TENANT, 2_000_000, lent())
     for offset in offsets:
         await writing.write(offset, content[offset : offset + PIECE])
     written = await writing.finish()
@@ -56,7 +63,7 @@ async def test_pieces_in_nearly_the_right_order_make_the_file(store: SealedStore
 
 
 async def test_whoever_writes_waits_for_a_store_that_is_slow() -> None:
-    writing = Writing(SealedStore(Stuck()), TENANT, 10**9)  # type: ignore[arg-type]
+    writing = Writing(SealedStore(Stuck()), TENANT, 10**9, lent())  # type: ignore[arg-type]
     taken = 0
 
     async def write() -> None:
@@ -75,7 +82,7 @@ async def test_whoever_writes_waits_for_a_store_that_is_slow() -> None:
 
 
 async def test_a_store_that_fails_fails_the_writer() -> None:
-    writing = Writing(SealedStore(Stuck(StoreFull("no room"))), TENANT, 10**9)  # type: ignore[arg-type]
+    writing = Writing(SealedStore(Stuck(StoreFull("no room"))), TENANT, 10**9, lent())  # type: ignore[arg-type]
     with pytest.raises(StoreFull):
         for n in range(100):
             await writing.write(n * PIECE, bytes(PIECE))
@@ -89,7 +96,7 @@ async def test_a_store_that_fails_fails_the_writer() -> None:
     [(0, 101, "request.too_large"), (2**63, 1, "request.too_large"), (1, 99, "drop.order"), (50, 50, "drop.order")],
 )
 async def test_what_is_too_large_or_has_gaps_is_not_a_file(offset: int, length: int, code: str) -> None:
-    writing = Writing(SealedStore(Stuck()), TENANT, 100)  # type: ignore[arg-type]
+    writing = Writing(SealedStore(Stuck()), TENANT, 100, lent())  # type: ignore[arg-type]
     with pytest.raises(RequestError) as refused:
         await writing.write(offset, bytes(length))
         await writing.finish()
@@ -97,9 +104,29 @@ async def test_what_is_too_large_or_has_gaps_is_not_a_file(offset: int, length: 
 
 
 async def test_what_comes_ahead_is_bounded() -> None:
-    writing = Writing(SealedStore(Stuck()), TENANT, 10**9)  # type: ignore[arg-type]
+    writing = Writing(SealedStore(Stuck()), TENANT, 10**9, lent())  # type: ignore[arg-type]
     with pytest.raises(RequestError) as refused:
         for n in range(1, 1000):
             await writing.write(n * PIECE, bytes(PIECE))
     assert refused.value.code == "drop.order"
     assert n == AHEAD // PIECE
+
+
+async def test_all_files_together_take_so_much_memory_and_give_it_back(store: SealedStore) -> None:
+    memory = Memory(SMALL + STREAMING)
+    some = [Writing(store, TENANT, 10**9, memory.lend()) for _ in range(4)]
+    await some[0].write(0, bytes(SMALL))
+    for n in range(20):
+        await some[1].write(n * PIECE, bytes(PIECE))
+    for offset in (0, 10):
+        with pytest.raises(RequestError) as refused:
+            await some[2].write(offset, b"x")
+        assert refused.value.code in ("service.busy", "drop.gone")
+    written = await some[1].finish()
+    assert not isinstance(written, bytes)
+    await some[3].write(1, bytes(SMALL))
+    await some[3].write(0, b"x")
+    assert SMALL < memory.held <= memory.most
+    await some[0].abandon()
+    await some[3].abandon()
+    assert memory.held == 0
