@@ -85,6 +85,13 @@ async def test_a_smarthost_that_does_not_let_us_in_is_asked_again_later(far: Far
     assert not host.messages
 
 
+async def test_a_smarthost_that_wants_to_know_who_we_are_speaks_of_us_not_of_the_mail(far: FarSide) -> None:
+    _, port = await far.host(answers={"MAIL": "530 5.7.0 Authentication required"})
+    with pytest.raises(Unreachable, match="530") as told:
+        await (await far.by_smarthost(port)).send(mail(), protection="require-verified")
+    assert told.value.code == "mail.sign_in"
+
+
 async def test_a_gateway_without_a_way_says_so(far: FarSide) -> None:
     postman = Postman(Config.model_validate({"data_dir": far.folder}))
     with pytest.raises(Unreachable, match=r"neither mail\.smarthost nor mail\.direct") as told:
@@ -292,6 +299,16 @@ async def test_a_connection_does_not_stay_open_for_ever(far: FarSide, by: str, m
         await postman.close()
     async with asyncio.timeout(5):
         await host.gone.wait()
+
+
+async def test_a_message_that_may_have_arrived_is_not_sent_again_at_once(far: FarSide) -> None:
+    host, port = await far.host()
+    postman = await far.by_smarthost(port)
+    await postman.send(mail(), protection="require-verified")
+    host.hangs_up = "message"
+    with pytest.raises(Unreachable):
+        await postman.send(mail(), protection="require-verified")
+    assert host.connections == 1
 
 
 async def test_one_host_has_few_connections_at_once(far: FarSide) -> None:

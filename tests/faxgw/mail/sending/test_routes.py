@@ -60,6 +60,12 @@ async def test_a_host_with_another_name_may_be_anybody_s(far: FarSide) -> None:
     assert proof.decision == "require-encrypted by domain clinic.example: encrypted, not verified"
 
 
+async def test_nobody_is_asked_for_tls_all_the_way_who_may_be_anybody(far: FarSide) -> None:
+    host = await far.of_domain("clinic.example", FOREIGN, extensions=("REQUIRETLS",))
+    await (await far.direct()).send(mail(), protection="require-encrypted")
+    assert host.envelopes[0][0] == "MAIL FROM:<fax@gateway.example>"
+
+
 @pytest.mark.parametrize("name", ["clinic.example.evil.test", "evilclinic.example"])
 async def test_a_name_that_only_looks_like_the_domain_proves_nothing(far: FarSide, name: str) -> None:
     host = await far.of_domain("clinic.example", name)
