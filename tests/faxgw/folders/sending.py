@@ -37,6 +37,12 @@ def parcel(*, pages: int = 3, parcel_id: UUID | None = None) -> Parcel:
     return Parcel(made, uuid4(), (file(f"{made}.pdf", fax), file(f"{made}.json", b'{"fax": "' + CANARY + b'"}')))
 
 
+def encrypted_anew(fax: Parcel) -> Parcel:
+    """Return a parcel as another try has it, in which everything was encrypted once more."""
+    files = tuple(replace(file(each.name, each.content[::-1]), replaces=True) for each in fax.files)
+    return replace(fax, files=files)
+
+
 def file(name: str, content: bytes) -> File:
     """Return a file."""
     return File(name, "application/octet-stream", content, sha256(content).digest())

@@ -13,7 +13,7 @@ from faxgw.delivery.carrier import NotProtected, Refused, Unreachable
 from faxgw.folders.ftps import FtpsCarrier
 from tests.drivers.sip.authority import Authority
 from tests.faxgw.folders.ftp_server import FtpServer, ftp_server
-from tests.faxgw.folders.sending import CANARY, PASSWORD, gateway, lies, parcel, target, whole
+from tests.faxgw.folders.sending import CANARY, PASSWORD, encrypted_anew, gateway, lies, parcel, target, whole
 from tests.interop.proftpd import Proftpd, proftpd
 from tests.interop.relay import relay
 
@@ -65,6 +65,14 @@ async def test_proftpd_has_each_file_once_and_whole_however_often_it_is_carried(
     assert not await carrier.take_back(proofs[0].path, fax.files[0].sha256)
     await carrier.probe()
     assert lies(server.folder) == {}
+
+
+@pytest.mark.interop
+async def test_what_was_encrypted_anew_takes_the_place_of_what_an_earlier_try_has_put_down(usual: Proftpd) -> None:
+    carrier, fax = to(usual), parcel()
+    for each in (fax, encrypted_anew(fax)):
+        await carrier.carry(each)
+        assert lies(usual.folder) == whole(each)
 
 
 @pytest.mark.interop

@@ -16,7 +16,7 @@ from faxgw.folders.aws import escaped, in_order, signed
 from faxgw.folders.s3 import S3Carrier
 from tests.drivers.sip.authority import Authority
 from tests.faxgw.archive.s3 import S3Server, s3_server
-from tests.faxgw.folders.sending import CANARY, PASSWORD, gateway, parcel, target
+from tests.faxgw.folders.sending import CANARY, PASSWORD, encrypted_anew, gateway, parcel, target
 from tests.interop.relay import relay
 
 
@@ -65,6 +65,19 @@ async def test_each_file_is_there_once_and_whole_and_can_be_taken_back(store: S3
     assert not await carrier.take_back(proofs[0].path, fax.files[0].sha256)
     await carrier.probe()
     assert keys(store, bucket) == []
+
+
+@pytest.mark.slow
+async def test_what_was_encrypted_anew_takes_the_place_of_what_an_earlier_try_has_put_down(
+    store: S3Server, authority: Authority
+) -> None:
+    bucket, fax = store.new_bucket(), parcel()
+    carrier = to(store, authority, bucket, folder="")
+    for each in (fax, encrypted_anew(fax)):
+        await carrier.carry(each)
+        for file in each.files:
+            assert store.ask("GET", f"/{bucket}/{file.name}").content == file.content
+        assert sorted(keys(store, bucket)) == sorted(file.name for file in each.files)
 
 
 @pytest.mark.slow

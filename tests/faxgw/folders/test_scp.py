@@ -9,7 +9,7 @@ import pytest
 
 from faxgw.delivery.carrier import NotProtected, Refused, Unreachable
 from faxgw.folders.scp import ScpCarrier
-from tests.faxgw.folders.sending import CANARY, gateway, lies, parcel, target, whole
+from tests.faxgw.folders.sending import CANARY, encrypted_anew, gateway, lies, parcel, target, whole
 from tests.faxgw.folders.test_sftp import OTHER_KEY
 from tests.interop.openssh import Sshd, openssh
 from tests.interop.relay import relay
@@ -49,6 +49,13 @@ async def test_each_file_is_there_once_and_whole_and_can_be_taken_back(sshd: Ssh
     assert not await carrier.take_back(proofs[0].path, fax.files[0].sha256)
     await carrier.probe()
     assert (lies(folder), [path.name for path in sshd.folder.iterdir()]) == ({}, [folder.name])
+
+
+async def test_what_was_encrypted_anew_takes_the_place_of_what_an_earlier_try_has_put_down(sshd: Sshd) -> None:
+    carrier, fax = to(sshd), parcel()
+    for each in (fax, encrypted_anew(fax)):
+        await carrier.carry(each)
+        assert lies(sshd.folder) == whole(each)
 
 
 async def test_another_file_of_that_name_is_neither_replaced_nor_taken_back(sshd: Sshd) -> None:

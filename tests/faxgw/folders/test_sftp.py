@@ -13,7 +13,18 @@ from faxgw.delivery.carrier import NotProtected, Refused, Unreachable
 from faxgw.errors import RequestError
 from faxgw.folders.sftp import SftpCarrier
 from faxgw.folders.ssh import host_key_of, pinned_keys
-from tests.faxgw.folders.sending import CANARY, LOOPBACK, PASSWORD, gateway, lies, parcel, target, varying, whole
+from tests.faxgw.folders.sending import (
+    CANARY,
+    LOOPBACK,
+    PASSWORD,
+    encrypted_anew,
+    gateway,
+    lies,
+    parcel,
+    target,
+    varying,
+    whole,
+)
 from tests.faxgw.folders.ssh_server import Server, ssh_server
 from tests.interop.openssh import SFTP_SERVER, Sshd, openssh
 from tests.interop.proftpd import proftpd
@@ -73,6 +84,13 @@ async def test_what_was_put_down_at_openssh_is_taken_back_with_its_sidecar_once(
 
 
 @pytest.mark.interop
+async def test_what_was_encrypted_anew_takes_the_place_of_what_an_earlier_try_has_put_down(sshd: Sshd) -> None:
+    carrier, fax = to_openssh(sshd), parcel()
+    for each in (fax, encrypted_anew(fax)):
+        await carrier.carry(each)
+        assert lies(sshd.folder) == whole(each)
+
+
 async def test_another_file_of_that_name_is_never_replaced_nor_taken_back(sshd: Sshd) -> None:
     carrier, fax = to_openssh(sshd), parcel()
     proof = await carrier.carry(fax)
