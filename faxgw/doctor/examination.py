@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     programs.kernels,
     advisories.version,
     mail.route,
+    machine.submission,
     deliveries.targets,
     lines.ports,
     lines.lateness,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 
@@ -33,6 +34,9 @@ def ports(config: Config, _machine: Machine) -> Iterator[Finding]:
     else:
         yield _port("api", config.api.host, config.api.port)
         yield _port("private", config.private.host, config.private.port)
+        if config.submission.enabled:
+            yield _port("submission", config.submission.host, config.submission.port)
+            yield _port("submissions", config.submission.host, config.submissions.port)
     if not _is_loopback(config.private.host):
         yield advice(
             "ports",
@@ -47,24 +51,45 @@ def ports(config: Config, _machine: Machine) -> Iterator[Finding]:
         )
 
 
+def submission(config: Config, _machine: Machine) -> Iterator[Finding]:
+    """Look who can reach the submission server."""
+    host = config.submission.host
+    ports = f"{config.submission.port} and {config.submissions.port}"
+    if not config.submission.enabled:
+        yield ok("mail", "No mail is taken: submission is switched off.")
+    elif _is_loopback(host):
+        yield ok("mail", f"Mail is taken from this machine only, on ports {ports}; port 25 is not used.")
+    elif config.submission.allowed:
+        yield ok("mail", f"Mail is taken from the networks that are allowed, on ports {ports}; port 25 is not used.")
+    else:
+        yield advice(
+            "mail",
+            f"The submission server on {host} takes connections from every machine that reaches ports {ports}.",
+            "Name the networks of your devices in FAXGW_SUBMISSION_ALLOWED.",
+        )
+
+
 def certificate(config: Config, _machine: Machine) -> Iterator[Finding]:
-    """Look whether the API's certificate can be used, and for how long."""
+    """Look whether the certificates can be used, and for how long."""
     if config.api.certificate is None or config.api.certificate_key is None:
         yield ok("certificate", "The gateway makes and renews a certificate for the API itself.")
-        return
-    path = config.api.certificate
+    else:
+        yield _certificate(config.api.certificate, config.api.certificate_key)
+    given = config.submission
+    if given.enabled and given.certificate is not None and given.certificate_key is not None:
+        yield _certificate(given.certificate, given.certificate_key)
+
+
+def _certificate(path: Path, key: Path) -> Finding:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, config.api.certificate_key, password="")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key, password="")
         ends = x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc
     except (OSError, ValueError) as error:
-        yield bad(
-            "certificate", f"{path} and its key cannot be used: {error}.", "Give both in PEM, without a password."
-        )
-        return
+        wrong = f"{path} and its key cannot be used: {error}."
+        return bad("certificate", wrong, "Give both in PEM, without a password.")
     if ends - datetime.now(UTC) < SOON:
-        yield bad("certificate", f"The certificate {path} ends on {ends:%Y-%m-%d}.", "Renew it.")
-    else:
-        yield ok("certificate", f"The certificate {path} is good until {ends:%Y-%m-%d}.")
+        return bad("certificate", f"The certificate {path} ends on {ends:%Y-%m-%d}.", "Renew it.")
+    return ok("certificate", f"The certificate {path} is good until {ends:%Y-%m-%d}.")
 
 
 def clock(_config: Config, _machine: Machine) -> Iterator[Finding]:

@@ -67,6 +67,8 @@ def own_certificates(config: Config) -> Iterator[Expiry]:
     """Go through the certificates that were given to this gateway; those of its own it renews by itself."""
     if config.api.certificate is not None:
         yield from _of_file("the API", config.api.certificate)
+    if config.submission.enabled and config.submission.certificate is not None:
+        yield from _of_file("the submission server", config.submission.certificate)
 
 
 def _of_file(what: str, path: Path) -> Iterator[Expiry]:

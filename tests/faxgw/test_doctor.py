@@ -408,3 +408,19 @@ def test_folders_into_which_faxes_are_delivered_are_among_the_places_that_may_ho
     assert table["/srv/fax-out"] == storage.Stored.UNKNOWN
     assert table["/srv/safe/fax"] == storage.Stored.MEMORY
     assert "/srv/fax-out is on a disk not known as encrypted" in told(storage.paths(mine, other.machine), Level.ADVICE)
+
+
+def test_who_can_submit_mail_is_told(tmp_path: Path) -> None:
+    assert "port 25 is not used" in told(machine.submission(config(tmp_path), HERE), Level.OK)
+    off = config(tmp_path, submission={"enabled": False})
+    assert "switched off" in told(machine.submission(off, HERE), Level.OK)
+    everybody = config(tmp_path, submission={"host": "0.0.0.0"})
+    assert "every machine" in told(machine.submission(everybody, HERE), Level.ADVICE)
+    some = config(tmp_path, submission={"host": "0.0.0.0", "allowed": ["10.0.0.0/8"]})
+    assert told(machine.submission(some, HERE), Level.ADVICE) == ""
+
+
+def test_the_certificate_of_the_submission_server_is_looked_at(tmp_path: Path) -> None:
+    pair = {"certificate": tmp_path / "cert.pem", "certificate_key": tmp_path / "key.pem"}
+    make_certificate(*pair.values(), now=datetime.now(UTC) - VALID + timedelta(days=3))
+    assert "ends on" in told(machine.certificate(config(tmp_path, submission=pair), HERE), Level.BAD)

@@ -14,11 +14,14 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from faxgw.delivery.carrier import File, NotCarried, Parcel
+from faxgw.delivery.carrier import Carrier, File, NotCarried, Parcel
+from faxgw.delivery.targets import Target
 from faxgw.folders.ftps import FtpsCarrier
 from faxgw.folders.local import MARKER, LocalCarrier
 from faxgw.folders.s3 import S3Carrier
+from faxgw.folders.scp import ScpCarrier
 from faxgw.folders.sftp import SftpCarrier
+from faxgw.gateway import Gateway
 from tests.drivers.sip.authority import Authority
 from tests.faxgw.archive.s3 import s3_server
 from tests.faxgw.canary.capturing import Capture
@@ -128,11 +131,13 @@ def parcel(given: Sequence[File]) -> Parcel:
 
 
 @asynccontextmanager
-async def by_sftp(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
+async def by_ssh(
+    peer: Peer, folder: Path, kind: str, made: Callable[[Target, Gateway], Carrier]
+) -> AsyncGenerator[Place]:
     with openssh(peer, folder) as sshd:
-        settings = {"kind": "sftp", "host": sshd.host, "port": sshd.port, "user": sshd.user}
+        settings = {"kind": kind, "host": sshd.host, "port": sshd.port, "user": sshd.user}
         settings |= {"host_keys": [sshd.host_key], "folder": str(sshd.folder)}
-        carrier = SftpCarrier(target(settings, private_key=sshd.private_key), gateway())
+        carrier = made(target(settings, private_key=sshd.private_key), gateway())
         yield Place(lambda given: carrier.carry(parcel(given)), lying(sshd.folder), (sshd.port,))
 
 
@@ -195,7 +200,8 @@ async def by_mail(peer: Peer, folder: Path) -> AsyncGenerator[Place]:
 
 PLACES: dict[str, Callable[[Peer, Path], Any]] = {
     "mail": by_mail,
-    "sftp": by_sftp,
+    "sftp": lambda peer, folder: by_ssh(peer, folder, "sftp", SftpCarrier),
+    "scp": lambda peer, folder: by_ssh(peer, folder, "scp", ScpCarrier),
     "ftps": by_ftps,
     "local": into_a_folder,
     "s3": into_a_bucket,

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from pydantic import ByteSize
 from sqlalchemy import delete, insert, select, update
 
 from faxgw.advisories.telling import check
@@ -79,11 +78,17 @@ async def test_a_certificate_that_was_given_to_the_gateway_is_named_by_its_host(
 ) -> None:
     file = tmp_path / "cert.pem"
     file.write_text(certificate(MONDAY + timedelta(days=30), "fax.example.com"))
-    api = gateway.config.api.model_copy(update={"certificate": file, "max_body": ByteSize(1)})
-    gateway.config = gateway.config.model_copy(update={"api": api})
+    api = gateway.config.api.model_copy(update={"certificate": file})
+    other = tmp_path / "mail-cert.pem"
+    other.write_text(certificate(MONDAY + timedelta(days=1), "mail.example.com"))
+    mail = gateway.config.submission.model_copy(update={"certificate": other})
+    gateway.config = gateway.config.model_copy(update={"api": api, "submission": mail})
     await tell_what_is_due(gateway, now=MONDAY)
-    (notice,) = await told(gateway, owner.tenant_id, "certificate")
-    assert notice["data"]["subject"] == "fax.example.com"
+    notices = [each["data"] for each in await told(gateway, owner.tenant_id, "certificate")]
+    assert {each["what"]: each["subject"] for each in notices} == {
+        "the API": "fax.example.com",
+        "the submission server": "mail.example.com",
+    }
     file.write_text("no certificate")
     await tell_what_is_due(gateway, now=MONDAY)
 
