@@ -91,6 +91,7 @@ async def test_what_was_encrypted_anew_takes_the_place_of_what_an_earlier_try_ha
         assert lies(sshd.folder) == whole(each)
 
 
+@pytest.mark.interop
 async def test_another_file_of_that_name_is_never_replaced_nor_taken_back(sshd: Sshd) -> None:
     carrier, fax = to_openssh(sshd), parcel()
     proof = await carrier.carry(fax)
