@@ -24,7 +24,8 @@ def doctor(
         bool,
         typer.Option(
             "--lines",
-            help="Ask modems what they are, which takes their ports for some seconds, and trunks whether they answer.",
+            help="Ask modems what they are, which takes their ports for some seconds, and trunks and the mail host "
+            "whether they answer.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")] = False,

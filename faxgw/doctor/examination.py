@@ -40,13 +40,14 @@ def examined(config: Config, machine: Machine | None = None, *, open_lines: bool
     Args:
         config: what the gateway would run with.
         machine: the machine to look at; this one if None.
-        open_lines: whether modems and trunks may be talked to; that takes the modems' ports for some seconds.
+        open_lines: whether modems, trunks and the smarthost may be talked to; modems' ports are taken for some seconds.
     """
     here = machine or Machine()
     found = [finding for check in CHECKS for finding in check(config, here)]
     if open_lines:
         found += lines.modems(config, here)
         found += trunks.answers(config, here)
+        found += mail.answers(config, here)
     return found
 
 

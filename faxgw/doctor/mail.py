@@ -1,11 +1,17 @@
 """Mail that leaves: is there a way, are its authorities to be had, can DANE be relied on."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from faxgw.config import Config
+from faxgw.delivery.carrier import NotCarried
 from faxgw.doctor.finding import Finding, Machine, advice, bad, ok
+
+if TYPE_CHECKING:
+    from faxgw.mail.sending.tls import Spoken
 
 AREA = "mail"
 
@@ -30,6 +36,30 @@ def route(config: Config, machine: Machine) -> Iterator[Finding]:
         )
     if mail.trust is not None:
         yield _trusted(config)
+
+
+def answers(config: Config, machine: Machine) -> Iterator[Finding]:  # noqa: ARG001
+    """Ask the smarthost, if there is one, whether it can be trusted and lets us in; no mail is sent."""
+    if not config.mail.smarthost:
+        return
+    try:
+        spoken = asyncio.run(_reached(config))
+    except NotCarried as fault:
+        yield bad(
+            AREA, f"The smarthost cannot be used: {fault}", "Until it can, no mail leaves: correct `mail`, or it."
+        )
+    else:
+        yield ok(AREA, f"The smarthost {config.mail.smarthost} answers under {spoken.protocol} and lets us in.")
+
+
+async def _reached(config: Config) -> "Spoken":
+    from faxgw.mail.sending.postman import Postman  # noqa: PLC0415
+
+    postman = Postman(config)
+    try:
+        return await postman.reach(config.mail.sender, protection="require-verified")
+    finally:
+        await postman.close()
 
 
 def _trusted(config: Config) -> Finding:

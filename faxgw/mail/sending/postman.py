@@ -21,7 +21,7 @@ from faxgw.mail.sending.names import Names
 from faxgw.mail.sending.routes import Direct, Route, to_smarthost
 from faxgw.mail.sending.session import Hop, Login, Origin, Session, opened
 from faxgw.mail.sending.sts import StsPolicies
-from faxgw.mail.sending.tls import Contexts
+from faxgw.mail.sending.tls import Contexts, Spoken
 from faxgw.rules.mail import Protection, ascii_domain
 from faxgw.webhooks.egress import Network
 
@@ -95,18 +95,22 @@ class Postman:
 
         return await self._by_one_of(routes, protection, over)
 
-    async def reach(self, address: str, *, protection: Protection) -> None:
+    async def reach(self, address: str, *, protection: Protection) -> Spoken:
         """Connect to a host of an address as a mail would, and keep the connection for one that follows at once.
+
+        Returns the TLS of it.
 
         Raises:
             Unreachable, Refused, NotProtected: as of ``send``.
         """
 
-        async def over(hop: Hop) -> None:
+        async def over(hop: Hop) -> Spoken:
             async with self._place(hop):
-                self._keep(self._taken(hop) or await opened(hop, _origin(self._settings), self._contexts))
+                session = self._taken(hop) or await opened(hop, _origin(self._settings), self._contexts)
+                self._keep(session)
+            return session.tls
 
-        await self._by_one_of(await self._routes(ascii_domain(address)), protection, over)
+        return await self._by_one_of(await self._routes(ascii_domain(address)), protection, over)
 
     async def close(self) -> None:
         """End all connections that nobody uses."""

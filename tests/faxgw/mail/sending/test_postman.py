@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from faxgw.config import Config
 from faxgw.delivery.carrier import NotCarried, NotProtected, Refused, Unreachable
+from faxgw.doctor import Level, Machine
+from faxgw.doctor.mail import answers
 from faxgw.mail.sending import postman as postman_module
 from faxgw.mail.sending.postman import Postman
 from tests.faxgw.mail.sending.authority import SHOWN, Authority
@@ -97,6 +99,24 @@ async def test_a_gateway_without_a_way_says_so(far: FarSide) -> None:
     with pytest.raises(Unreachable, match=r"neither mail\.smarthost nor mail\.direct") as told:
         await postman.send(mail(), protection="require-encrypted")
     assert told.value.code == "mail.no_route"
+
+
+@pytest.mark.parametrize(
+    ("how", "level", "words"),
+    [
+        ({}, Level.OK, "localhost answers under TLSv1.3 and lets us in"),
+        ({"answers": {"AUTH": "535 no"}}, Level.BAD, "does not let the gateway sign in: no"),
+        ({"strips": True}, Level.BAD, "cannot be used: localhost"),
+    ],
+)
+async def test_the_doctor_asks_the_smarthost_and_sends_nothing(
+    far: FarSide, how: dict[str, Any], level: Level, words: str
+) -> None:
+    host, port = await far.host(**{"extensions": ("AUTH PLAIN",), "answers": {"AUTH": "235 in"}, **how})
+    config = far.config(smarthost="localhost", port=port, user="gateway", password="very-secret")
+    (told,) = await asyncio.to_thread(lambda: list(answers(config, Machine())))
+    assert (told.level, words in told.text) == (level, True)
+    assert b"MAIL" not in host.inside and not host.messages
 
 
 # ---------------------------------------------------------------------------------------------------- the wrong ways
