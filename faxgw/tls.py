@@ -26,8 +26,8 @@ from faxgw.errors import RequestError
 
 log = structlog.get_logger(__name__)
 
-VALID = timedelta(days=825)
-"""What browsers and operating systems accept at most of a certificate that was installed by hand."""
+VALID = timedelta(days=824)
+"""A day less than browsers and operating systems accept of a certificate that was installed by hand."""
 RENEW = timedelta(days=30)
 """How long before its end a certificate of our own is made anew."""
 LOOK_AGAIN = 3600.0

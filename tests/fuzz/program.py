@@ -16,10 +16,10 @@ MEGABYTES = 1024
 ONE_INPUT = 10
 """Seconds after which an input hangs."""
 
-with atheris.instrument_imports(include=["drivers"]):
-    from tests.fuzz import packets, pages, signalling
+with atheris.instrument_imports(include=["drivers", "faxgw.mail.submission"]):
+    from tests.fuzz import packets, pages, signalling, submission
 
-TARGETS = {each.name: each for each in (*packets.TARGETS, *pages.TARGETS, *signalling.TARGETS)}
+TARGETS = {each.name: each for each in (*packets.TARGETS, *pages.TARGETS, *signalling.TARGETS, *submission.TARGETS)}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Any octets at all, for IFP, UDPTL, TPKT, T.38 streams, pages, SIP and SDP: twenty seconds each, or ten minutes."""
+"""Any octets at all, for IFP, UDPTL, TPKT, T.38 streams, pages, SIP, SDP, SMTP: twenty seconds each, or ten minutes."""
 
 import importlib.util
 import re
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import packets, pages, signalling
+from tests.fuzz import packets, pages, signalling, submission
 from tests.fuzz.target import Reader, Target, pieced
 
-TARGETS = {each.name: each for each in (*packets.TARGETS, *pages.TARGETS, *signalling.TARGETS)}
+TARGETS = {each.name: each for each in (*packets.TARGETS, *pages.TARGETS, *signalling.TARGETS, *submission.TARGETS)}
 FOUND = sorted(Path(__file__).with_name("found").glob("*-*"))
 """Inputs that were found to fail once; the name begins with that of their target."""
 SHORT, LONG = 20, 600

@@ -9,7 +9,8 @@ LONGEST_COMMAND = 4096
 """Octets of a command, or of an answer to AUTH, with CR LF; RFC 5321 has 512, and extensions add to it."""
 LONGEST_PATH = 256
 
-_ATOMS = r"[^<>\"@\\,:;()\[\]\x00-\x20\x7f-\x9f]+"
+_ATOMS = r"[^<>\"@\\,:;\[\]\x00-\x20\x7f-\x9f]+"
+"""Wider than RFC 5321: people write numbers with parentheses."""
 _QUOTED = r'"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[\x20-\x7e])*"'
 _ADDRESS = rf"(?:{_ATOMS}|{_QUOTED})(?:@(?:{_ATOMS}|\[[\w.:]+\]))?"
 _ARGUMENT = re.compile(
