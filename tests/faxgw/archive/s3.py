@@ -63,9 +63,9 @@ def s3_server(authority: Authority | None = None) -> Iterator[S3Server]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     if authority:
         certificate, key = (authority.ca.with_name(f"s3.{kind}") for kind in ("crt", "key"))
-        authority.sign(certificate, key, "127.0.0.1", "localhost")
+        authority.sign(certificate, key, "localhost")
         command += ["-c", str(certificate), "-k", str(key)]
-    url = f"{'https' if authority else 'http'}://127.0.0.1:{port}"
+    url = f"https://localhost:{port}" if authority else f"http://127.0.0.1:{port}"
     believed = ssl.create_default_context(cafile=authority.ca) if authority else True
     with (
         httpx.Client(verify=believed) as client,

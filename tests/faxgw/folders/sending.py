@@ -17,11 +17,12 @@ from faxgw.gateway import Gateway
 CANARY = b"canary: a page that nobody may read on its way"
 PASSWORD = "a-password-that-nobody-may-read"
 LOOPBACK = ip_network("127.0.0.0/8")
+LOOPBACK_6 = ip_network("::1")
 
 
 def gateway(*, private: bool = True, folders: tuple[Path, ...] = (), timeout: float = 20) -> Gateway:
     """Return a gateway as far as carriers know it: its rules for deliveries."""
-    rules = DeliverySettings(allow_private=(LOOPBACK,) if private else (), folders=folders, timeout=timeout)
+    rules = DeliverySettings(allow_private=(LOOPBACK, LOOPBACK_6) if private else (), folders=folders, timeout=timeout)
     return cast(Gateway, SimpleNamespace(config=SimpleNamespace(delivery=rules)))
 
 

@@ -1,9 +1,12 @@
 """Folders by FTP over TLS: to ProFTPD, and to servers that will not protect anything."""
 
+import asyncio
 import random
 import ssl
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +193,30 @@ async def test_a_server_with_the_wrong_certificate_hears_nothing_else(tmp_path: 
     assert server.heard == ["AUTH TLS"]
 
 
+@pytest.mark.requirement("XM-18")
+async def test_a_way_for_files_that_leads_to_somebody_else_gets_none(tmp_path: Path) -> None:
+    authority, given = Authority(tmp_path), bytearray()
+    (other := tmp_path / "other").mkdir()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            given.extend(await reader.read())
+        writer.transport.abort()
+
+    elsewhere = await asyncio.start_server(take, "127.0.0.1", 0, ssl=shown(authority, other))
+    answers = {
+        "EPSV": f"229 (|||{elsewhere.sockets[0].getsockname()[1]}|)",
+        "RETR": "550 no",
+        "NLST": "150 go on",
+        "STOR": "150 go on",
+    }
+    async with elsewhere, ftp_server(answers, context=shown(authority, tmp_path)) as server:
+        with pytest.raises(NotProtected) as refused:
+            await to_scripted(server, authority).carry(parcel())
+    assert refused.value.code == "delivery.certificate"
+    assert given == b""
+
+
 @pytest.mark.parametrize("old", ["TLS 1.1", "CBC"])
 async def test_a_server_with_old_tls_only_hears_nothing_else(tmp_path: Path, old: str) -> None:
     authority = Authority(tmp_path)
@@ -218,8 +245,22 @@ async def test_a_server_that_talks_without_end_is_given_up(tmp_path: Path) -> No
     authority = Authority(tmp_path)
     endless = "211-" + "\r\n more" * 150_000
     async with ftp_server({"FEAT": endless}, context=shown(authority, tmp_path)) as server:
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable) as given_up:
             await to_scripted(server, authority).probe()
+    assert given_up.value.code == "delivery.cut"
+
+
+async def test_a_server_that_falls_silent_is_given_up_in_time_and_no_thread_waits_for_it(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with ftp_server({"FEAT": "211-and"}, context=shown(authority, tmp_path)) as server:
+        carrier = to_scripted(server, authority)
+        carrier.rules = carrier.rules.model_copy(update={"timeout": 0.5})
+        with pytest.raises(Unreachable) as late:
+            await carrier.carry(parcel())
+    assert late.value.code == "delivery.timeout"
+    for thread in [each for each in threading.enumerate() if each.name == "folder"]:
+        thread.join(1.0)
+        assert not thread.is_alive()
 
 
 async def test_private_addresses_are_not_connected_to_unless_allowed(tmp_path: Path) -> None:

@@ -114,6 +114,9 @@ async def test_a_link_in_the_place_of_a_file_is_not_followed(root: Path, tmp_pat
     with pytest.raises(Refused):
         await to(root).carry(other)
     assert victim.read_bytes() == b"before"
+    victim.write_bytes(other.files[0].content)
+    with pytest.raises(Refused):  # the same, but not there
+        await to(root).carry(other)
 
 
 @pytest.mark.parametrize("folder", ["/etc", "/etc/../tmp", "in/../../elsewhere", "."])
