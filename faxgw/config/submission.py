@@ -19,6 +19,12 @@ def _domain(name: str) -> str:
     return name
 
 
+def _word(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9._-]{0,63}", name):
+        raise ValueError("it is what stands before the @ of a mail address, in small letters, and no number")
+    return name
+
+
 class _Settings(Documented, BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -42,6 +48,10 @@ class SubmissionSettings(_Settings):
     """Networks whose machines may connect; any, if none is named."""
     domains: Annotated[tuple[Annotated[str, AfterValidator(_domain)], ...], Field(examples=[["fax.example.com"]])] = ()
     """Domains that stand after the number in recipients; any, if none is named. Mail is never passed on to one."""
+    subject_addresses: Annotated[
+        tuple[Annotated[str, AfterValidator(_word)], ...], Field(examples=[["fax", "send"]])
+    ] = ("fax",)
+    """What stands before the @ of recipients for which the number to call is the subject of the message."""
     max_message: Annotated[ByteSize, Field(ge=KIB, le=GIB)] = ByteSize(64 * MIB)
     """The largest message that may be submitted; base 64 makes a third more of a document."""
     max_memory: Annotated[ByteSize, Field(ge=KIB, le=64 * GIB)] = ByteSize(256 * MIB)

@@ -10,8 +10,6 @@ import re
 
 from faxgw.numbers import Numbering
 
-WORDS = frozenset({"fax"})
-"""What an address may be called for the number to be taken from the subject."""
 MOST_IN_SUBJECT = 50
 """Numbers in one subject."""
 

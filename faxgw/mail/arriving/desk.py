@@ -25,7 +25,7 @@ from faxgw.faxes.policies import Tenant, standing_of, tenant_of
 from faxgw.faxes.requests import BatchRequest, Cover, Destination, FaxRequest
 from faxgw.faxes.uploading import Received, forget, has_room, held, keep, receive_small
 from faxgw.gateway import Gateway
-from faxgw.mail.arriving.addressing import WORDS, international, local_part, number_of, numbers_of_subject
+from faxgw.mail.arriving.addressing import international, local_part, number_of, numbers_of_subject
 from faxgw.mail.arriving.contents import Contents, contents_of
 from faxgw.mail.arriving.mime import Message, Unreadable, read_message
 from faxgw.mail.arriving.refusing import rejected, unreadable
@@ -58,10 +58,10 @@ class Read:
 class Desk:
     """Takes over what devices submit by mail."""
 
-    def __init__(self, gateway: Gateway, *, words: frozenset[str] = WORDS) -> None:
-        """Take the gateway, and what an address may be called for the number to be in the subject."""
+    def __init__(self, gateway: Gateway) -> None:
+        """Take the gateway."""
         self._gateway = gateway
-        self._words = words
+        self._words = frozenset(gateway.config.submission.subject_addresses)
         self._long = asyncio.Semaphore(gateway.config.rendering.workers)
 
     async def sign_in(self, login: str, secret: str, peer: Peer) -> Device | None:

@@ -111,6 +111,18 @@ async def test_the_number_is_found_however_a_device_writes_it(
     assert (number, subaddress) == ("+49301234567", "12" if "T33S" in local else "")
 
 
+async def test_which_addresses_have_the_number_in_the_subject_is_configured(gateway: Gateway, owner: Person) -> None:
+    settings = gateway.config.submission.model_copy(update={"subject_addresses": ("send",)})
+    gateway.config = gateway.config.model_copy(update={"submission": settings})
+    desk, (device, _) = Desk(gateway), await make(gateway, owner)
+    await desk.admit(device, "Send@fax.example")
+    code, enhanced, _ = await refusal(desk.admit(device, "fax@fax.example"))
+    assert (code, enhanced) == (550, "5.1.3")
+    content = letter(multi([attachment(TIFF, fax_page())]), "+49 30 1234567, +49 30 7654321")
+    await desk.take(message(device, content, "SEND@fax.example"))
+    assert {row.to_number for row in await all_of(gateway, faxes)} == {"+49301234567", "+49307654321"}
+
+
 @pytest.mark.parametrize("local", ["sales", "4711x", "", "+", "+49301234567+1", "FAX=", "+0", "%2B", "1" * 300])
 async def test_what_is_no_number_is_refused_at_once(gateway: Gateway, owner: Person, desk: Desk, local: str) -> None:
     device, _ = await make(gateway, owner)
