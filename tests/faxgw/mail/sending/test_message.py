@@ -2,7 +2,9 @@
 
 import email
 import email.policy
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from faxgw.mail.sending.message import message_octets
 from tests.faxgw.mail.sending.far_side import PAGE, file, mail
 from tests.faxgw.mail.sending.reading import read
 
+ROOM = Path(__file__).parents[4] / "faxgw" / "mail" / "sending"
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 HEADERS = ["Date", "From", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
 
@@ -155,3 +158,10 @@ def test_no_words_make_another_header_or_end_a_message(to: str, subject: str, te
 
 def read_loosely(message: bytes) -> Any:
     return email.message_from_bytes(message, policy=email.policy.SMTPUTF8)
+
+
+def test_every_reason_is_in_the_table_with_its_kind() -> None:
+    code = "\n".join(path.read_text() for path in ROOM.glob("*.py"))
+    said = {(name, kind) for kind, name in re.findall(r'(Unreachable|Refused|NotProtected)\(\s*"(mail\.\w+)"', code)}
+    table = (ROOM / "README.md").read_text().partition("<!-- codes -->")[2].partition("<!-- /codes -->")[0]
+    assert said == set(re.findall(r"\| `(mail\.\w+)` \| `(\w+)` \|", table))
