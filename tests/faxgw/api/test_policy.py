@@ -56,6 +56,8 @@ DENIED = "number.denied_by_policy"
 LATER = (now() + timedelta(days=3)).isoformat()
 IN_BOXES = {"allow_delegation", "allow_forwarding"}
 """Seen in ``tests/faxgw/boxes``."""
+IN_MAIL = {"mail"}
+"""Seen in ``tests/faxgw/mail``: ``sending/test_carrier.py``, ``arriving/test_desk.py``."""
 SIGNING_IN = {"passkey_alone", "require_second_factor", "session_hours", "session_idle_minutes"}
 """Seen in ``tests/faxgw/people``."""
 EFFECTS: dict[str, tuple[Any, Ask, str, str]] = {
@@ -71,7 +73,8 @@ EFFECTS: dict[str, tuple[Any, Ask, str, str]] = {
 
 
 def test_no_field_is_forgotten() -> None:
-    assert {*EFFECTS, "header"} | IN_CALLS | IN_WHAT_IS_KEPT | IN_BOXES | SIGNING_IN == set(TenantPolicy.model_fields)
+    elsewhere = IN_CALLS | IN_WHAT_IS_KEPT | IN_BOXES | IN_MAIL | SIGNING_IN
+    assert {*EFFECTS, "header"} | elsewhere == set(TenantPolicy.model_fields)
 
 
 @pytest.mark.parametrize("field", EFFECTS)
