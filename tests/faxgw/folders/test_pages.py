@@ -11,11 +11,13 @@ import pytest
 
 from faxgw.api.codes import CODES
 from faxgw.config.folders import DeliverySettings
-from faxgw.delivery.carriers import CARRIERS
+from faxgw.delivery.carriers import CARRIERS, carrier_for
 from faxgw.delivery.protection import check_sealing
 from faxgw.delivery.setting_up import TargetRequest
 from faxgw.delivery.targets import Target, TargetSecret
+from faxgw.folders.carrying import FolderCarrier
 from faxgw.folders.checking import check
+from tests.faxgw.folders.sending import gateway
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ROOT / "faxgw" / "folders"
@@ -74,3 +76,11 @@ def test_every_code_of_the_page_is_one() -> None:
     named = set(re.findall(r"`((?:delivery|target)\.\w+)`", PAGE))
     assert named
     assert named <= {code for code, _ in raised()} | {"target.plain_ftp"}
+
+
+@pytest.mark.parametrize("text", TARGETS)
+def test_every_target_of_the_page_has_a_carrier_that_can_be_tried_out(text: str) -> None:
+    asked = TargetRequest.model_validate_json(text)
+    carrier = carrier_for(Target(uuid4(), uuid4(), asked.name, asked.settings), gateway())
+    assert isinstance(carrier, FolderCarrier)
+    assert carrier.origin.startswith(("file://", f"{asked.settings.kind}://"))
