@@ -52,7 +52,7 @@ def to(server: Proftpd, *, password: str = PASSWORD, implicit: bool = False, **m
 
 
 @pytest.mark.interop
-@pytest.mark.requirement("XM-18")
+@pytest.mark.requirement("XM-12", "XM-18")
 async def test_proftpd_has_each_file_once_and_whole_however_often_it_is_carried(
     server: Proftpd, request: pytest.FixtureRequest
 ) -> None:
@@ -101,6 +101,7 @@ async def test_a_wrong_password_is_refused_for_good(usual: Proftpd) -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.requirement("XM-14")
 async def test_nothing_can_be_read_between_us_and_proftpd(usual: Proftpd) -> None:
     async with relay([usual.port, *usual.passive]) as between:
         fax = parcel()

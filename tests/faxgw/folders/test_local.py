@@ -31,6 +31,7 @@ def to(root: Path, folder: str = "in", **more: object) -> LocalCarrier:
     return LocalCarrier(target({"kind": "local", "folder": str(root / folder)} | more), gateway(folders=(root,)))
 
 
+@pytest.mark.requirement("XM-12")
 async def test_each_file_is_there_once_and_whole_and_only_for_those_who_may_read_it(root: Path) -> None:
     for kind, mode in (("owner", 0o600), ("group", 0o640)):
         carrier, fax = to(root, readable_by=kind), parcel()

@@ -98,6 +98,7 @@ async def test_another_file_of_that_name_is_neither_replaced_nor_taken_back(
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("XM-12")
 async def test_what_is_taken_back_from_a_bucket_with_versions_leaves_none(
     store: S3Server, authority: Authority
 ) -> None:
@@ -118,6 +119,7 @@ async def test_a_bucket_that_is_not_there_may_be_there_later(store: S3Server, au
 
 
 @pytest.mark.slow
+@pytest.mark.requirement("XM-14")
 async def test_nobody_else_is_believed_and_nothing_can_be_read_on_the_way(
     store: S3Server, authority: Authority, tmp_path: Path
 ) -> None:

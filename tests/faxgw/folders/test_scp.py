@@ -36,7 +36,7 @@ def to(sshd: Sshd, **more: Any) -> ScpCarrier:
     return ScpCarrier(target(settings | more, private_key=sshd.private_key), gateway())
 
 
-@pytest.mark.requirement("XM-18")
+@pytest.mark.requirement("XM-12", "XM-18")
 async def test_each_file_is_there_once_and_whole_and_can_be_taken_back(sshd: Sshd) -> None:
     folder = sshd.folder / "a folder; touch 'x' $(reboot)"
     folder.mkdir()

@@ -74,6 +74,7 @@ async def test_openssh_has_each_file_once_and_whole_however_often_it_is_carried(
 
 
 @pytest.mark.interop
+@pytest.mark.requirement("XM-12")
 async def test_what_was_put_down_at_openssh_is_taken_back_with_its_sidecar_once(sshd: Sshd) -> None:
     carrier, fax, other = to_openssh(sshd), parcel(), parcel()
     proof = await carrier.carry(fax)
@@ -165,6 +166,7 @@ async def test_a_wrong_password_is_refused_for_good(server: Server) -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.requirement("XM-14")
 async def test_nothing_can_be_read_between_us_and_openssh(sshd: Sshd) -> None:
     async with relay([sshd.port]) as between:
         fax = parcel()
