@@ -28,6 +28,8 @@ NEVER_OVER_HTTP = (
     "usage",
     "admin.",
     "data.",
+    "drop.",  # said by SFTP
+    "auth.device",
 )
 """Families of errors that a command ends with, or the service's start."""
 OF_CALLS = frozenset(TREATMENTS) | {"fax.nothing_left"}
