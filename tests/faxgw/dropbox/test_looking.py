@@ -9,6 +9,9 @@ import asyncssh
 import pytest
 from sqlalchemy import func, update
 
+from faxgw.dropbox.dropping import drop_document, drop_sidecar
+from faxgw.dropbox.naming import name_of
+from faxgw.dropbox.reading import Reading
 from faxgw.dropbox.sidecar import MOST
 from faxgw.dropbox.writing import SMALL
 from faxgw.gateway import Gateway
@@ -163,11 +166,16 @@ async def test_a_device_sees_its_own_folder_only(box: Box, gateway: Gateway, own
     assert len(await box.faxes()) == 1
 
 
-async def test_halves_that_come_at_once_on_two_connections_make_one_fax(box: Box) -> None:
-    async with box.sftp() as one, box.sftp() as other:
-        for n in range(10):
-            await asyncio.gather(put(one, f"{n}.tif", document()), put(other, f"{n}.json", SIDECAR))
-            assert len(await box.faxes()) == n + 1
+async def test_halves_that_come_at_once_make_one_fax(box: Box, gateway: Gateway) -> None:
+    reading = Reading(gateway)
+    for n in range(10):
+        name, sidecar = name_of(f"{n}.tif"), name_of(f"{n}.json")
+        received = await reading.document(box.device, name.text, document())
+        became = await asyncio.gather(
+            drop_document(gateway, box.device, name, received), drop_sidecar(gateway, box.device, sidecar, SIDECAR)
+        )
+        assert len(became) - became.count(None) == 1
+        assert len(await box.faxes()) == n + 1
 
 
 async def test_what_lay_too_long_is_forgotten(box: Box, gateway: Gateway) -> None:
