@@ -27,7 +27,6 @@ async def copy_into(connection: AsyncConnection, fax: RowMapping, box_id: UUID) 
     state = State.PARTIALLY_RECEIVED if partial else State.RECEIVED
     new: dict[str, Any] = {name: fax[name] for name in TAKEN_OVER}
     new |= {"id": new_id(), "direction": Direction.IN.value, "state": state.value, "user_id": owner, "box_id": box_id}
-    new |= {name: fax[name] for name in ("storage", "erase_at")} if fax["storage"] == "none" else {}
     new |= {"pages_done": fax["pages"], "forwarded_from": fax["id"], "finished_at": datetime.now(UTC)}
     event = EventType.PARTIALLY_RECEIVED if partial else EventType.RECEIVED
     said = {"state": state.value, "pages": fax["pages"], "forwarded_from": str(fax["id"])}

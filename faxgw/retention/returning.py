@@ -15,6 +15,7 @@ from faxgw.audit import record
 from faxgw.delivery import queue
 from faxgw.delivery.queue import CANCELED, DELETE, FAILED, FAX, OPEN
 from faxgw.faxes.changes import tell
+from faxgw.faxes.needing import let_pages_go
 from faxgw.model import EventType
 from faxgw.notices.telling import notify
 from faxgw.retention.holding import is_held
@@ -107,7 +108,11 @@ async def end_parcels(connection: AsyncConnection, fax_ids: Collection[UUID], *,
     open_ones = among(parcels.c.fax_id, fax_ids) & (parcels.c.kind == FAX) & parcels.c.state.in_(OPEN)
     values = {"state": FAILED if failed else CANCELED, "ended_at": func.now(), "next_at": None}
     ended = update(parcels).where(open_ones).values(values | {"code": GONE, "error": GONE_TEXT}).returning(parcels)
-    for row in (await connection.execute(ended)).mappings().all():
+    rows = (await connection.execute(ended)).mappings().all()
+    sets = select(faxes.c.page_set_id).where(among(faxes.c.id, {row["fax_id"] for row in rows})).distinct()
+    for each in (await connection.execute(sets)).scalars().all() if rows else ():
+        await let_pages_go(connection, each)  # others may have the same pages, and need no way of the gateway's
+    for row in rows:
         said = {"kind": FAX, "tries": row["tries"], "target": str(row["target_id"]), "fax": str(row["fax_id"])}
         action = "parcel.failed" if failed else "parcel.canceled"
         ids = {"tenant_id": row["tenant_id"], "object": "parcel", "object_id": row["id"]}

@@ -8,6 +8,7 @@
 | there is no TLS | nothing: ``NotProtected`` |
 """
 
+from datetime import UTC, datetime
 from uuid import uuid5
 
 from faxgw.archive.objects import StoreError
@@ -21,7 +22,7 @@ from faxgw.links.making import make_link
 from faxgw.mail.sending import telling
 from faxgw.mail.sending.mail import Mail
 from faxgw.mail.sending.postman import postman_of
-from faxgw.rules.mail import MailPolicy
+from faxgw.rules.mail import Protection
 
 
 class MailCarrier:
@@ -40,11 +41,8 @@ class MailCarrier:
             Unreachable, Refused: what the other side says.
             NotProtected: there is no TLS with it, or not with the host that it must be: nothing has left.
         """
-        policy = await self._policy(parcel)
         settings = self._settings
-        protection, rule = policy.required(
-            settings.address, target=settings.protection, baa_attested=settings.baa_attested
-        )
+        protection, rule = await self._required()
         if protection == "link-only":
             return await self._without_content(parcel, rule)
         try:
@@ -63,9 +61,24 @@ class MailCarrier:
         """
         raise Refused("mail.sent", "A mail that was sent cannot be taken back.")
 
-    async def _policy(self, parcel: Parcel) -> MailPolicy:
-        async with self._gateway.database.tenant(parcel.tenant_id) as connection:
-            return (await tenant_of(connection, parcel.tenant_id)).policy.mail
+    async def probe(self) -> Proof:
+        """Reach a host of the mailbox as a fax would now, and say how that is protected; no mail is sent.
+
+        Raises:
+            Unreachable, Refused, NotProtected: as of ``carry``.
+        """
+        protection, rule = await self._required()
+        address = self._settings.address
+        tls = await postman_of(self._gateway).reach(address, protection=protection)
+        verified, decision, now = protection == "require-verified", f"{protection} by {rule}", datetime.now(UTC)
+        return Proof(tls.protocol, tls.cipher, tls.peer, verified, decision, address, now, content=False)
+
+    async def _required(self) -> tuple[Protection, str]:
+        """Return what the way to the mailbox must be, and by which rule."""
+        tenant_id, settings = self._target.tenant_id, self._settings
+        async with self._gateway.database.tenant(tenant_id) as connection:
+            policy = (await tenant_of(connection, tenant_id)).policy.mail
+        return policy.required(settings.address, target=settings.protection, baa_attested=settings.baa_attested)
 
     async def _without_content(self, parcel: Parcel, rule: str) -> Proof:
         """Send a link where the way is proven, since whoever has it opens the fax; word of it elsewhere."""

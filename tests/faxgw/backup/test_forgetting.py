@@ -27,7 +27,7 @@ from faxgw.config import Config
 from faxgw.retention.erasing import Subject, begin, erase
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
-from faxgw.store.tables import audit_rows, destinations, faxes, machines, tombstones
+from faxgw.store.tables import audit_rows, destinations, faxes, machines, parcels, targets, tombstones
 from faxgw.store.tables import copies as ledger
 from tests.faxgw.databases import DatabaseServer, add_tenant
 from tests.faxgw.retention.place import NOW, Place, make_place
@@ -199,3 +199,18 @@ async def test_a_fax_that_was_under_way_in_the_backup_stands_in_the_log_as_faile
         row = json.loads(await place.one(select(audit_rows.c.entry)))
         assert (row["action"], row["object_id"], row["actor"]) == ("fax.failed", str(fax), "service")
         assert row["data"] == {"direction": "out", "reason": "service.restored"}
+
+
+async def test_what_was_on_its_way_to_a_target_in_the_backup_does_not_go_twice(copied: Copied) -> None:
+    place = copied.place
+    target = await place.add(targets, name="files", kind="local", settings={"kind": "local"})
+    fax = await place.add_fax()
+    made = {
+        kind: await place.add(parcels, kind=kind, key="1", fax_id=about, target_id=where, next_at=NOW)
+        for kind, about, where in (("fax", fax, target), ("delete", None, target), ("result", fax, None))
+    }
+    older = await copied.backup("older.age")
+    async with copied.restored(older) as restored, restored.gateway.database.dispatcher() as connection:
+        found = {row.id: (row.state, row.code) for row in await connection.execute(select(parcels))}
+    gone = ("canceled", "service.restored")
+    assert found == {made["fax"]: gone, made["result"]: gone, made["delete"]: ("waiting", "")}

@@ -17,6 +17,7 @@ from faxgw.delivery import carrying, queue
 from faxgw.delivery.carrier import NotCarried, NotProtected, Proof, Refused, Unreachable
 from faxgw.delivery.carriers import carrier_for
 from faxgw.delivery.ending import end_try
+from faxgw.delivery.setting_up import try_out
 from faxgw.delivery.targets import SETTINGS, Target
 from faxgw.delivery.waits import WAITS
 from faxgw.gateway import Gateway
@@ -130,6 +131,20 @@ async def test_a_fax_goes_to_a_mailbox_as_an_attachment_with_masked_numbers(site
     assert message["Subject"] == "Fax from +49…45, 2 pages"
     assert "3012345" not in message.as_string()
     nothing_in_clear(host)
+
+
+@pytest.mark.parametrize(("name", "expected"), [(OWN, ""), (FOREIGN, "mail.not_protected")])
+async def test_a_mailbox_is_tried_out_by_how_it_can_be_reached_and_gets_no_mail(
+    site: Site, name: str, expected: str
+) -> None:
+    host = await site.far.of_domain("clinic.example", name)
+    ports = Ports(site.far.zones.port, site.far.smtp, site.far.policies.port)
+    site.gateway.postman = Postman(site.gateway.config, ports)
+    settings = SETTINGS.validate_python({"kind": "mail", "address": "fax@clinic.example"})
+    tried = await try_out(site.gateway, Target(uuid4(), site.person.tenant_id, "desk", settings))
+    assert (tried.fault.code if tried.fault else "") == expected
+    assert expected or (tried.proof is not None and tried.proof.verified)
+    assert host.messages == []
 
 
 @pytest.mark.requirement("WF-06", "WF-16")
