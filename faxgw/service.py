@@ -93,7 +93,7 @@ async def serve(config: Config, *, ready: Callable[[Gateway], None], stop: async
         requests = await stack.enter_async_context(_for_requests(gateway))
         await loading
         tls = ServerTls(config.api, config.data_dir)
-        more = [*_drop_box(gateway, health), *_submission(requests, health, tls)]
+        more = [*_drop_box(requests, health), *_submission(requests, health, tls)]
         await _run(gateway, requests, tls, more, ready=ready, stop=stop)
 
 
