@@ -22,6 +22,7 @@ class Limits:
         silence: between two pieces of a message.
         grace: before the lowest rate holds.
         message: for the whole of a message.
+        pause: without a word, after which a client whose message was refused half way has heard why.
         tarpit: before a failed sign-in is answered, whatever failed; twice as long for the second, and so on.
         failures: failed sign-ins.
         errors: commands that were refused, in a row without a message that was taken.
@@ -34,6 +35,7 @@ class Limits:
     silence: float = 60.0
     grace: float = 30.0
     message: float = 1800.0
+    pause: float = 0.25
     tarpit: float = 1.0
     failures: int = 3
     errors: int = 50

@@ -257,7 +257,7 @@ class Session:
             if isinstance(content, bytes):
                 submission = Submission(device, envelope.sender, tuple(envelope.recipients), content, self._peer)
                 return await self._hand_over(submission)
-        await self._wire.hear_out(HEARD_OUT)
+        await self._wire.hear_out(HEARD_OUT, pause=self._limits.pause)
         raise Over("malformed" if content.code >= 500 else "limit")
 
     async def _content(self, loan: Loan) -> bytes | Unfit:

@@ -12,8 +12,6 @@ MOST_UNREAD = 256 * 1024
 """Octets of answers that a client does not read, above which it is cut off."""
 LINGER = 2.0
 """Seconds for which a client may go on sending after the last answer, so that it gets to read that."""
-SILENT = 0.25
-"""Seconds of silence after which it has heard."""
 HANDSHAKE_WITHIN = 20.0
 
 
@@ -151,7 +149,7 @@ class Wire(asyncio.Protocol):
         if not self._ended and self.transport.can_write_eof():
             until = asyncio.get_running_loop().time() + LINGER
             self.transport.write_eof()
-            await self._pass_over(until)
+            await self._pass_over(until, LINGER)
         self.transport.close()
 
     def farewell(self, line: str) -> None:
@@ -159,9 +157,9 @@ class Wire(asyncio.Protocol):
         if self.transport is not None and not self._ended and not self.transport.is_closing():
             self.say(line)
 
-    async def hear_out(self, seconds: float) -> None:
-        """Pass over what a client sends that does not listen, until it is silent for a moment or gone."""
-        await self._pass_over(asyncio.get_running_loop().time() + seconds)
+    async def hear_out(self, seconds: float, *, pause: float) -> None:
+        """Pass over what a client sends that does not listen, until it has paused for so long, or is gone."""
+        await self._pass_over(asyncio.get_running_loop().time() + seconds, pause)
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -170,11 +168,11 @@ class Wire(asyncio.Protocol):
             self.transport.abort()
         self._wake()
 
-    async def _pass_over(self, until: float) -> None:
+    async def _pass_over(self, until: float, pause: float) -> None:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                await self.take(until=min(until, loop.time() + SILENT))
+                await self.take(until=min(until, loop.time() + pause))
         except (Gone, Slow):
             return
 

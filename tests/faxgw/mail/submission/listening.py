@@ -19,7 +19,7 @@ from faxgw.mail.submission.server import Ports, SubmissionServer
 from faxgw.tls import ServerTls
 
 LOGIN, SECRET = "fax-a", "fgd_secret-of-a"
-HASTY = Limits(tarpit=0.01)
+HASTY = Limits(tarpit=0.01, pause=0.02)
 
 
 def device(login: str) -> Device:

@@ -26,9 +26,10 @@ TO = "FAX=+15550100@fax.example"
 """A plus alone at the beginning is an option to swaks."""
 WITHIN = 40.0
 TESTSSL_WITHIN = 240
-PASSED_OVER = {"cert_chain_of_trust", "cert_revocation", "engine_problem"}
-"""Of a certificate that signed itself, as ours does where none is given, and of the machine that testssl.sh runs on."""
-NO_FINDINGS = {"OK", "INFO", "DEBUG"}
+PASSED_OVER = {"cert_chain_of_trust", "cert_revocation"}
+"""Of a certificate that signed itself, as ours does where none is given."""
+FAULTS = {"LOW", "MEDIUM", "HIGH", "CRITICAL"}
+"""WARN is trouble of testssl.sh's own: what it must have looked for is not to have any."""
 LOOKED_FOR = {
     *("SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_3", "cipherlist_NULL", "cipherlist_aNULL", "cipherlist_EXPORT"),
     *("cipherlist_3DES_IDEA", "cipherlist_AVERAGE", "heartbleed", "CCS", "ROBOT", "secure_renego", "LUCKY13", "RC4"),
@@ -226,7 +227,6 @@ def test_testssl_finds_nothing_at_any_of_the_three_listeners(
     for name, findings in looked.items():
         counts = Counter(each["severity"] for each in findings)
         print(f"{name}: {', '.join(f'{count} {severity}' for severity, count in counts.items())}")
-        bad = [each for each in findings if each["severity"] not in NO_FINDINGS and each["id"] not in PASSED_OVER]
-        assert not bad
-        seen = {each["id"] for each in findings}
+        assert not [each for each in findings if each["severity"] in FAULTS and each["id"] not in PASSED_OVER]
+        seen = {each["id"] for each in findings if each["severity"] in {"OK", "INFO"}}
         assert seen >= LOOKED_FOR, LOOKED_FOR - seen
