@@ -294,7 +294,11 @@ async def test_the_key_that_a_host_shows_is_told_to_be_compared(server: Server) 
         await host_key_of("127.0.0.1", server.port, allowed=())
 
 
-@pytest.mark.parametrize("line", ["", "ssh-dss AAAA", "ssh-ed25519 AAAA", "@cert-authority * " + OTHER_KEY])
+@pytest.mark.parametrize(
+    "line",
+    ["", "ssh-dss AAAA", "ssh-ed25519 AAAA", "@cert-authority * " + OTHER_KEY],
+    ids=["nothing", "DSA", "cut off", "an authority"],
+)
 def test_what_is_no_host_key_is_not_pinned(line: str) -> None:
     with pytest.raises(RequestError) as refused:
         pinned_keys([line])
