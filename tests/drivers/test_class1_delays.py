@@ -29,6 +29,7 @@ def test_the_table_of_delays_has_its_rows() -> None:
 @pytest.mark.parametrize("ecm", [False, True], ids=["plain", "ecm"])
 @pytest.mark.parametrize("ours", [True, False], ids=["sends", "receives"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+@pytest.mark.slow
 def test_r24_a_delay_of_the_port_ends_a_fax_where_the_table_says_and_not_before(
     row: tuple[str, str, str], ours: bool, ecm: bool
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_run_counts_what_the_gateway_accepted(result: dict[str, dict[str, dict
     assert all(figure["call_up"] for name, figure in result["figures"].items() if name.startswith("lag."))
 
 
+@pytest.mark.slow
 def test_a_gateway_that_cannot_start_is_not_measured(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     occupied = tmp_path / "no-folder"

@@ -276,6 +276,7 @@ def test_a_line_that_cannot_be_is_bad(tmp_path: Path) -> None:
     assert told(lines.ports(config(tmp_path, lines=[]), HERE), Level.BAD).startswith("There is no line.")
 
 
+@pytest.mark.slow
 def test_a_slow_adapter_is_told_when_a_modem_was_asked(tmp_path: Path, other: OtherMachine) -> None:
     link = tmp_path / "modem"
     mine = config(tmp_path, lines=[{"name": "desk", "url": f"class1:{link}"}])

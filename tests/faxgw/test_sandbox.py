@@ -133,12 +133,14 @@ def document(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_fax_is_sent_to_a_number_of_the_sandbox_by_the_command_line(document: Path, tmp_path: Path) -> None:
     code, said = faxgw("send", "--line", URL, "--to", "+15550104", document, folder=tmp_path)
     assert (code, said["outcome"], said["remote_id"]) == (1, "partial", "+1 555 0104")
     assert [page["confirmed"] for page in said["pages"]] == [True]
 
 
+@pytest.mark.slow
 def test_a_line_receives_a_fax_by_the_command_line_if_it_is_to_ring(tmp_path: Path) -> None:
     code, said = faxgw("receive", "--line", f"{URL}?ring_after=5", "--out", "in", folder=tmp_path)
     assert (code, said["outcome"], len(said["pages"])) == (0, "received", 3)

@@ -112,6 +112,7 @@ def test_branches_that_are_alike_are_numbered() -> None:
     assert words(source) == ["if a: ...", "if a: ... #2"]
 
 
+@pytest.mark.slow
 def test_branches_that_nobody_misses_are_told_and_nothing_else() -> None:
     code, result, _ = survivors(*SPECIMEN_TRIED, "--test-seconds", "0.5")
     assert code == 1

@@ -30,6 +30,7 @@ def check(done: Call, *, pages: int = 2) -> None:
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("ecm", [False, True])
+@pytest.mark.slow
 def test_pages_arrive_pel_for_pel_whoever_offers_t38(way: tuple[str, str], ecm: bool) -> None:
     done = call(SHEETS[:1], ours=way[0], theirs=way[1], sender=Station("+49 30 1234567", ecm=ecm))
     check(done, pages=1)

@@ -64,6 +64,7 @@ def test_calls_both_ways_share_the_channels_and_the_next_one_is_busy() -> None:
     on_lan(story)
 
 
+@pytest.mark.slow
 def test_ten_faxes_at_once_go_through_ten_channels() -> None:
     async def story(lan: Lan) -> None:
         near, far = await trunk(HERE), await trunk(THERE)

@@ -43,6 +43,7 @@ def test_a_log_is_verified_against_its_checkpoint_its_key_and_checkpoints_that_w
     assert (found.tenant, found.rows, found.key) == (TENANT, size, log.verifier.text)
 
 
+@pytest.mark.slow
 def test_any_octet_that_is_altered_added_or_taken_out_is_noticed() -> None:
     octets = b"".join(log_of(3).lines())
     for at in range(len(octets)):

@@ -18,6 +18,7 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_document_is_fetched_recorded_and_replayed(page: Path, tmp_path: Path) -> None:
     out, trace = tmp_path / "in", tmp_path / "call.jsonl"
     with simulated_modem(tmp_path, "--offer", page) as (line, modem):

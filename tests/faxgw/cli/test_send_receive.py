@@ -90,6 +90,7 @@ def test_grey_is_screened_as_asked_for(tmp_path: Path) -> None:
     assert received(tmp_path / "got.tif") != drawn([grey])
 
 
+@pytest.mark.slow
 def test_a_call_is_received_stored_recorded_and_replayed(tmp_path: Path) -> None:
     page = tmp_path / "page.tif"
     Image.new("1", (1728, 1100), 1).save(page, dpi=(204, 196))
@@ -149,6 +150,7 @@ def test_a_pdf_that_cannot_be_written_is_one_sentence_and_the_tiff_is_whole(tmp_
     assert received(out / "fax.tif") == drawn([page])
 
 
+@pytest.mark.slow
 def test_nobody_calls(tmp_path: Path) -> None:
     with simulated_modem(tmp_path) as (line, _):
         got = run("receive", "--line", line, "--out", tmp_path / "in", "--timeout", 0.5, "--json")
@@ -167,6 +169,7 @@ def test_a_call_that_lasts_longer_than_allowed_is_ended_politely(document: Path,
     assert json.loads(told)["calls"][0]["reason"]["code"] == "fax.disconnected"
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_goodbye_hangs_up_and_ends_within_3_s(document: Path, tmp_path: Path) -> None:
     with simulated_modem(tmp_path, "--answer", tmp_path / "got.tif") as (line, modem):
         words = faxgw("send", "--line", line, "--to", "1", "--json", document)

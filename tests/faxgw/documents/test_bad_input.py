@@ -185,6 +185,7 @@ sys.stdin.read()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system has no /proc")
+@pytest.mark.slow
 def test_a_worker_busy_with_an_endless_page_does_not_outlive_a_killed_gateway(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ORPHANING, str(endless(tmp_path / "slow.pdf"))]
     with subprocess.Popen(

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from sqlalchemy import delete, select
 
 from faxgw.config import LineSettings
@@ -19,6 +20,7 @@ from tests.faxgw.lines.pages import fax_pages
 from tests.faxgw.lines.test_keeper import plugged_in
 
 
+@pytest.mark.slow
 async def test_a_service_is_not_ready_while_all_lines_are_down_and_is_again_with_one(
     database: Database, tmp_path: Path
 ) -> None:

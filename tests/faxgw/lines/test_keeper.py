@@ -50,6 +50,7 @@ def plugged_in(link: Path) -> "asyncio.Task[None]":
     return asyncio.create_task(exchange.run())
 
 
+@pytest.mark.slow
 async def test_a_line_that_is_unplugged_is_down_until_it_is_plugged_in_again(tmp_path: Path) -> None:
     link = tmp_path / "modem"
     states: list[str] = []

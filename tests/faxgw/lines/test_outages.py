@@ -53,6 +53,7 @@ async def alone(tmp_path: Path, far_end: FarEnd) -> AsyncIterator[tuple[Office, 
 
 
 @pytest.mark.soak
+@pytest.mark.slow
 async def test_postgresql_that_stops_in_mid_call_loses_no_fax_and_no_page(
     alone: tuple[Office, PrivateServer], far_end: FarEnd, soak: bool
 ) -> None:

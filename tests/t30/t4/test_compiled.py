@@ -48,6 +48,7 @@ def test_kernels_compile_where_nothing_can_be_cached() -> None:
     assert kernel(made["twice"])(21) == 42
 
 
+@pytest.mark.slow
 def test_a_kernel_is_compiled_anew_when_another_file_changes(tmp_path: Path) -> None:
     (tmp_path / "inner.py").write_text("from t30.t4.jit import part\n\n@part\ndef twice(x):\n    return 2 * x\n")
     kernel_of_it = "@kernel\ndef f(x):\n    return twice(x)\n\nprint(f(21))\n"
