@@ -15,8 +15,8 @@ from typing import TypeAlias
 RATE = 8000
 BLOCK = 160
 
-CODINGS = {"mh": 0x02, "mr": 0x04, "mmr": 0x08, "t85": 0x10}
-CODING_NAMES = {1: "MH", 2: "MR", 3: "MMR", 4: "T.85", 5: "T.85"}
+CODINGS = {"mh": 0x02, "mr": 0x04, "mmr": 0x08}
+CODING_NAMES = {1: "MH", 2: "MR", 3: "MMR"}
 MODEMS = {"v27ter": 0x01, "v29": 0x02, "v17": 0x04}
 EVERY_RESOLUTION = 0x01 | 0x02 | 0x04 | 0x20000 | 0x40000 | 0x100000 | 0x200000
 EVERY_SIZE = 0x01 | 0x02 | 0x04 | 0x10000 | 0x20000 | 0x40000 | 0x80000 | 0x100000

@@ -41,7 +41,7 @@ from t30.exchange import Procedure
 from t30.hdlc import Deframer, stuffed
 from t30.line import LineClock, Tone
 from t30.outcome import Outcome
-from t30.pages import USUAL_CODINGS, Coding, Resolution
+from t30.pages import Resolution
 from t30.rates import Family, Modulation
 from t30.session import Session
 from t30.t4 import Bitmap
@@ -116,9 +116,7 @@ def arrived(tray: Tray) -> list[Pels]:
 
 def station(wanted: dict[str, Any]) -> Station:
     """Return our side; ``station`` in a request overrides single settings by name, with plain values."""
-    given = wanted.get("station", {})
-    codings = frozenset(Coding(each) for each in given.pop("codings", [each.value for each in USUAL_CODINGS]))
-    return Station(ident="+1 555 0199", codings=codings, **given)
+    return Station(ident="+1 555 0199", **wanted.get("station", {}))
 
 
 def procedure(station: Station, *, we_call: bool, we_send: bool) -> Procedure[Outcome]:

@@ -47,16 +47,6 @@ def test_every_coding_with_and_without_error_correction(spandsp_calls: Make, doc
         assert call["ours"]["rate"] == call["theirs"]["rate"] == 14400
 
 
-@pytest.mark.parametrize("way", ["send", "receive"])
-def test_jbig_in_error_correction_mode_where_both_have_it(spandsp_calls: Make, document: str, way: str) -> None:
-    wanted = {"way": way, "file": document, "compression": "mh,mr,mmr,t85", "station": {"codings": ["MH", "T.85"]}}
-    calls = [wanted | {"ecm": "on"}, wanted | {"ecm": "off"}]
-    corrected, plain = spandsp_calls(calls)
-    assert went_well(corrected) and went_well(plain), (corrected, plain)
-    assert {page["coding"] for page in corrected["ours"]["pages"]} == {"T.85"}
-    assert {page["coding"] for page in plain["ours"]["pages"]} == {"MH"}
-
-
 @pytest.mark.parametrize(("way", "rates"), [("send", SENDING_RATES), ("receive", RECEIVING_RATES)])
 @pytest.mark.parametrize("ecm", ["on", "off"])
 def test_every_rate(spandsp_calls: Make, document: str, way: str, rates: dict[tuple[str, int], int], ecm: str) -> None:
