@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-SECONDS = 0.5
+SECONDS = 2.0
 """Processor time that one input may take: hundreds of times what the largest needs."""
 
 
