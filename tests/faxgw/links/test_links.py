@@ -25,6 +25,7 @@ from faxgw.keys.tokens import LinkToken
 from faxgw.keys.wraps import PublicKey
 from faxgw.links.ending import end_expired, end_links_of
 from faxgw.links.making import TRIES, make_link
+from faxgw.links.opening import NoLink, look_up, open_link
 from faxgw.retention.shredding import Why, remove, shred
 from faxgw.service import open_gateway
 from faxgw.store.database import Database
@@ -343,3 +344,31 @@ async def test_there_is_no_link_to_what_the_gateway_cannot_open(gateway: Gateway
     assert refused.value.code == "document.spent"
     async with gateway.database.dispatcher() as connection:
         assert (await connection.execute(select(func.count()).select_from(copies))).scalar_one() == 0
+
+
+async def test_whoever_was_let_in_before_the_last_opening_gets_nothing_after_it(
+    gateway: Gateway, owner: Person
+) -> None:
+    """Also where a link is full without having ended: the count itself holds, not what follows from it."""
+    _, path = await linked(gateway, owner, most=2)
+    now = datetime.now(UTC)
+    before = await look_up(gateway, path.rpartition("/")[2], now=now)
+    async with gateway.database.dispatcher() as connection:
+        await connection.execute(update(links).values(opened=links.c.most))
+    with pytest.raises(NoLink):
+        await open_link(gateway, before, now=now)
+    async with gateway.database.dispatcher() as connection:
+        assert (await connection.execute(select(links.c.opened))).scalar_one() == 2
+        assert not await connection.scalar(select(func.count()).where(copies.c.kind == "download"))
+
+
+async def test_several_who_were_let_in_at_once_share_the_openings_that_are_left(
+    gateway: Gateway, owner: Person
+) -> None:
+    _, path = await linked(gateway, owner, most=2)
+    now = datetime.now(UTC)
+    there = [await look_up(gateway, path.rpartition("/")[2], now=now) for _ in range(5)]
+    done = await asyncio.gather(*(open_link(gateway, each, now=now) for each in there), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in done) == ["NoLink"] * 3 + ["bytes"] * 2
+    with pytest.raises(NoLink):
+        await look_up(gateway, path.rpartition("/")[2], now=now)
