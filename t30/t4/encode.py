@@ -75,7 +75,9 @@ def encoded(
     most = _most_row_bits(bitmap.width, min_row_bits)
     state = np.zeros(writing.STATE_SIZE, np.int64)
     state[writing.COUNT_ABOVE] = 1
-    lines = np.full(2 * (bitmap.width + 1 + 2 * EIGHT), bitmap.width, np.int32)
+    state[writing.ABOVE] = writing.FIRST
+    lines = np.full(2 * (writing.FIRST + bitmap.width + 1 + 2 * EIGHT), bitmap.width, np.int32)
+    lines.reshape(2, -1)[:, : writing.FIRST] = -1
     out = np.empty(most // 64 + _FIRST_WORDS, np.uint64)
     after = np.empty(bitmap.rows, np.int64)
     ways = np.empty((2, bitmap.width + 3 if shortest else 0), np.int32)

@@ -14,10 +14,13 @@ from t30.t4.instructions import ones, trailing_zeros
 from t30.t4.jit import kernel, part
 from t30.t4.put import EOL_BITS, MOST_PUT, put, put_eol, put_run
 from t30.t4.state import Ends, Words, end_at
-from t30.t4.tables import LONGEST_RUN, MODE_HORIZONTAL, MODE_PASS, MOST_SAME
+from t30.t4.tables import LONGEST_RUN, MODE_HORIZONTAL, MODE_PASS
 
 # What is remembered between calls, by place in the state.
 ROW, POSITION, TAIL, ABOVE, COUNT_ABOVE, STATE_SIZE = range(6)
+
+FIRST = 1
+"""Where the run ends of a row begin in its half of the lines: what precedes b1 is asked for at the first one too."""
 
 
 @kernel
@@ -47,8 +50,10 @@ def encode(
         min_row_bits: of the data of a row, fill, and the EOL that ends it.
         ends_with_eol: an EOL, or another row, follows the last row.
         room: position after which no row may begin.
-        s: shape (STATE_SIZE,), what is remembered; at first 0, but 1 in ``COUNT_ABOVE``.
-        lines: two halves, each for the run ends of a row and eight numbers more; at first the width.
+        s: shape (STATE_SIZE,), what is remembered; at first 0, but ``FIRST`` in ``ABOVE`` and 1 in
+            ``COUNT_ABOVE``.
+        lines: two halves, each for -1, the run ends of a row from ``FIRST`` on, and eight numbers more; at first the
+            width.
         out: shape (so many words that a row more than ``room`` fits,).
         after: shape (rows,); is told where each row ends.
         codes: ``tables.CODES``.
@@ -73,7 +78,7 @@ def encode(
         line = above
         count = count_above
         if row == 0 or not _as_above(pels, row * columns, columns):
-            line = half - above
+            line = half + 2 * FIRST - above
             count = _find_ends(pels, row * columns, columns, width, lines, line)
         if by_itself:
             position, tail = _put_runs(out, position, tail, lines, line, count, codes)
@@ -189,68 +194,67 @@ def _put_modes(
     codes: Ends,
     modes: Ends,
 ) -> tuple[int, np.uint64]:
-    """Code a row against the one above.
+    """Code a row against the one above, a mode at a time.
 
-    ``at`` is the place of a1, ``b1`` that of b1. Each step finds how many vertical modes with a1 = b1 there are,
-    eight pairs at a time, and writes them together with the mode after them.
+    ``at`` is the place of a1, ``b1`` that of b1; b2 follows it. ``a0`` is the pel a0, 0 at first.
+
+    The usual mode is vertical, with the next b1 right after this one. Whether it is so is asked in one question, which
+    a processor mostly guesses: it is some modes ahead then, while it still waits for the run ends of this one.
     """
     at = line
     last = line + count
     b1 = above
-    a0 = -1
+    a0 = 0
     while at < last:
-        same = 0
-        while same < MOST_SAME and at < last and end_at(lines, at) == end_at(lines, b1):
-            a0 = end_at(lines, at)
-            same += 1
+        a1 = end_at(lines, at)
+        b2 = end_at(lines, b1 + 1)
+        distance = a1 - end_at(lines, b1)
+        if (abs(distance) <= 3) & (b2 > a1) & (end_at(lines, b1 - 1) <= a1):
+            position, tail = _put_mode(out, position, tail, distance + 3, modes)
+            a0 = a1
             at += 1
             b1 += 1
-        bits = (np.uint64(1) << np.uint64(same)) - np.uint64(1)
-        length = same
-        if same < MOST_SAME and at < last:
-            a1 = end_at(lines, at)
-            distance = a1 - end_at(lines, b1)
-            if end_at(lines, b1 + 1) < a1:
-                code = int(modes[MODE_PASS])
-                a0 = end_at(lines, b1 + 1)
-                b1 += 2
-            elif -3 <= distance <= 3:
-                code = int(modes[distance + 3])
-                a0 = a1
-                at += 1
-                b1 = b1 - 1 if b1 > above and end_at(lines, b1 - 1) > a0 else b1 + 1
-            else:
-                code = int(modes[MODE_HORIZONTAL])
-                first = a1 - max(a0, 0)
-                second = end_at(lines, at + 1) - a1
-                colour = at - line & 1
-                a0 = a1 + second
-                at += 2
-                if first > LONGEST_RUN or second > LONGEST_RUN:
-                    bits |= np.uint64(code >> 4) << np.uint64(length)
-                    position, tail = put(out, position, tail, bits, length + (code & 15))
-                    position, tail = put_run(out, position, tail, first, codes, colour)
-                    position, tail = put_run(out, position, tail, second, codes, colour ^ 1)
-                    length = 0
-                    code = 0
-                else:
-                    bits |= np.uint64(code >> 4) << np.uint64(length)
-                    length += code & 15
-                    code = int(codes[np.uint64(colour), np.uint64(first)])
-                    bits |= np.uint64(code >> 5) << np.uint64(length)
-                    length += code & 31
-                    code = int(codes[np.uint64(colour ^ 1), np.uint64(second)])
-                    bits |= np.uint64(code >> 5) << np.uint64(length)
-                    length += code & 31
-                    code = 0
-            bits |= np.uint64(code >> 4) << np.uint64(length)
-            length += code & 15
-            if a0 < width:
-                while end_at(lines, b1) <= a0:
+        elif (abs(distance) <= 3) | (b2 < a1):
+            passed = int(b2 < a1)
+            position, tail = _put_mode(out, position, tail, MODE_PASS if passed else distance + 3, modes)
+            a0 = b2 if passed else a1
+            at += 1 - passed
+            b1 += 1 + passed + 2 * (int(b2 == a1) - int(end_at(lines, b1 - 1) > a1))
+        else:
+            a2 = end_at(lines, at + 1)
+            position, tail = _put_horizontal(out, position, tail, a1 - a0, a2 - a1, at - line & 1, codes, modes)
+            a0 = a2
+            at += 2
+            if a2 < width:
+                while end_at(lines, b1) <= a2:
                     b1 += 2
-        if length > 0:
-            position, tail = put(out, position, tail, bits, length)
     return position, tail
+
+
+@part
+def _put_mode(out: Words, position: int, tail: np.uint64, mode: int, modes: Ends) -> tuple[int, np.uint64]:
+    code = int(modes[np.uint64(mode)])
+    return put(out, position, tail, np.uint64(code >> 4), code & 15)
+
+
+@part
+def _put_horizontal(
+    out: Words, position: int, tail: np.uint64, first: int, second: int, colour: int, codes: Ends, modes: Ends
+) -> tuple[int, np.uint64]:
+    """Code two runs, the first of ``colour``."""
+    mode = int(modes[MODE_HORIZONTAL])
+    bits = np.uint64(mode >> 4)
+    length = mode & 15
+    if first > LONGEST_RUN or second > LONGEST_RUN:
+        position, tail = put(out, position, tail, bits, length)
+        position, tail = put_run(out, position, tail, first, codes, colour)
+        return put_run(out, position, tail, second, codes, colour ^ 1)
+    code = int(codes[np.uint64(colour), np.uint64(first)])
+    bits |= np.uint64(code >> 5) << np.uint64(length)
+    length += code & 31
+    code = int(codes[np.uint64(colour ^ 1), np.uint64(second)])
+    bits |= np.uint64(code >> 5) << np.uint64(length)
+    return put(out, position, tail, bits, length + (code & 31))
 
 
 @part
