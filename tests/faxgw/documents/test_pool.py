@@ -35,6 +35,10 @@ def is_gone(process: int) -> bool:
         return True
 
 
+def octets_read(process: int) -> int:
+    return int(Path(f"/proc/{process}/io").read_text().split()[1])
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
@@ -56,6 +60,15 @@ async def test_no_two_documents_share_a_process(pool: RendererPool) -> None:
     assert len(set(workers)) == 1
     assert len(set(processes)) == 3
     await until(lambda: all(map(is_gone, processes)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the system does not say what processes read")
+async def test_no_document_waits_until_the_fonts_of_the_system_are_read_through(pool: RendererPool) -> None:
+    async with pool.lease() as renderer:
+        await pool.run(draw, renderer)
+        read = octets_read(drawing_process(renderer))
+    # Of the files of 130 fonts it would be 1.3 MB.
+    assert read < 50_000
 
 
 async def test_a_crash_costs_one_job(pool: RendererPool) -> None:
