@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from faxgw.bench import machine, threads
 from faxgw.bench.drawn import drawn_pages
 from faxgw.bench.figures import CannotMeasure, Figure, rounded
 from faxgw.bench.libtiff import Strip
@@ -71,7 +72,9 @@ class Race:
 
 
 def measure(*, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure every coding both ways, blank pages, and MH to MMR; the shape is that of ``--json``.
+    """Measure every coding both ways, blank pages, MH to MMR, and two threads; the shape is that of ``--json``.
+
+    Where there is only one core, nothing is said of threads.
 
     Raises:
         CannotMeasure: if there is no libtiff, or it and faxgw do not agree.
@@ -91,6 +94,9 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
         charts = races[:-1]
         said[name] = {way: _summary([each[way] for each in charts]) for way in charts[0]}
         blanks[name] = {way: _summary([race]) for way, race in races[-1].items()}
+    if machine.cores():
+        say("threads")
+        said["threads"] = threads.measure(pages, rounds=rounds)
     return {**said, "blank": blanks}
 
 
@@ -102,6 +108,17 @@ def figures(said: dict[str, Any]) -> list[Figure]:
             f"{name}.{way}", f"{name.upper()} {ways[way]}", said[name][way]["ratio"], "x", target, more_is_better=True
         )
         for (name, way), target in TARGETS.items()
+    ]
+    found += [
+        Figure(
+            f"threads.{way}",
+            f"pages {ways[way]}, gain of two threads by that of two libtiffs",
+            each["ratio"],
+            "x",
+            threads.TARGET,
+            True,
+        )
+        for way, each in said.get("threads", {}).items()
     ]
     return found + [
         Figure(f"blank.{name}.{way}", f"blank page, {name.upper()} {ways[way]}", each["ratio"], "x", BLANK_TARGET, True)

@@ -14,6 +14,7 @@ from faxgw.documents.coded import TURNED, CodedPage, coded_page, page_hash
 from faxgw.documents.prepare import PreparedPage
 from t30.pages import Coding, Resolution, Width
 from t30.t4 import Decoder
+from t30.t4.batch import over_threads
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, ORIENTATION = 256, 257, 258, 259, 262, 266, 273, 274
 SAMPLES, STRIP_ROWS, STRIP_OCTETS, ACROSS, DOWN, T6_OPTIONS, UNIT = 277, 278, 279, 282, 283, 293, 296
@@ -34,20 +35,20 @@ Tags = Mapping[int, int | Fraction]
 
 
 def fax_pages(octets: bytes, *, most: int) -> list[PreparedPage] | None:
-    """Return the pages of a TIFF-F file as they are; None if it is anything but the plainest. Blocks.
+    """Return the pages of a TIFF-F file as they are; None if it is anything but the plainest. Blocks, on every core.
 
     Args:
         octets: the file.
         most: so many pages are taken at most; None is returned for more.
     """
-    strips = _strips(octets, most=most)
-    pages: list[PreparedPage] = []
-    for strip in strips or ():
-        page = _decoded(strip, len(pages))
-        if page is None:
-            return None
-        pages.append(page)
-    return pages or None
+    strips = _strips(octets, most=most) or []
+    pages = over_threads(
+        lambda index: _decoded(strips[index], index),
+        range(len(strips)),
+        size=lambda index: len(strips[index].octets),
+    )
+    whole = [page for page in pages if page is not None]
+    return whole if whole and len(whole) == len(strips) else None
 
 
 def fax_page_count(octets: bytes, *, most: int) -> int | None:
