@@ -4,15 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from t30.pages import Coding, Resolution
-from t30.t4 import writing
-from t30.t4.instructions import EIGHT
+from t30.t4.ends import begin, find_rows
+from t30.t4.fewest import put_rows_in_fewest
 from t30.t4.put import EOL_BITS
 from t30.t4.raster import Bitmap
 from t30.t4.state import EOFB_EOLS, RTC_EOLS
-from t30.t4.tables import CODES, MAX_WIDTH, MODE_CODES
-
-_FIRST_WORDS = 1 << 13
-"""Room for coded octets at first, as words; doubled whenever it is full."""
+from t30.t4.tables import MAX_WIDTH
+from t30.t4.writing import put_rows
 
 
 def encode(
@@ -70,22 +68,25 @@ def encoded(
     if k < 1 or min_row_bits < 0:
         raise ValueError(f"k={k}, min_row_bits={min_row_bits}")
     words = np.require(bitmap.words, np.uint64, ["C", "W"])  # one signature, so one compilation
-    period = {Coding.MH: 1, Coding.MR: k, Coding.MMR: 0}[coding]
-    tag_bits = int(coding is Coding.MR)
-    most = _most_row_bits(bitmap.width, min_row_bits)
-    state = np.zeros(writing.STATE_SIZE, np.int64)
-    state[writing.COUNT_ABOVE] = 1
-    state[writing.ABOVE] = writing.FIRST
-    lines = np.full(2 * (writing.FIRST + bitmap.width + 1 + 2 * EIGHT), bitmap.width, np.int32)
-    lines.reshape(2, -1)[:, : writing.FIRST] = -1
-    out = np.empty(most // 64 + _FIRST_WORDS, np.uint64)
-    after = np.empty(bitmap.rows, np.int64)
-    ways = np.empty((2, bitmap.width + 3 if shortest else 0), np.int32)
-    shape = (words, bitmap.width, period, tag_bits, min_row_bits, goes_on or eols > 0)
-    while not writing.encode(*shape, 64 * len(out) - most, state, lines, out, after, CODES, MODE_CODES, ways):
-        out = np.concatenate((out, np.empty_like(out)))
-    writing.put_eols(out, state, tag_bits, eols)
-    return out.view(np.uint8), int(state[writing.POSITION]), after
+    rows, width = bitmap.rows, bitmap.width
+    shape = (width, {Coding.MH: 1, Coding.MR: k, Coding.MMR: 0}[coding], int(coding is Coding.MR), min_row_bits)
+    ends, places = begin(width, rows)
+    ways = np.empty((2, width + 3 if shortest else 0), np.int32)
+    out = np.empty(0, np.uint64)
+    after = np.empty(rows, np.int64)
+    first = found = position = tail = 0
+    more = True
+    while more:
+        found, count = find_rows(words, width, first, found, ends, places)
+        more = first + found < rows
+        out = _with_room(out, position + _most_bits(count, found, width, min_row_bits))
+        page = (ends, places, first, found, *shape, more or goes_on, 0 if more else eols)
+        if shortest:
+            position, tail = put_rows_in_fewest(*page, position, tail, out, after, ways)
+        else:
+            position, tail = put_rows(*page, position, tail, out, after)
+        first += found
+    return out.view(np.uint8), position, after
 
 
 def usual_k(resolution: Resolution) -> int:
@@ -93,9 +94,20 @@ def usual_k(resolution: Resolution) -> int:
     return 2 if resolution is Resolution.STANDARD else 4
 
 
-def _most_row_bits(width: int, min_row_bits: int) -> int:
-    """Bound the bits of a row, and of what may follow it: two EOLs and RTC, and a word to write it in.
+def _most_bits(ends: int, rows: int, width: int, min_row_bits: int) -> int:
+    """Bound the bits of rows with so many run ends in all, and of RTC after them, and a word to write it in.
 
     17 bits for a run end (pass, horizontal, a short run), 13 for every 64 pels of long runs.
     """
-    return 17 * (width + 1) + 13 * (width // 64 + 2) + min_row_bits + (EOL_BITS + 1) * (RTC_EOLS + 2) + 64
+    each = 13 * (width // 64 + 2) + min_row_bits + EOL_BITS + 1
+    return 17 * ends + each * rows + (EOL_BITS + 1) * RTC_EOLS + 64
+
+
+def _with_room(out: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+    """Return ``out`` if there is room for so many bits, else a larger copy."""
+    words = -(-bits // 64)
+    if words <= len(out):
+        return out
+    larger = np.empty(max(words, 2 * len(out)), np.uint64)
+    larger[: len(out)] = out
+    return larger

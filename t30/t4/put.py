@@ -5,14 +5,12 @@ that is not full yet. Each ``put`` writes eight whole octets from that one on, o
 used.
 """
 
-# ruff: noqa: PLR0917  (Numba calls kernels fastest with positional arguments)
-
 import numpy as np
 
 from t30.t4.instructions import put_octets
 from t30.t4.jit import kernel, part
-from t30.t4.state import Ends, Words
-from t30.t4.tables import LONGEST_MAKE_UP, LONGEST_MAKE_UP_BITS, LONGEST_RUN
+from t30.t4.state import Words
+from t30.t4.tables import CODES, LONGEST_MAKE_UP, LONGEST_MAKE_UP_BITS, LONGEST_RUN
 
 EOL = 1 << 11
 EOL_BITS = 12
@@ -36,10 +34,10 @@ def put_eol(out: Words, position: int, tail: np.uint64, tag_bits: int, tag: bool
 
 
 @kernel
-def put_run(out: Words, position: int, tail: np.uint64, run: int, codes: Ends, colour: int) -> tuple[int, np.uint64]:
+def put_run(out: Words, position: int, tail: np.uint64, run: int, colour: int) -> tuple[int, np.uint64]:
     """Write a run of any length."""
     while run > LONGEST_RUN:
         position, tail = put(out, position, tail, np.uint64(LONGEST_MAKE_UP), LONGEST_MAKE_UP_BITS)
         run -= LONGEST_RUN - 63
-    code = int(codes[colour, run])
+    code = int(CODES[colour, run])
     return put(out, position, tail, np.uint64(code >> 5), code & 31)

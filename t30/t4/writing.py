@@ -1,7 +1,7 @@
-"""Pages to code words: compiled, row after row, from pels to bits in one pass over the page.
+"""Run ends to code words: compiled, row after row.
 
-A row's run ends are found word by word and stay in the processor's cache with those of the row above. ``position`` and
-``tail`` are what ``put`` keeps.
+``ends`` and ``places`` are those of ``ends.py``: ``line`` is where a row begins in ``ends``, ``count`` how many run
+ends it has, ``above`` where the row above begins. ``position`` and ``tail`` are what ``put`` keeps.
 """
 
 # ruff: noqa: PLR0917  (Numba calls kernels fastest with positional arguments)
@@ -9,175 +9,90 @@ A row's run ends are found word by word and stay in the processor's cache with t
 import numpy as np
 from numpy.typing import NDArray
 
-from t30.t4.fewest import put_fewest
-from t30.t4.instructions import ones, trailing_zeros
+from t30.t4.ends import Places
 from t30.t4.jit import kernel, part
 from t30.t4.put import EOL_BITS, MOST_PUT, put, put_eol, put_run
 from t30.t4.state import Ends, Words, end_at
-from t30.t4.tables import LONGEST_RUN, MODE_HORIZONTAL, MODE_PASS
-
-# What is remembered between calls, by place in the state.
-ROW, POSITION, TAIL, ABOVE, COUNT_ABOVE, STATE_SIZE = range(6)
-
-FIRST = 1
-"""Where the run ends of a row begin in its half of the lines: what precedes b1 is asked for at the first one too."""
+from t30.t4.tables import CODES, LONGEST_RUN, MODE_CODES, MODE_HORIZONTAL, MODE_PASS
 
 
 @kernel
-def encode(
-    words: Words,
+def put_rows(
+    ends: Ends,
+    places: Places,
+    first: int,
+    rows: int,
     width: int,
     k: int,
     tag_bits: int,
     min_row_bits: int,
-    ends_with_eol: bool,
-    room: int,
-    s: NDArray[np.int64],
-    lines: Ends,
+    goes_on: bool,
+    eols: int,
+    position: int,
+    tail: int,
     out: Words,
     after: NDArray[np.int64],
-    codes: Ends,
-    modes: Ends,
-    ways: Ends,
-) -> bool:
-    """Code rows until there are no more, or ``room`` is used up; return whether all are coded.
+) -> tuple[int, int]:
+    """Code rows; return position and tail.
 
     Args:
-        words: shape (rows, words), as in ``Bitmap``.
+        ends: run ends.
+        places: those of the row above, then of each row.
+        first: the number of the first row of these in its page.
+        rows: how many to code.
         width: in pels.
         k: every ``k``-th row is coded by itself, with an EOL before every row; 0 for MMR.
         tag_bits: 1 if EOLs carry the tag bit of MR, else 0.
         min_row_bits: of the data of a row, fill, and the EOL that ends it.
-        ends_with_eol: an EOL, or another row, follows the last row.
-        room: position after which no row may begin.
-        s: shape (STATE_SIZE,), what is remembered; at first 0, but ``FIRST`` in ``ABOVE`` and 1 in
-            ``COUNT_ABOVE``.
-        lines: two halves, each for -1, the run ends of a row from ``FIRST`` on, and eight numbers more; at first the
-            width.
-        out: shape (so many words that a row more than ``room`` fits,).
-        after: shape (rows,); is told where each row ends.
-        codes: ``tables.CODES``.
-        modes: ``tables.MODE_CODES``.
-        ways: scratch, shape (2, width + 3), to code each row in the fewest bits that any decoder reads; shape (2, 0) to
-            take the modes in the order of T.6.
+        goes_on: another row follows the last one, in another call.
+        eols: so many EOLs end the page.
+        position: bits written before, 0 at first, as is
+        tail: the octet that is not full yet.
+        out: room for as much as the rows can take.
+        after: shape (rows of the page,); is told where each row ends.
     """
-    rows = words.shape[0]
-    columns = words.shape[1]
-    pels = words.reshape(-1)
-    half = lines.shape[0] // 2
-    row = s[ROW]
-    position = s[POSITION]
-    tail = np.uint64(s[TAIL])
-    above = s[ABOVE]
-    count_above = s[COUNT_ABOVE]
-    while row < rows and position <= room:
+    bits = np.uint64(tail)
+    for index in range(rows):
+        row = first + index
+        line = places[index + 1, 0]
+        count = places[index + 1, 1]
+        above = places[index, 0]
         by_itself = k > 0 and row % k == 0
         if k > 0:
-            position, tail = put_eol(out, position, tail, tag_bits, by_itself)
-        least = position + min_row_bits - EOL_BITS - tag_bits
-        line = above
-        count = count_above
-        if row == 0 or not _as_above(pels, row * columns, columns):
-            line = half + 2 * FIRST - above
-            count = _find_ends(pels, row * columns, columns, width, lines, line)
+            position, bits = put_eol(out, position, bits, tag_bits, by_itself)
+        start = position
         if by_itself:
-            position, tail = _put_runs(out, position, tail, lines, line, count, codes)
-        elif ways.shape[1] > 0:
-            position, tail = put_fewest(
-                out, position, tail, lines, line, count, above, count_above, width, codes, modes, ways
-            )
+            position, bits = put_runs(out, position, bits, ends, line, count)
         elif line == above:
-            position, tail = _put_same(out, position, tail, count)
+            position, bits = _put_same(out, position, bits, count)
         else:
-            position, tail = _put_modes(out, position, tail, lines, line, count, above, width, codes, modes)
-        if k > 0 and (ends_with_eol or row + 1 < rows):
-            position, tail = _put_fill(out, position, tail, least - position)
+            position, bits = _put_modes(out, position, bits, ends, line, count, above, width)
+        if k > 0 and (goes_on or eols > 0 or index + 1 < rows):
+            position, bits = put_fill(out, position, bits, min_row_bits - EOL_BITS - tag_bits - (position - start))
         after[row] = position
-        above = line
-        count_above = count
-        row += 1
-    s[ROW] = row
-    s[POSITION] = position
-    s[TAIL] = np.int64(tail)
-    s[ABOVE] = above
-    s[COUNT_ABOVE] = count_above
-    return bool(row == rows)
-
-
-@kernel
-def put_eols(out: Words, s: NDArray[np.int64], tag_bits: int, eols: int) -> None:
-    """End the page with so many EOLs."""
-    position = s[POSITION]
-    tail = np.uint64(s[TAIL])
     for _ in range(eols):
-        position, tail = put_eol(out, position, tail, tag_bits, True)
-    s[POSITION] = position
+        position, bits = put_eol(out, position, bits, tag_bits, True)
+    return position, int(bits)
 
 
 @part
-def _as_above(pels: Words, row: int, columns: int) -> bool:
-    """Whether the row from word ``row`` on is the same as the one above it."""
-    differ = np.uint64(0)
-    for place in range(row, row + columns):
-        differ |= pels[np.uint64(place)] ^ pels[np.uint64(place - columns)]
-    return bool(differ == 0)
-
-
-@part
-def _find_ends(pels: Words, row: int, columns: int, width: int, lines: Ends, line: int) -> int:
-    """Write the run ends of the row from word ``row`` on to ``lines[line]`` and on, padded; return their number.
-
-    Four places are written at a time, whether or not there are as many changes left in a word, since a processor does
-    that faster than it guesses how many there are.
-    """
-    at = line
-    carry = np.uint64(0)
-    for column in range(columns):
-        word = pels[np.uint64(row + column)]
-        changes = word ^ (word << np.uint64(1) | carry)
-        carry = word >> np.uint64(63)
-        if changes != 0:
-            found = at + ones(changes)
-            first = column << 6
-            while at < found:
-                for place in range(4):
-                    lines[np.uint64(at + place)] = first + trailing_zeros(changes)
-                    changes &= changes - np.uint64(1)
-                at += 4
-            at = found
-    if at > line and lines[at - 1] >= width:
-        at -= 1  # black to the end of the row: the white past it is none
-    for place in range(8):
-        lines[np.uint64(at + place)] = width
-    return at + 1 - line
-
-
-@part
-def _put_runs(
-    out: Words, position: int, tail: np.uint64, lines: Ends, line: int, count: int, codes: Ends
-) -> tuple[int, np.uint64]:
+def put_runs(out: Words, position: int, tail: np.uint64, ends: Ends, line: int, count: int) -> tuple[int, np.uint64]:
     """Code a row by itself, a white and a black run at a time."""
     a0 = 0
     at = line
     last = line + count
-    while at < last:
-        white = end_at(lines, at) - a0
-        black = end_at(lines, at + 1) - end_at(lines, at)
-        a0 = end_at(lines, at + 1)
-        if white > LONGEST_RUN or black > LONGEST_RUN:
-            position, tail = put_run(out, position, tail, white, codes, 0)
-            if at + 1 < last:
-                position, tail = put_run(out, position, tail, black, codes, 1)
-        else:
-            code = int(codes[np.uint64(0), np.uint64(white)])
-            bits = np.uint64(code >> 5)
-            length = code & 31
-            if at + 1 < last:
-                code = int(codes[np.uint64(1), np.uint64(black)])
-                bits |= np.uint64(code >> 5) << np.uint64(length)
-                length += code & 31
-            position, tail = put(out, position, tail, bits, length)
+    while at < last - 1:
+        a1 = end_at(ends, at)
+        a2 = end_at(ends, at + 1)
+        position, tail = _put_pair(out, position, tail, np.uint64(0), 0, a1 - a0, a2 - a1, at - line & 1)
+        a0 = a2
         at += 2
+    if at < last:
+        white = end_at(ends, at) - a0
+        if white > LONGEST_RUN:
+            return put_run(out, position, tail, white, at - line & 1)
+        code = int(CODES[np.uint64(0), np.uint64(white)])
+        position, tail = put(out, position, tail, np.uint64(code >> 5), code & 31)
     return position, tail
 
 
@@ -186,13 +101,11 @@ def _put_modes(
     out: Words,
     position: int,
     tail: np.uint64,
-    lines: Ends,
+    ends: Ends,
     line: int,
     count: int,
     above: int,
     width: int,
-    codes: Ends,
-    modes: Ends,
 ) -> tuple[int, np.uint64]:
     """Code a row against the one above, a mode at a time.
 
@@ -206,53 +119,53 @@ def _put_modes(
     b1 = above
     a0 = 0
     while at < last:
-        a1 = end_at(lines, at)
-        b2 = end_at(lines, b1 + 1)
-        distance = a1 - end_at(lines, b1)
-        if (abs(distance) <= 3) & (b2 > a1) & (end_at(lines, b1 - 1) <= a1):
-            position, tail = _put_mode(out, position, tail, distance + 3, modes)
+        a1 = end_at(ends, at)
+        b2 = end_at(ends, b1 + 1)
+        distance = a1 - end_at(ends, b1)
+        if (abs(distance) <= 3) & (b2 > a1) & (end_at(ends, b1 - 1) <= a1):
+            position, tail = _put_mode(out, position, tail, distance + 3)
             a0 = a1
             at += 1
             b1 += 1
         elif (abs(distance) <= 3) | (b2 < a1):
             passed = int(b2 < a1)
-            position, tail = _put_mode(out, position, tail, MODE_PASS if passed else distance + 3, modes)
+            position, tail = _put_mode(out, position, tail, MODE_PASS if passed else distance + 3)
             a0 = b2 if passed else a1
             at += 1 - passed
-            b1 += 1 + passed + 2 * (int(b2 == a1) - int(end_at(lines, b1 - 1) > a1))
+            b1 += 1 + passed + 2 * (int(b2 == a1) - int(end_at(ends, b1 - 1) > a1))
         else:
-            a2 = end_at(lines, at + 1)
-            position, tail = _put_horizontal(out, position, tail, a1 - a0, a2 - a1, at - line & 1, codes, modes)
+            a2 = end_at(ends, at + 1)
+            code = int(MODE_CODES[MODE_HORIZONTAL])
+            bits = np.uint64(code >> 4)
+            position, tail = _put_pair(out, position, tail, bits, code & 15, a1 - a0, a2 - a1, at - line & 1)
             a0 = a2
             at += 2
             if a2 < width:
-                while end_at(lines, b1) <= a2:
+                while end_at(ends, b1) <= a2:
                     b1 += 2
     return position, tail
 
 
 @part
-def _put_mode(out: Words, position: int, tail: np.uint64, mode: int, modes: Ends) -> tuple[int, np.uint64]:
-    code = int(modes[np.uint64(mode)])
+def _put_mode(out: Words, position: int, tail: np.uint64, mode: int) -> tuple[int, np.uint64]:
+    code = int(MODE_CODES[np.uint64(mode)])
     return put(out, position, tail, np.uint64(code >> 4), code & 15)
 
 
 @part
-def _put_horizontal(
-    out: Words, position: int, tail: np.uint64, first: int, second: int, colour: int, codes: Ends, modes: Ends
+def _put_pair(
+    out: Words, position: int, tail: np.uint64, bits: np.uint64, length: int, first: int, second: int, colour: int
 ) -> tuple[int, np.uint64]:
-    """Code two runs, the first of ``colour``."""
-    mode = int(modes[MODE_HORIZONTAL])
-    bits = np.uint64(mode >> 4)
-    length = mode & 15
+    """Write so many bits, then two runs, the first of ``colour``."""
     if first > LONGEST_RUN or second > LONGEST_RUN:
-        position, tail = put(out, position, tail, bits, length)
-        position, tail = put_run(out, position, tail, first, codes, colour)
-        return put_run(out, position, tail, second, codes, colour ^ 1)
-    code = int(codes[np.uint64(colour), np.uint64(first)])
+        if length > 0:
+            position, tail = put(out, position, tail, bits, length)
+        position, tail = put_run(out, position, tail, first, colour)
+        return put_run(out, position, tail, second, colour ^ 1)
+    code = int(CODES[np.uint64(colour), np.uint64(first)])
     bits |= np.uint64(code >> 5) << np.uint64(length)
     length += code & 31
-    code = int(codes[np.uint64(colour ^ 1), np.uint64(second)])
+    code = int(CODES[np.uint64(colour ^ 1), np.uint64(second)])
     bits |= np.uint64(code >> 5) << np.uint64(length)
     return put(out, position, tail, bits, length + (code & 31))
 
@@ -268,7 +181,7 @@ def _put_same(out: Words, position: int, tail: np.uint64, count: int) -> tuple[i
 
 
 @part
-def _put_fill(out: Words, position: int, tail: np.uint64, zeros: int) -> tuple[int, np.uint64]:
+def put_fill(out: Words, position: int, tail: np.uint64, zeros: int) -> tuple[int, np.uint64]:
     """Write zeros, if there are to be any."""
     while zeros > 0:
         length = min(zeros, MOST_PUT)
