@@ -17,7 +17,7 @@ from faxgw.bench import machine
 from faxgw.bench.client import Answer, Connection
 from faxgw.bench.figures import CannotMeasure, Figure
 from faxgw.bench.gateway import Gateway, scratch
-from faxgw.bench.mail_client import Account, Refused, Session, message_of
+from faxgw.bench.mail_client import Account, Refused, Session, message_of, named
 from faxgw.bench.specimens import Specimens, specimens
 from faxgw.bench.submitting import Submit, drained, highest, offered
 
@@ -131,7 +131,7 @@ def _by_mail(account: Account, message: bytes) -> Submit:
         session = None
         try:
             session = await Session.opened(account)
-            await session.send(message, to)
+            await session.send(named() + message, to)
             await session.quit()
         except Refused as refused:
             return Answer(refused.code, str(refused).encode())

@@ -5,6 +5,7 @@ import base64
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from faxgw.bench.client import PATIENCE
 
@@ -93,6 +94,11 @@ class Session:
                 pass
         if line[:3] != b"%d" % wanted:
             raise Refused(int(line[:3]), line[4:].decode("ascii", "replace").strip())
+
+
+def named() -> bytes:
+    """Return the line of a header that makes a message another one than all before it."""
+    return f"Message-ID: <{uuid4()}@device.bench.example>\r\n".encode()
 
 
 def message_of(document: bytes, media_type: str) -> bytes:

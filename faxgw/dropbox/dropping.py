@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.devices.device import Device
+from faxgw.devices.repeating import NAMELESS, Repeated, mark_of, note
 from faxgw.devices.signing_in import find_device
 from faxgw.dropbox.naming import Name
 from faxgw.dropbox.sidecar import Wish, read_sidecar, wish_for
@@ -215,19 +216,45 @@ async def _throw_away(change: _Change, document_ids: Sequence[UUID]) -> None:
 
 
 async def _send(change: _Change, name: Name, document_id: UUID, wish: Wish) -> UUID:
-    """Make a fax, or a batch, of a pair that is whole; the folder has only its result then, once there is one."""
+    """Make a fax, or a batch, of a pair that is whole; the folder has only its result then, once there is one.
+
+    A pair that comes again, since its client never heard that it was taken, goes, and is what it has become before.
+    """
+    became = new_id()
+    try:
+        await _note(change, name, document_id, wish, became=became)
+    except Repeated as repeated:
+        await _clear(change, name)
+        await _throw_away(change, [document_id])
+        return repeated.became
     asked = wish.of(document_id, change.device.box_id)
     connection, gateway, actor = change.connection, change.gateway, change.device.actor
     if isinstance(asked, FaxRequest):
-        became = await accept(connection, gateway, actor, asked)
+        await accept(connection, gateway, actor, asked, fax_id=became)
         column = "fax_id"
     else:
-        became = await accept_batch(connection, gateway, actor, asked)
+        await accept_batch(connection, gateway, actor, asked, batch_id=became)
         column = "batch_id"
+    await _clear(change, name)
+    await _wait(change, "sent", name, **{column: became})
+    return became
+
+
+async def _note(change: _Change, name: Name, document_id: UUID, wish: Wish, *, became: UUID) -> None:
+    """Note what a pair is about to become: it is known by its name, its document, and what is to be done with that.
+
+    Raises:
+        Repeated: see there; nothing that was done so far has to be undone.
+    """
+    document = await change.connection.scalar(select(documents.c.sha256).where(documents.c.id == document_id))
+    said = [name.stem, document or b"", wish.asked.model_dump_json()]
+    mark = mark_of(change.gateway.server_keys, "drop", said)
+    await note(change.connection, change.device, mark, became=became, known_for=NAMELESS)
+
+
+async def _clear(change: _Change, name: Name) -> None:
     for kind in ("document", "sidecar", "error"):
-        await connection.execute(delete(drops).where(_own(change, kind, name)))
-    await _wait(change, "sent", name, **{column: became.id})
-    return became.id
+        await change.connection.execute(delete(drops).where(_own(change, kind, name)))
 
 
 def _named(row: Any) -> Name:

@@ -65,6 +65,7 @@ async def accept(
     request: FaxRequest,
     *,
     new: Held | None = None,
+    fax_id: UUID | None = None,
     forwarded_from: UUID | None = None,
 ) -> Accepted:
     """Take a fax on; one whose pages are there already can be called at once.
@@ -75,6 +76,7 @@ async def accept(
         actor: who asks.
         request: what for.
         new: the request's one document, if this transaction has written it; or its pages, if they are at hand.
+        fax_id: what the fax is to be called; a new id, if nobody has given it one yet.
         forwarded_from: the fax whose pages they are, if it is forwarded.
 
     Raises:
@@ -100,7 +102,7 @@ async def accept(
     admit_size(tenant.policy.limits, pages=what.count, destinations=1)
     await count(connection, actor, tenant, pages=what.count, calls=1, now=now)
     fax = {
-        "id": new_id(),
+        "id": fax_id or new_id(),
         "state": State.ACCEPTED.value,
         "to_number": number,
         "subaddress": subaddress or request.subaddress,
@@ -122,8 +124,12 @@ async def accept(
     return Accepted(id=fax["id"], state=state.value)
 
 
-async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Actor, request: BatchRequest) -> Accepted:
+async def accept_batch(
+    connection: AsyncConnection, gateway: Gateway, actor: Actor, request: BatchRequest, *, batch_id: UUID | None = None
+) -> Accepted:
     """Take a document on for many numbers; each is a fax of its own. Without a cover page they share their pages.
+
+    ``batch_id`` is what the batch is to be called; a new id, if nobody has given it one yet.
 
     Raises:
         RequestError: as ``accept``; the first number that is refused has the whole batch refused.
@@ -142,7 +148,7 @@ async def accept_batch(connection: AsyncConnection, gateway: Gateway, actor: Act
     what = await _pages(connection, gateway, actor, request, tenant, readers=readers)
     admit_size(tenant.policy.limits, pages=what.count, destinations=len(wanted))
     await count(connection, actor, tenant, pages=what.count * len(wanted), calls=len(wanted), now=now)
-    batch_id = new_id()
+    batch_id = batch_id or new_id()
     await connection.execute(
         insert(batches).values(
             id=batch_id, tenant_id=actor.tenant_id, user_id=actor.user_id, name=request.name, size=len(wanted)

@@ -773,6 +773,19 @@ drops = Table(
     comment="what devices have dropped into their folders by SFTP, and what became of it",
 )
 
+submissions = Table(
+    "submissions",
+    metadata,
+    _tenant(),
+    *_reference("device_id", "devices.id", ondelete="CASCADE"),
+    Column("mark", LargeBinary, nullable=False, comment="HMAC under the server key of all that was handed in"),
+    Column("became", Uuid, nullable=False, comment="a fax or a batch, which may be gone by now"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("device_id", "mark", "tenant_id"),
+    Index("submissions_age", "expires_at"),
+    comment="what devices handed in lately, so that what comes again is not faxed again",
+)
+
 # ------------------------------------------------------------------------------------------------------- the audit log
 
 audit_waiting = Table(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.delivery.queue import OPEN
 from faxgw.learning.policy import LearningPolicy
 from faxgw.store.database import Database
-from faxgw.store.tables import counters, drops, events, faxes, idempotency, machines, parcels, tenants
+from faxgw.store.tables import counters, drops, events, faxes, idempotency, machines, parcels, submissions, tenants
 
 ANSWERS = timedelta(hours=24)
 """Answers that are given again to a repeated request."""
@@ -64,6 +64,11 @@ async def forget_machines(database: Database, *, now: datetime) -> int:
         emptied = update(machines).where(is_old, machines.c.verdicts != {}).values(seen={}, seen_at=None)
         found = (await connection.execute(emptied)).rowcount
     return found + await _delete(database, machines, is_old)
+
+
+async def delete_old_submissions(database: Database, *, now: datetime) -> int:
+    """Forget what devices handed in so long ago that it does not come again by itself; return how much."""
+    return await _delete(database, submissions, submissions.c.expires_at <= now)
 
 
 async def _delete(database: Database, table: Table, *which: ColumnElement[bool]) -> int:

@@ -57,11 +57,12 @@ async def move_spool_keys(gateway: Gateway, now: datetime) -> None:
 
 
 async def delete_answers(gateway: Gateway, now: datetime) -> None:
-    """Delete idempotency keys and counters that are over."""
+    """Delete idempotency keys, what devices handed in, and counters that are over."""
     answers = await ageing.delete_old_answers(gateway.database, now=now)
+    handed = await ageing.delete_old_submissions(gateway.database, now=now)
     counters = await ageing.delete_old_counters(gateway.database, now=now)
-    if answers or counters:
-        log.info("old answers and counters deleted", answers=answers, counters=counters)
+    if answers or handed or counters:
+        log.info("old answers and counters deleted", answers=answers, submissions=handed, counters=counters)
 
 
 async def sign_audit_logs(gateway: Gateway, now: datetime) -> None:

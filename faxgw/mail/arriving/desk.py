@@ -5,8 +5,10 @@ before that leaves nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from faxgw.archive.objects import StoreError
 from faxgw.delivery.queue import put
 from faxgw.devices.device import Device
 from faxgw.devices.exposing import expose
+from faxgw.devices.repeating import NAMED, NAMELESS, Repeated, mark_of, note
 from faxgw.devices.signing_in import sign_in
 from faxgw.errors import RequestError
 from faxgw.faxes.accepting import accept, accept_batch, admit_all, admit_from
@@ -25,6 +28,7 @@ from faxgw.faxes.policies import Tenant, standing_of, tenant_of
 from faxgw.faxes.requests import BatchRequest, Cover, Destination, FaxRequest
 from faxgw.faxes.uploading import Received, forget, has_room, held, keep, receive_small
 from faxgw.gateway import Gateway
+from faxgw.ids import new_id
 from faxgw.mail.arriving.addressing import international, local_part, number_of, numbers_of_subject
 from faxgw.mail.arriving.contents import Contents, contents_of
 from faxgw.mail.arriving.mime import Message, Unreadable, read_message
@@ -125,6 +129,10 @@ class Desk:
             read = await _read(submission.content)
             await self._store(device, read.contents, received)
             return await self._accept(device, submission, read, received)
+        except Repeated as repeated:
+            await forget(self._gateway, received)
+            log.info("a message came again", device=str(device.id), id=str(repeated.became))
+            return f"{repeated.became} was accepted before"
         except (RequestError, Unreadable, Rejected, StoreError) as refused:
             # Nothing was committed. After a break in mid-commit the rows may be there and need their objects; objects
             # without a row are found and removed later.
@@ -150,22 +158,43 @@ class Desk:
             if device.age > FRESH:
                 await _check(connection, device)
             numbers = await self._numbers(connection, device, submission, read.message)
+            became = await self._note(connection, device, submission, read, received, numbers)
             rows = await keep(connection, self._gateway, device.actor, received, owned=False)
             cover = _cover_of(device, read.contents)
             asked: dict[str, Any] = {"documents": [row["id"] for row in rows], "box": device.box_id, "cover": cover}
             if len(numbers) == 1:
                 new = held(received[0], rows[0]) if len(rows) == 1 and cover is None else None
                 request = FaxRequest(to=numbers[0], **asked)
-                accepted = await accept(connection, self._gateway, device.actor, request, new=new)
+                accepted = await accept(connection, self._gateway, device.actor, request, new=new, fax_id=became)
                 fax, what = accepted.id, "fax"
             else:
                 many = BatchRequest(to=[Destination(to=each) for each in numbers], **asked)
-                accepted = await accept_batch(connection, self._gateway, device.actor, many)
+                accepted = await accept_batch(connection, self._gateway, device.actor, many, batch_id=became)
                 fax, what = None, "batch"
             if device.reply == "sender" and submission.sender:
                 await _await_result(connection, device, accepted.id, fax, submission.sender)
         log.info("a message became faxes", device=str(device.id), id=str(accepted.id), numbers=len(numbers))
         return f"{what} {accepted.id} accepted"
+
+    async def _note(  # noqa: PLR0917 (what was read so far, in its order)
+        self,
+        connection: AsyncConnection,
+        device: Device,
+        submission: Submission,
+        read: Read,
+        received: Sequence[Received],
+        numbers: Sequence[str],
+    ) -> UUID:
+        """Note that the message came, before anything counts it; return what its fax, or batch, is to be called.
+
+        Raises:
+            Repeated: if its sender did not hear that it was taken, and sends it again.
+        """
+        said, known_for = _known_by(submission, read, received)
+        mark = mark_of(self._gateway.server_keys, "mail", [*said, *sorted(set(numbers))])
+        became = new_id()
+        await note(connection, device, mark, became=became, known_for=known_for)
+        return became
 
     async def _numbers(
         self, connection: AsyncConnection, device: Device, submission: Submission, message: Message
@@ -188,6 +217,18 @@ class Desk:
             numbering = (await tenant_of(connection, device.tenant_id)).numbering
             numbers = [international(each, numbering) for each in numbers]
         return numbers
+
+
+def _known_by(submission: Submission, read: Read, received: Sequence[Received]) -> tuple[list[str | bytes], timedelta]:
+    """Return what a message is known again by, its numbers apart, and for how long.
+
+    With a Message-ID and what is faxed: a server on its way may have written into its header. Machines give several
+    messages the same one, so that its date belongs to it. Without: by all of it, to the octet.
+    """
+    if not read.message.name:
+        return [hashlib.sha256(submission.content).digest()], NAMELESS
+    documents = [each.stored.sha256 for each in received]
+    return [read.message.name, read.message.date, read.contents.words, *documents], NAMED
 
 
 async def _read(content: bytes) -> Read:

@@ -106,11 +106,15 @@ class Message:
         subject: decoded, on one line; empty: it has none.
         parts: those without parts of their own, in their order.
         kind: what the whole message is, such as ``multipart/mixed``.
+        name: its Message-ID without the angle brackets, which no other message has; empty: it has none.
+        date: when it was written, as it says.
     """
 
     subject: str
     kind: str
     parts: tuple[MimePart, ...]
+    name: str = ""
+    date: str = ""
 
 
 def read_message(content: bytes) -> Message:
@@ -123,7 +127,8 @@ def read_message(content: bytes) -> Message:
     headers, body = reader.header(0, len(content))
     parts = tuple(reader.parts(headers, body, len(content)))
     kind, _ = _value(headers.get("content-type", ""))
-    return Message(_subject(headers.get("subject", "")), kind or "text/plain", parts)
+    name = headers.get("message-id", "").strip("<> \t")
+    return Message(_subject(headers.get("subject", "")), kind or "text/plain", parts, name, headers.get("date", ""))
 
 
 def decoded(octets: bytes, charset: str) -> str:

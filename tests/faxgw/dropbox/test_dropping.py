@@ -4,8 +4,10 @@ import json
 
 import asyncssh
 import pytest
+from sqlalchemy import update
 
-from faxgw.store.tables import batches, drops
+from faxgw.devices.repeating import NAMELESS
+from faxgw.store.tables import batches, drops, submissions
 from tests.faxgw.dropbox.clients import NUMBER, SIDECAR, Box, document, put
 
 
@@ -62,3 +64,41 @@ async def test_a_temporary_name_is_no_name_until_it_is_renamed(box: Box) -> None
         await client.rename(".letter.tif", "letter.tif")
         await client.posix_rename("letter.json.filepart", "letter.json")
     assert len(await box.faxes()) == 1
+
+
+@pytest.mark.parametrize("first", ["document", "sidecar"])
+async def test_a_pair_that_is_put_again_since_its_close_was_not_heard_is_one_fax(box: Box, first: str) -> None:
+    files = [("letter.tif", document()), ("letter.json", SIDECAR)]
+    for _ in range(2):
+        async with box.sftp() as client:
+            for name, octets in files if first == "document" else reversed(files):
+                await put(client, name, octets)
+            assert sorted(map(str, await client.listdir("/"))) == [".", "..", "results"]
+    (fax,) = await box.faxes()
+    assert [(row.kind, row.fax_id) for row in await box.rows(drops)] == [("sent", fax.id)]
+    left = await box.left()
+    assert (left["documents"], left["objects"], left["files"]) == (1, 1, 1)
+
+
+async def test_a_document_with_a_number_in_its_name_that_is_put_again_is_one_fax_for_a_while(box: Box) -> None:
+    async with box.sftp() as client:
+        for _ in range(2):
+            await put(client, "+15550100.tif", document())
+        assert len(await box.faxes()) == 1
+        async with box.gateway.database.dispatcher() as connection:
+            await connection.execute(update(submissions).values(expires_at=submissions.c.expires_at - NAMELESS))
+        await put(client, "+15550100.tif", document())
+        assert len(await box.faxes()) == 2
+
+
+async def test_another_document_number_or_name_is_another_fax(box: Box) -> None:
+    async with box.sftp() as client:
+        for name, octets, said in (
+            ("letter", document(), SIDECAR),
+            ("letter", document(2), SIDECAR),
+            ("letter", document(), b'{"to": "+15550101"}'),
+            ("second", document(), SIDECAR),
+        ):
+            await put(client, f"{name}.tif", octets)
+            await put(client, f"{name}.json", said)
+    assert len(await box.faxes()) == 4

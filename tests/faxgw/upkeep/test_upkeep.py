@@ -23,6 +23,7 @@ from faxgw.store.tables import (
     boxes,
     counters,
     deliveries,
+    devices,
     documents,
     events,
     faxes,
@@ -31,6 +32,7 @@ from faxgw.store.tables import (
     objects,
     page_sets,
     pages,
+    submissions,
     tenants,
     users,
     webhooks,
@@ -177,6 +179,17 @@ async def test_answers_are_given_again_for_a_day(place: Place) -> None:
     assert await ageing.delete_old_answers(place.database, now=NOW) == 1
     async with place.database.dispatcher() as connection:
         assert (await connection.scalars(select(idempotency.c.key))).all() == ["young"]
+
+
+async def test_what_devices_handed_in_is_known_until_it_expires(place: Place) -> None:
+    values = {"user_id": place.user, "box_id": place.box, "name": "copier", "login": "fax-1", "mac": b""}
+    device = await place.add(devices, **values)
+    for mark, minutes in ((b"young", 1), (b"old", -1)):
+        until = NOW + timedelta(minutes=minutes)
+        await place.add(submissions, device_id=device, mark=mark, became=new_id(), expires_at=until)
+    assert await ageing.delete_old_submissions(place.database, now=NOW) == 1
+    async with place.database.dispatcher() as connection:
+        assert (await connection.scalars(select(submissions.c.mark))).all() == [b"young"]
 
 
 async def test_counters_are_kept_for_as_long_as_a_quota_may_look_back(place: Place) -> None:

@@ -1,4 +1,4 @@
-"""Devices that submit, what they drop, targets that faxes are delivered to, parcels on their way there, links."""
+"""Devices that submit, what they drop and hand in, targets that faxes are delivered to, parcels on their way, links."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -431,7 +431,33 @@ def upgrade() -> None:
             postgresql_where=sa.text(f"{column}_id is not null"),
         )
     op.create_index("drops_age", "drops", ["created_at"], unique=False)
+    op.create_table(
+        "submissions",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "mark",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="HMAC under the server key of all that was handed in",
+        ),
+        sa.Column("became", sa.Uuid(), nullable=False, comment="a fax or a batch, which may be gone by now"),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "device_id"],
+            ["devices.tenant_id", "devices.id"],
+            name=op.f("submissions_tenant_id_device_id_fkey"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("submissions_tenant_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("device_id", "mark", "tenant_id", name=op.f("submissions_pkey")),
+        comment="what devices handed in lately, so that what comes again is not faxed again",
+    )
+    op.create_index("submissions_age", "submissions", ["expires_at"], unique=False)
     protect("drops", tenants=True)
+    protect("submissions", tenants=True)
     protect("targets", tenants=True)
     protect("delivery_rules", tenants=True)
     protect("devices", tenants=True)

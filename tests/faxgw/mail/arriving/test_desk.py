@@ -44,7 +44,8 @@ def desk(gateway: Gateway) -> Desk:
 
 
 def message(device: Device, content: bytes, *recipients: str, sender: str = SENDER) -> Submission:
-    return Submission(device, sender, recipients or (TO,), content, PEER)
+    name = f"Message-ID: <{new_id()}@office.example>\r\n".encode()
+    return Submission(device, sender, recipients or (TO,), name + content, PEER)
 
 
 def scanned(*more: bytes) -> bytes:
