@@ -153,3 +153,4 @@ def _warm_up(codings: Set[Coding]) -> None:
         page = decoder(coding, blank.width)
         page.feed(coded(blank, coding))
         page.finish()
+    coded(blank, Coding.MMR, shortest=True)

@@ -29,7 +29,10 @@ _compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def kernel(function: Function) -> Function:
-    """Compile ``function`` at its first call; it runs without the interpreter lock and survives in the cache."""
+    """Compile ``function`` at its first call; it runs without the interpreter lock and survives in the cache.
+
+    One whose name begins with ``_`` is for kernels only to call.
+    """
     return _stand_for(function)
 
 
@@ -72,7 +75,10 @@ def _put_in_place() -> None:
 
 def _dispatcher(numba: Any, function: Callable[..., Any], *, cached: bool) -> Callable[..., Any]:
     # To count references to arrays costs a fifth of the time on a sparse page in MH, and no kernel keeps or makes any.
-    options = {"nogil": True, "forceinline": function in _parts, "_nrt": False}
+    # The way in from Python takes as long to compile as a small kernel does, and nothing calls one as from C.
+    inner = function in _parts or function.__name__.startswith("_")
+    ways_in = {"no_cpython_wrapper": inner, "no_cfunc_wrapper": True}
+    options = {"nogil": True, "forceinline": function in _parts, "_nrt": False, **ways_in}
     if cached and not numba.config.DISABLE_JIT:
         try:
             compiled = numba.njit(cache=True, **options)(function)
