@@ -24,6 +24,7 @@ from t30.t4.state import (
     EOFB_EOLS,
     EOL_ZEROS,
     EOLS,
+    FIRST_END,
     HISTORY,
     LINE,
     LONGEST_BAD_RUN,
@@ -67,10 +68,11 @@ def decode(
     lines: Ends,
     page: Words,
     damaged: NDArray[np.bool_],
+    turns: Words,
     lengths: NDArray[np.uint16],
     modes: NDArray[np.uint16],
-    steps: NDArray[np.int16],
-    pairs: NDArray[np.int32],
+    steps: NDArray[np.uint16],
+    pairs: NDArray[np.uint32],
 ) -> bool:
     """Decode rows until ``stream`` is used up or ``page`` is full; return whether ``page`` was full.
 
@@ -78,13 +80,14 @@ def decode(
     called wrong when no code word can come of what is there.
 
     Args:
-        stream: ``end`` bits, ``HISTORY`` of them before the first position; zeros and one spare word follow them.
+        stream: ``end`` bits, ``HISTORY`` of them before the first position; zeros follow them.
         end: number of bits.
         final: nothing comes after them.
         s: shape (STATE_SIZE,), what is remembered.
-        lines: shape (2, width + 2 + PAD + EIGHT), run ends of the row being decoded and of the last good one.
+        lines: shape (2, FIRST_END + width + 2 + PAD + EIGHT), run ends of the row being decoded and the last good one.
         page: shape (capacity, words), rows as decoded.
         damaged: shape (capacity,).
+        turns: scratch of ``plain.TURNS`` words, all 0.
         lengths: ``tables.LENGTHS``.
         modes: ``tables.MODES``.
         steps: ``tables.STEPS``.
@@ -97,7 +100,7 @@ def decode(
         if s[ROWS] == page.shape[0]:
             return True
         if s[PHASE] == START:
-            take_plain_rows(stream, end, s, lines.reshape(-1), page.reshape(-1), damaged, lengths, steps, pairs)
+            take_plain_rows(stream, end, s, lines.reshape(-1), page.reshape(-1), damaged, turns, lengths, steps, pairs)
             if s[ROWS] == page.shape[0]:
                 return True
             fed = _start(stream, end, s, page, damaged)
@@ -161,7 +164,7 @@ def _take_runs(
     lengths: NDArray[np.uint16],
 ) -> bool:
     """Go on with a row that is coded by itself."""
-    line = lines[s[LINE]]
+    line = lines[s[LINE], FIRST_END:]
     width = s[WIDTH]
     a0 = max(s[A0], 0)
     count = s[COUNT]
@@ -195,8 +198,8 @@ def _take_modes(
     modes: NDArray[np.uint16],
 ) -> bool:
     """Go on with a row that is coded against the one above."""
-    line = lines[s[LINE]]
-    above = lines[1 - s[LINE]]
+    line = lines[s[LINE], FIRST_END:]
+    above = lines[1 - s[LINE], FIRST_END:]
     width = s[WIDTH]
     a0 = s[A0]
     b1 = s[B1]
@@ -329,7 +332,7 @@ def _judge(row_end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> N
 @kernel
 def _keep_good(s: State, lines: Ends, page: Words, damaged: NDArray[np.bool_]) -> None:
     row = s[ROWS]
-    line = lines[s[LINE]]
+    line = lines[s[LINE], FIRST_END:]
     _paint(line, s[COUNT], s[WIDTH], page[row])
     s[ENDS_ABOVE] = s[COUNT]
     close_row(line, s[COUNT] - 1, s[WIDTH])
@@ -410,7 +413,7 @@ def _take_run(
     """Read one run, make-up codes first; return its pels, or STARVED or WRONG, and where it ends."""
     total = 0
     while True:
-        entry = int(lengths[colour, int(_peek(stream, position) & np.uint64((1 << RUN_BITS) - 1))])
+        entry = int(lengths[colour << RUN_BITS | int(_peek(stream, position) & np.uint64((1 << RUN_BITS) - 1))])
         length = entry & 15
         if entry == 0:
             return (WRONG if end - position >= RUN_BITS else STARVED), position

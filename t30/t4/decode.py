@@ -1,6 +1,7 @@
 """Octets to pages: an incremental decoder that never fails, with a map of the damage."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from t30.pages import Coding
 from t30.t4 import careful, state
 from t30.t4.instructions import EIGHT
+from t30.t4.plain import TURNS
 from t30.t4.raster import Bitmap
 from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, PAIRS, STEPS, blank_row_bits
 
@@ -16,6 +18,8 @@ _FIRST_ROWS = 2560
 _SHORTEST_MR = 4
 """Bits: a row may be a single one, but 1 + x^-18 + x^-23 leaves one or two stray bits where V.29 or V.17 hit fill."""
 _HISTORY = state.HISTORY // 8
+_KEPT = 16
+"""Codings and widths whose beginnings are kept: most pages have one of six."""
 _EOL = bytes(11) + b"\x01"
 
 
@@ -74,15 +78,12 @@ class Decoder:
         if not 1 <= width <= MAX_WIDTH:
             raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
         self._width = width
-        self._state = np.zeros(state.STATE_SIZE, np.int64)
-        self._state[state.CODING] = {Coding.MH: state.MH, Coding.MR: state.MR, Coding.MMR: state.MMR}[coding]
-        self._state[state.WIDTH] = width
-        self._state[state.POSITION] = state.HISTORY
-        self._state[state.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else _SHORTEST_MR
-        self._state[state.ENDS_ABOVE] = 1
-        self._lines = np.full((2, width + 2 + state.PAD + EIGHT), width, np.int32)
+        fresh, lines = _fresh(coding, width)
+        self._state = fresh.copy()
+        self._lines = lines.copy()
         self._page = np.empty((_FIRST_ROWS, -(-width // 64)), np.uint64)
         self._damaged = np.empty(_FIRST_ROWS, np.bool_)
+        self._turns = np.zeros(TURNS, np.uint64)
         self._pending = b"\xff" * _HISTORY
         self._lead: bytes | None = b"" if from_first_eol and coding is not Coding.MMR else None
 
@@ -136,14 +137,28 @@ class Decoder:
         if self._state[state.PHASE] >= state.ENDED:
             return
         octets = self._pending + octets
-        stream = np.zeros(len(octets) // 8 + 2, np.uint64)
+        stream = np.zeros(len(octets) // 8 + 1 + state.SPARE_WORDS, np.uint64)
         stream.view(np.uint8)[: len(octets)] = np.frombuffer(octets, np.uint8)
         tables = LENGTHS, MODES, STEPS, PAIRS
         given = stream, 8 * len(octets), final, self._state, self._lines
-        while careful.decode(*given, self._page, self._damaged, *tables):
+        while careful.decode(*given, self._page, self._damaged, self._turns, *tables):
             self._page = np.concatenate((self._page, np.empty_like(self._page)))
             self._damaged = np.concatenate((self._damaged, np.empty_like(self._damaged)))
         used = (int(self._state[state.POSITION]) >> 3) - _HISTORY
         self._state[state.POSITION] -= 8 * used
         self._state[state.MARK] -= 8 * used
         self._pending = octets[used:]
+
+
+@lru_cache(_KEPT)
+def _fresh(coding: Coding, width: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return what a decoder remembers before the first bit, and the run ends of two white rows."""
+    fresh = np.zeros(state.STATE_SIZE, np.int64)
+    fresh[state.CODING] = {Coding.MH: state.MH, Coding.MR: state.MR, Coding.MMR: state.MMR}[coding]
+    fresh[state.WIDTH] = width
+    fresh[state.POSITION] = state.HISTORY
+    fresh[state.SHORTEST] = blank_row_bits(width) * 3 // 4 if coding is Coding.MH else _SHORTEST_MR
+    fresh[state.ENDS_ABOVE] = 1
+    lines = np.full((2, state.FIRST_END + width + 2 + state.PAD + EIGHT), width, np.int32)
+    lines[:, : state.FIRST_END] = -1
+    return fresh, lines

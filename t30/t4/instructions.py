@@ -5,7 +5,7 @@ Each is written here in Python, which is how it runs where bounds are checked or
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,18 +62,35 @@ def copy_eight(source: Ends, at: int, target: Ends, to: int) -> None:
         target[to + index] = source[at + index]
 
 
+def copy_words(words: Words, at: int, to: int, count: int) -> None:
+    """Copy ``count`` words from ``words[at:]`` to ``words[to:]``, which do not overlap."""
+    for index in range(count):
+        words[to + index] = words[at + index]
+
+
+def clear_words(words: Words, at: int, count: int) -> None:
+    """Write ``count`` zeros to ``words[at:]``."""
+    for index in range(at, at + count):
+        words[index] = 0
+
+
 def emitted(numba: Any) -> dict[Callable[..., Any], Any]:
     """Return what stands in place of each: itself, compiled with its bounds checked, or one instruction."""
     if numba.config.DISABLE_JIT:
         return {}
     counts = {trailing_zeros: _count(_trailing), leading_zeros: _count(_leading), ones: _count(_ones)}
     if numba.config.BOUNDSCHECK:
-        return counts | {each: numba.njit(nogil=True)(each) for each in (octets_at, put_octets, copy_eight)}
+        return counts | {each: numba.njit(nogil=True)(each) for each in _WRITTEN_HERE}
     return counts | {
         octets_at: _octets_at(),
         put_octets: _put_octets(),
         copy_eight: _copy_eight(),
+        copy_words: _copy_words(),
+        clear_words: _clear_words(),
     }
+
+
+_WRITTEN_HERE = (octets_at, put_octets, copy_eight, copy_words, clear_words)
 
 
 def _trailing(builder: Any, word: Any) -> Any:
@@ -155,6 +172,39 @@ def _copy_eight() -> Any:
         return types.none(source, types.int64, target, types.int64), generate
 
     return intrinsic(copy_eight)
+
+
+def _copy_words() -> Any:
+    from numba import types  # noqa: PLC0415
+    from numba.core import cgutils  # noqa: PLC0415
+    from numba.extending import intrinsic  # noqa: PLC0415
+
+    def copy_words(_context: Any, words: Any, _at: Any, _to: Any, _count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            words = signature.args[0], args[0]
+            source, target = (_place(context, builder, words, place, 64) for place in args[1:3])
+            cast(Any, cgutils).raw_memcpy(builder, target, source, args[3], 8)
+            return context.get_dummy_value()
+
+        return types.none(words, types.int64, types.int64, types.int64), generate
+
+    return intrinsic(copy_words)
+
+
+def _clear_words() -> Any:
+    from numba import types  # noqa: PLC0415
+    from numba.core import cgutils  # noqa: PLC0415
+    from numba.extending import intrinsic  # noqa: PLC0415
+
+    def clear_words(_context: Any, words: Any, _at: Any, _count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = _place(context, builder, (signature.args[0], args[0]), args[1], 64)
+            cast(Any, cgutils).memset(builder, place, builder.mul(args[2], _integers(64)(8)), 0)
+            return context.get_dummy_value()
+
+        return types.none(words, types.int64, types.int64), generate
+
+    return intrinsic(clear_words)
 
 
 def _integers(bits: int) -> Any:

@@ -20,6 +20,11 @@ State = NDArray[np.int64]
 PAD = 3
 """Entries after a row's run ends: b1 and b2 are looked for at most two places past the width."""
 
+FIRST_END = 1
+"""Where in its line a row's run ends begin: -1 lies before them, so that a coder may look back from the first."""
+SPARE_WORDS = 3
+"""Words of zeros after a stream, which a decoder may look at."""
+
 # What a decoder remembers between chunks, by place in its state.
 CODING, WIDTH, PHASE, POSITION, A0, COUNT, B1, LINE, TWO_D, REFERENCE_GOOD = range(10)
 EOLS, SPOILT, MARK, ZEROS, ROWS, BAD_ROWS, BAD_RUN, LONGEST_BAD_RUN, SHORTEST, ENDS_ABOVE, STATE_SIZE = range(10, 21)

@@ -65,11 +65,16 @@ MODE_BITS = 7
 MODE_PASS = 7
 MODE_HORIZONTAL = 8
 """How arrays number pass and horizontal mode; vertical mode is a1 - b1 + 3: 0 to 6."""
-NO_MODE = 9
 STEP_BITS = 12
 MOST_SAME = 8
 """A step is at most so many vertical modes with a1 = b1, then one other mode."""
+STEP_PASSES = 64
+STEP_OTHER = 128
+"""In a step: its last mode is pass; it is horizontal, or none if the step has no bits."""
 PAIR_BITS = 12
+PAIR_MAY_BE_EMPTY = 64
+PAIR_ENDS = 128
+"""In a pair of code words of runs: the second ends a run; it is that of no pels, which may follow a make-up code."""
 LONGEST_RUN = 2560 + 63
 """Longer runs have more than one make-up code."""
 
@@ -114,26 +119,44 @@ def _to_receive(words: dict[int, str], bits: int) -> NDArray[np.uint16]:
     return table
 
 
-def _steps() -> NDArray[np.int16]:
-    """Index by the next bits: how many vertical modes with a1 = b1 << 8 | the mode after them << 4 | bits in all."""
-    table = np.full(1 << STEP_BITS, NO_MODE << 4, np.int16)
+def _steps() -> NDArray[np.uint16]:
+    """Index by the next bits: how many vertical modes with a1 = b1 << 12 | a1 - b1 + 3 of the mode after them << 8.
+
+    In the low bits: ``STEP_OTHER``, ``STEP_PASSES``, bits in all.
+    """
+    table = np.full(1 << STEP_BITS, STEP_OTHER, np.uint16)
+    ends_with = {mode: mode << 8 for mode in range(MODE_PASS)} | {MODE_PASS: STEP_PASSES, MODE_HORIZONTAL: STEP_OTHER}
     for same in range(MOST_SAME + 1):
         for mode, word in MODE_WORDS.items():
             words = VERTICAL[0] * same + word
             if len(words) <= STEP_BITS:
-                table[_turned(words) :: 1 << len(words)] = same << 8 | mode << 4 | len(words)
+                table[_turned(words) :: 1 << len(words)] = same << 12 | ends_with[mode] | len(words)
     return table
 
 
-def _pairs() -> NDArray[np.int32]:
-    """Index by the next bits: black run << 16 | white run before it << 4 | bits of both; 0 if not all is there."""
-    table = np.zeros(1 << PAIR_BITS, np.int32)
-    for white in range(1, 64):
-        for black in range(1, 64):
-            words = RUNS[0][white] + RUNS[1][black]
-            if len(words) <= PAIR_BITS:
-                table[_turned(words) :: 1 << len(words)] = black << 16 | white << 4 | len(words)
+def _pairs() -> NDArray[np.uint32]:
+    """Index by the colour of the run at hand and the next bits: two code words, or the first alone as the second.
+
+    Bits of both; ``PAIR_ENDS`` if the second ends a run, as make-up codes do not; ``PAIR_MAY_BE_EMPTY`` if it is that
+    of no pels; the pels of the first << 8, those of the second << 19, the colour that comes next << 31. The first ends
+    a run if it has 1 to 63 pels. 0 if there is no code word.
+    """
+    table = np.zeros((2, 1 << PAIR_BITS), np.uint32)
+    for colour in (0, 1):
+        for run, word in RUNS[colour].items():
+            after = colour ^ (run < 64)
+            if len(word) <= PAIR_BITS:
+                table[colour, _turned(word) :: 1 << len(word)] = _pair(0, run, after, word)
+            for second, more in RUNS[after].items():
+                if run > 0 and len(word + more) <= PAIR_BITS:
+                    entry = _pair(run, second, after ^ (second < 64), word + more)
+                    table[colour, _turned(word + more) :: 1 << len(word + more)] = entry
     return table
+
+
+def _pair(first: int, second: int, after: int, words: str) -> int:
+    flags = (second < 64) * PAIR_ENDS | (second == 0) * PAIR_MAY_BE_EMPTY
+    return after << 31 | second << 19 | first << 8 | flags | len(words)
 
 
 RUNS = (_words(WHITE, WHITE_MAKE_UP), _words(BLACK, BLACK_MAKE_UP))
@@ -150,14 +173,14 @@ MODE_WORDS = {d + 3: word for d, word in VERTICAL.items()} | {MODE_PASS: PASS, M
 MODE_CODES = np.array([_turned(word) << 4 | len(word) for word in MODE_WORDS.values()], np.int32)
 """Shape (9,), by mode; code word << 4 | its length."""
 
-LENGTHS = np.stack([_to_receive(words, RUN_BITS) for words in RUNS])
-"""Shape (2, 8192): colour, then the next 13 bits; length of run << 4 | length of the code word, 0 for no code word."""
+LENGTHS = np.concatenate([_to_receive(words, RUN_BITS) for words in RUNS])
+"""Shape (16384,): colour << 13 | the next 13 bits; length of run << 4 | length of the code word, 0 for no code word."""
 
 MODES = _to_receive(MODE_WORDS, MODE_BITS)
 """Shape (128,): mode << 4 | length of the code word, 0 for no code word (the extensions included)."""
 
 STEPS = _steps()
-"""Shape (4096,): how many vertical modes with a1 = b1 << 8 | the mode after them, ``NO_MODE`` if none << 4 | bits."""
+"""Shape (4096,), what to do at the next 12 bits, as ``_steps`` says."""
 
-PAIRS = _pairs()
-"""Shape (4096,): black run << 16 | white run before it << 4 | bits of both, runs of 1 to 63 pels; 0 for other bits."""
+PAIRS = _pairs().reshape(-1)
+"""Shape (8192,), colour of the run at hand << 12 | the next 12 bits; one or two code words, as ``_pairs`` says."""
