@@ -62,8 +62,7 @@ async def _carry_fax(gateway: Gateway, row: RowMapping) -> Carried:
             target = await _target(connection, gateway, row["target_id"])
             fax = await _fax(connection, row["fax_id"])
             await _check(connection, fax, target)
-            made = {"format": row["format"], "settings": target.settings, "secret": target.secret}
-            files, words = await files_of(connection, gateway, fax, **made)
+            files, words = await files_of(connection, gateway, fax, format=row["format"], target=target)
     except RequestError as fault:
         raise Refused(fault.code, fault.reason) from fault
     except StoreError as fault:

@@ -1,7 +1,7 @@
 """A fax as the files that leave: its pages opened by the gateway's own way, drawn, encrypted where that is asked for.
 
 Without encryption, the same fax gives the same octets at every try. Encrypted, it gives others each time; so what a
-carrier finds under the name of such a file, which no other fax has, it replaces by what it brings.
+carrier finds under the name of such a file, which no other fax and no other target has, it replaces by what it brings.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +19,7 @@ from faxgw.delivery.carrier import File, Refused, Unreachable
 from faxgw.delivery.naming import Named, stem
 from faxgw.delivery.protection import Sealed, sealed
 from faxgw.delivery.sidecar import sidecar
-from faxgw.delivery.targets import TEMPLATE, ByPdf, BySmime, MailTarget, Settings, TargetSecret
+from faxgw.delivery.targets import TEMPLATE, ByPdf, BySmime, MailTarget, Settings, Target, TargetSecret
 from faxgw.documents.coded import CodedPage
 from faxgw.documents.forms import FORMS, Form
 from faxgw.errors import RequestError
@@ -37,8 +38,7 @@ async def files_of(
     fax: RowMapping,
     *,
     format: Format,
-    settings: Settings,
-    secret: TargetSecret,
+    target: Target,
 ) -> tuple[tuple[File, ...], Words]:
     """Return a fax as the files that a target gets, in the order in which they are laid down, and what they say of it.
 
@@ -47,18 +47,17 @@ async def files_of(
         gateway: for the archive and the keys of the spool.
         fax: its row; the pages have spool wraps.
         format: in which form; for a target of encrypted PDFs it is PDF, whatever is asked for.
-        settings: of the target.
-        secret: the target's.
+        target: whose settings and secret say how.
 
     Raises:
         Refused: if the gateway cannot open the fax any more, or cannot encrypt it as the target asks.
         Unreachable: if the archive cannot be read now.
     """
-    named = named_of(fax)
+    named, settings = named_of(fax, target.id), target.settings
     try:
         opened = await spooled(connection, gateway, fax)
         form = FORMS["pdf" if isinstance(settings.sealing, ByPdf) else format]
-        content = await asyncio.to_thread(_made, opened, form, settings, secret)
+        content = await asyncio.to_thread(_made, opened, form, settings, target.secret)
     except RequestError as fault:
         raise Refused(fault.code, fault.reason) from fault
     except StoreError as fault:
@@ -66,11 +65,11 @@ async def files_of(
     return _laid_out(named, content, form, settings), said_of(named.told())
 
 
-def named_of(fax: RowMapping) -> Named:
+def named_of(fax: RowMapping, target_id: UUID) -> Named:
     """Return what names and words say of a fax; ``fax`` is its row."""
     at = fax["finished_at"] or fax["created_at"]
     count = fax["pages_done"] if fax["pages"] is None else fax["pages"]
-    return Named(fax["id"], at, fax["from_number"], fax["to_number"], count, fax["state"])
+    return Named(fax["id"], at, fax["from_number"], fax["to_number"], count, fax["state"], target_id)
 
 
 def said_of(named: Named) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def _laid_out(named: Named, made: Sealed, form: Form, settings: Settings) -> tup
     whole = not isinstance(settings, MailTarget) and settings.full_numbers and not hidden
     shown = named if whole else named.told()
     template = TEMPLATE if isinstance(settings, MailTarget) else settings.template
-    name = stem(template, shown)
+    name = stem(template, shown, by_target=hidden and not isinstance(settings, MailTarget))
     as_message = isinstance(settings, MailTarget) and isinstance(settings.sealing, BySmime)
     title = "smime.p7m" if as_message else f"{name}.{form.ending}{made.ending}"
     file = File(title, made.media_type, made.content, hashlib.sha256(made.content).digest(), replaces=hidden)

@@ -1,8 +1,11 @@
-"""Names of files as they are laid down: made from a template, safe on every system, one for each fax."""
+"""Names of files as they are laid down: made from a template, safe on every system, one for each fax.
+
+Of an encrypted fax, also one for each target: what encryption makes is another file each time.
+"""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from string import Formatter
 from uuid import UUID
@@ -12,13 +15,14 @@ from faxgw.numbers import masked
 LONGEST = 150
 """Letters of a name without its ending; file systems take 255, and carriers add something while they write."""
 
-FIELDS = ("received", "fax", "from", "to", "pages", "state")
+FIELDS = ("received", "fax", "from", "to", "pages", "state", "target")
 
 _LITERAL = re.compile(r"[A-Za-z0-9_+-]*")
 # No dot: what follows one is the ending, and what begins with one is hidden.
 _TIME = re.compile(r"(?:%[YymdHMSj]|[A-Za-z0-9_+-])+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9+]+")
 _NUMBER_LETTERS = 32
+_TARGET_LETTERS = 12
 _USUAL_TIME = "%Y%m%d-%H%M%S"
 
 
@@ -30,6 +34,7 @@ class Named:
         received: when; names have it in UTC.
         sender: the caller's number; empty: unknown.
         recipient: the number that was called.
+        target: for which the file is made.
     """
 
     fax: UUID
@@ -38,13 +43,16 @@ class Named:
     recipient: str
     pages: int
     state: str
+    target: UUID
 
     def told(self) -> "Named":
         """Return it with its numbers masked."""
-        return Named(self.fax, self.received, masked(self.sender), masked(self.recipient), self.pages, self.state)
+        return replace(self, sender=masked(self.sender), recipient=masked(self.recipient))
 
 
-_WIDEST = Named(UUID(int=0), datetime(2000, 1, 1, tzinfo=UTC), "0" * 99, "0" * 99, 9999, "partially_received")
+_WIDEST = Named(
+    UUID(int=0), datetime(2000, 1, 1, tzinfo=UTC), "0" * 99, "0" * 99, 9999, "partially_received", UUID(int=0)
+)
 
 
 def check_template(template: str) -> str:
@@ -55,15 +63,17 @@ def check_template(template: str) -> str:
     """
     if template.startswith("-"):
         raise ValueError("a name does not begin with a hyphen")
-    if len(stem(template, _WIDEST)) > LONGEST:
+    if len(stem(template, _WIDEST, by_target=True)) > LONGEST:
         raise ValueError(f"names made by this template can be longer than {LONGEST} letters")
     return template
 
 
-def stem(template: str, named: Named) -> str:
+def stem(template: str, named: Named, *, by_target: bool = False) -> str:
     """Return the name of a fax's file without its ending: letters, digits, and ``_ - +`` only, no other fax's.
 
-    >>> fax = Named(UUID(int=1), datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC), "", "+49…67", 3, "received")
+    ``by_target``: nor that of the same fax for another target.
+
+    >>> fax = Named(UUID(int=1), datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC), "", "+49…67", 3, "received", UUID(int=2))
     >>> stem("in-{received:%Y%m%d}_{from}_{to}", fax)
     'in-20260504_unknown_+49x67_00000000-0000-0000-0000-000000000001'
 
@@ -71,8 +81,9 @@ def stem(template: str, named: Named) -> str:
         ValueError: if the template is none.
     """
     parts = list(_parts(template))
-    if not any(field == "fax" for _, field, _ in parts):
-        parts.append(("_" if template else "", "fax", ""))
+    for needed in ("fax", "target") if by_target else ("fax",):
+        if not any(field == needed for _, field, _ in parts):
+            parts.append(("_" if parts else "", needed, ""))
     return "".join(literal + (_said(field, form, named) if field else "") for literal, field, form in parts)
 
 
@@ -98,4 +109,5 @@ def _said(field: str, form: str, named: Named) -> str:
     if field in ("from", "to"):
         number = named.sender if field == "from" else named.recipient
         return _UNSAFE.sub("x", number)[:_NUMBER_LETTERS] or "unknown"
-    return {"fax": str(named.fax), "pages": str(named.pages), "state": named.state}[field]
+    target = named.target.hex[-_TARGET_LETTERS:]
+    return {"fax": str(named.fax), "pages": str(named.pages), "state": named.state, "target": target}[field]

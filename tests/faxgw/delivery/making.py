@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -14,10 +15,12 @@ from sqlalchemy import select
 
 from faxgw.delivery.carrier import File
 from faxgw.delivery.files import Format, files_of
-from faxgw.delivery.targets import SETTINGS, TargetSecret
+from faxgw.delivery.targets import SETTINGS, Target, TargetSecret
 from faxgw.gateway import Gateway
 from faxgw.store.tables import faxes
 from tests.faxgw.api.people import Person
+
+TARGET = UUID("0198f2b5-0000-7000-8000-0123456789ab")
 
 USUAL: tuple[x509.ExtensionType, ...] = (
     x509.KeyUsage(
@@ -57,9 +60,11 @@ async def leaving(
     *,
     format: Format = "pdf",
     secret: TargetSecret | None = None,
+    target_id: UUID = TARGET,
 ) -> tuple[tuple[File, ...], Mapping[str, Any]]:
     """Return a fax as the files that a target with these settings gets."""
     async with gateway.database.tenant(person.tenant_id) as connection:
         row = (await connection.execute(select(faxes).where(faxes.c.id == fax_id))).mappings().one()
         given = SETTINGS.validate_python(settings)
-        return await files_of(connection, gateway, row, format=format, settings=given, secret=secret or TargetSecret())
+        target = Target(target_id, person.tenant_id, "a target", given, secret or TargetSecret())
+        return await files_of(connection, gateway, row, format=format, target=target)

@@ -69,3 +69,24 @@ async def test_a_file_of_somebody_else_is_not_replaced_by_what_is_the_same_at_ev
     with pytest.raises(Refused) as refused:
         await carrier.carry(Parcel(new_id(), person.tenant_id, files, words))
     assert refused.value.code == "delivery.exists"
+
+
+async def test_what_two_targets_have_in_one_folder_lies_there_side_by_side_and_is_replaced_by_neither(
+    gateway: Gateway, root: Path
+) -> None:
+    person, template = await add_person(gateway), "{received:%Y}"
+    fax = await received(gateway, person, DRAWN, spool=True)
+    readers = {new_id(): pyrage.x25519.Identity.generate() for _ in range(2)}
+    for _ in range(2):
+        for target_id, reader in readers.items():
+            sealing = {"kind": "age", "recipients": [str(reader.to_public())]}
+            settings = {"kind": "local", "folder": str(root / "in"), "sealing": sealing, "template": template}
+            files, words = await leaving(gateway, person, fax, settings, target_id=target_id)
+            carrier = LocalCarrier(target(settings), rules(folders=(root,)))
+            await carrier.carry(Parcel(new_id(), person.tenant_id, files, words))
+    found = lies(root / "in")
+    assert len(found) == 4
+    for target_id, reader in readers.items():
+        name = f"{next(iter(found))[:4]}_{fax}_{target_id.hex[-12:]}"
+        assert pyrage.decrypt(found[f"{name}.pdf.age"], [reader]) == pdf_octets(DRAWN)
+        assert json.loads(found[f"{name}.json"])["files"][0]["name"] == f"{name}.pdf.age"

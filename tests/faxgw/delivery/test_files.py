@@ -18,7 +18,7 @@ from faxgw.gateway import Gateway
 from faxgw.store.tables import pages, wraps
 from tests.faxgw.api.people import Person, add_person, drawn_page
 from tests.faxgw.boxes.house import received
-from tests.faxgw.delivery.making import leaving
+from tests.faxgw.delivery.making import TARGET, leaving
 from tests.faxgw.documents.making import pdf_pels, tiff_pages
 
 DRAWN = [drawn_page(1), drawn_page(2)]
@@ -82,7 +82,7 @@ async def test_numbers_are_whole_where_the_target_says_so_and_the_files_are_open
     (file, beside), _ = await leaving(
         gateway, person, fax, sealed, secret=TargetSecret(pdf_password="correct horse 42")
     )
-    assert file.name == f"+49x45_+1x99_{fax}.pdf"
+    assert file.name == f"+49x45_+1x99_{fax}_{TARGET.hex[-12:]}.pdf"
     assert not {"from", "to"} & json.loads(beside.content).keys()
     assert not re.search(rb"\+\d", beside.content.replace(file.name.encode(), b""))
 

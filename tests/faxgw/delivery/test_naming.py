@@ -13,7 +13,8 @@ from faxgw.delivery.naming import FIELDS, LONGEST, Named, check_template, stem
 from faxgw.delivery.targets import SETTINGS, TEMPLATE
 
 FAX = UUID("0198f2b5-0000-7000-8000-000000000001")
-NAMED = Named(FAX, datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC), "+49301234567", "+15550199", 3, "received")
+TARGET = UUID("0198f2b5-0000-7000-8000-0123456789ab")
+NAMED = Named(FAX, datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC), "+49301234567", "+15550199", 3, "received", TARGET)
 SAFE = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_+-]*")
 
 
@@ -25,6 +26,12 @@ def test_a_name_says_what_its_template_asks_for() -> None:
 
 def test_the_usual_name_says_no_number() -> None:
     assert stem(TEMPLATE, NAMED) == f"20260504-030201_{FAX}"
+
+
+def test_a_name_is_of_one_target_where_that_is_asked_for() -> None:
+    assert stem("", NAMED, by_target=True) == f"{FAX}_0123456789ab"
+    assert stem("{from}", NAMED, by_target=True) == f"+49301234567_{FAX}_0123456789ab"
+    assert stem("{target}-{fax}", NAMED, by_target=True) == stem("{target}-{fax}", NAMED) == f"0123456789ab-{FAX}"
 
 
 @pytest.mark.parametrize("template", ["", "fax", "{from}", "{received}"])
@@ -49,7 +56,7 @@ def test_what_could_lead_elsewhere_or_grow_is_no_template(template: str) -> None
 
 
 def test_what_calls_itself_a_number_and_is_none_is_cut() -> None:
-    named = Named(FAX, NAMED.received, "4" * 400, "/" * 400, 1, "received")
+    named = Named(FAX, NAMED.received, "4" * 400, "/" * 400, 1, "received", TARGET)
     assert stem("{from}_{to}", named) == f"{'4' * 32}_x_{FAX}"
 
 
@@ -63,9 +70,11 @@ def test_no_number_makes_a_name_unsafe_or_too_long(template: list[str], sender: 
         asked = check_template("".join(template))
     except ValueError:
         return
-    named = Named(FAX, NAMED.received, sender, recipient, 9999, "partially_received")
+    named = Named(FAX, NAMED.received, sender, recipient, 9999, "partially_received", TARGET)
     for each in (named, named.told()):
-        name = stem(asked, each)
-        assert SAFE.fullmatch(name)
-        assert len(name) <= LONGEST
-        assert str(FAX) in name
+        for by_target in (False, True):
+            name = stem(asked, each, by_target=by_target)
+            assert SAFE.fullmatch(name)
+            assert len(name) <= LONGEST
+            assert str(FAX) in name
+            assert not by_target or TARGET.hex[-12:] in name
