@@ -7,14 +7,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 
 from faxgw.documented import Documented
 
+TENANT = "{tenant}"
+"""In the path of a folder of this machine: the id of the tenant whose folder it is."""
+
 
 def _whole(path: Path) -> Path:
     if not path.is_absolute() or ".." in path.parts or path == Path("/"):
-        raise ValueError("it is a whole path, as in /srv/fax-out")
+        raise ValueError("it is a whole path, as in /srv/fax-out/{tenant}")
     return path
 
 
-Root = Annotated[Path, AfterValidator(_whole)]
+def _one_for_each_tenant(path: Path) -> Path:
+    if TENANT not in str(path):
+        raise ValueError(f"{path} would be every tenant's: have one for each, as in {path / TENANT}")
+    return path
+
+
+Root = Annotated[Path, AfterValidator(_whole), AfterValidator(_one_for_each_tenant)]
 
 
 class DeliverySettings(Documented, BaseModel):
@@ -26,7 +35,8 @@ class DeliverySettings(Documented, BaseModel):
     """Private or local networks in which targets may lie all the same."""
     folders: Annotated[tuple[Root, ...], Field(examples=[["/srv/fax-out/{tenant}"]])] = ()
     """Folders of this machine below which targets of the kind local may lie; with none, there are no such targets.
-    In each lies a file .faxgw, which tells it from an empty mount point; {tenant} in a path is a tenant's id."""
+    {tenant} is in each path, and stands for the id of the tenant that it is for: no other's targets lie there. In each
+    lies a file .faxgw, which tells it from an empty mount point."""
     timeout: Annotated[float, Field(ge=5, le=3600)] = 300
     """The longest that one try to hand something over may take, in seconds."""
 

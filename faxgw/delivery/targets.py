@@ -90,8 +90,8 @@ class _FolderPlace(_Place):
     template: Annotated[str, Field(max_length=200), AfterValidator(check_template)] = Field(
         default=TEMPLATE,
         description="The name of a file, without its ending: letters, digits, _ - + and the fields "
-        f"{', '.join(FIELDS)} in braces; {{received}} in UTC, by %Y %m %d %H %M %S. Without {{fax}}, that is added, and "
-        "without {target} where the files are encrypted.",
+        f"{', '.join(FIELDS)} in braces; {{received}} in UTC, by %Y %m %d %H %M %S. Without {{fax}}, that is added, "
+        "and so is {target} where the files are encrypted.",
         examples=[TEMPLATE],
     )
     sidecar: bool = Field(default=True, description="Lay a JSON file beside each fax that says what it is.")

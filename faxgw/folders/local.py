@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from uuid import UUID
 
-from faxgw.config.folders import DeliverySettings
+from faxgw.config.folders import TENANT, DeliverySettings
 from faxgw.delivery.carrier import Refused, Unreachable
 from faxgw.delivery.targets import LocalTarget
 from faxgw.errors import RequestError
@@ -24,8 +24,6 @@ Result = TypeVar("Result")
 
 MARKER = ".faxgw"
 """A file that the operator has put into the folder that is opened; without it, what is mounted there is not mounted."""
-TENANT = "{tenant}"
-"""In the path of such a folder: the id of the tenant whose folder it is."""
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_NOREPLACE = 1

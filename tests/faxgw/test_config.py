@@ -142,6 +142,12 @@ useful = true
         ('[mail]\nsender = "a@b\\r\\nBcc: c@d"', "mail.sender", "such as fax@example.com"),
         ('[mail]\nname = "a b"', "mail.name", "such as mail.example.com"),
         ('[mail]\ntls = "none"', "mail.tls", "starttls"),
+        (
+            '[delivery]\nfolders = ["/srv/out"]',
+            "delivery.folders.0",
+            "every tenant's: have one for each, as in /srv/out/{tenant}",
+        ),
+        ('[delivery]\nfolders = ["out/{tenant}"]', "delivery.folders.0", "a whole path"),
         ("[api\n", "", "is not TOML"),
         ("[storage]\nreserve = '1KiB'", "storage.reserve", "1048576"),
     ],

@@ -404,11 +404,13 @@ def test_folders_into_which_faxes_are_delivered_are_among_the_places_that_may_ho
     other: "OtherMachine", tmp_path: Path
 ) -> None:
     other.mounts(("/", "ext4", "/dev/sda1"), ("/srv/safe", "tmpfs", "tmpfs"))
-    mine = config(tmp_path, delivery={"folders": ["/srv/fax-out", "/srv/safe/fax"]})
+    mine = config(tmp_path, delivery={"folders": ["/srv/fax-out/{tenant}", "/srv/safe/fax/{tenant}"]})
     table = {each["path"]: each["storage"] for each in storage.as_table(mine, other.machine)}
-    assert table["/srv/fax-out"] == storage.Stored.UNKNOWN
-    assert table["/srv/safe/fax"] == storage.Stored.MEMORY
-    assert "/srv/fax-out is on a disk not known as encrypted" in told(storage.paths(mine, other.machine), Level.ADVICE)
+    assert table["/srv/fax-out/{tenant}"] == storage.Stored.UNKNOWN
+    assert table["/srv/safe/fax/{tenant}"] == storage.Stored.MEMORY
+    assert "/srv/fax-out/{tenant} is on a disk not known as encrypted" in told(
+        storage.paths(mine, other.machine), Level.ADVICE
+    )
 
 
 def test_who_can_submit_mail_is_told(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ LOOPBACK_6 = ip_network("::1")
 
 
 def gateway(*, private: bool = True, folders: tuple[Path, ...] = (), timeout: float = 20) -> Gateway:
-    """Return a gateway as far as carriers know it: its rules for deliveries."""
-    rules = DeliverySettings(allow_private=(LOOPBACK, LOOPBACK_6) if private else (), folders=folders, timeout=timeout)
+    """Return a gateway as far as carriers know it: its rules for deliveries; ``folders`` are the tenant's."""
+    rules = DeliverySettings(allow_private=(LOOPBACK, LOOPBACK_6) if private else (), timeout=timeout)
+    rules = rules.model_copy(update={"folders": folders})
     return cast(Gateway, SimpleNamespace(config=SimpleNamespace(delivery=rules)))
 
 
