@@ -3,27 +3,27 @@
 import numpy as np
 
 from faxgw.documents import screening
-from faxgw.documents.wire import PageJob
+from faxgw.documents.wire import PageJob, frames
 from t30.t4 import Bitmap
+from t30.t4.lanes import Greys
 
 
-def put_together(job: PageJob, drawn: bytes | bytearray) -> Bitmap:
+def put_together(job: PageJob, drawn: Greys) -> Bitmap:
     """Return the page of a job.
 
     Args:
         job: what was to be drawn, and how it becomes black and white.
-        drawn: the greys that answer it: ``wire.grey_octets`` of them.
+        drawn: the greys that answer it: ``wire.sheet_octets`` of them, which may be changed.
     """
     box, words = job.box, np.zeros((job.rows, -(-job.pels // 64)), np.uint64)
-    octets = np.frombuffer(drawn, np.uint8)
-    page, header = octets[: box.down * box.across], octets[box.down * box.across :]
-    grey, rows = page.reshape(box.down, box.across), words[box.top : box.top + box.down]
+    page, header = frames(job, drawn)
+    rows = words[box.top : box.top + box.down]
     if job.copied:
-        screening.copy(grey, rows, left=box.left)
+        screening.copy(page, rows, left=box.left)
     else:
-        screening.put(grey, rows, left=box.left, screen=job.screen, resolution=job.resolution)
+        screening.put(page, rows, left=box.left, screen=job.screen, resolution=job.resolution)
     if job.header_rows:
         line = words[: job.header_rows]
         line[:] = 0
-        screening.copy(header.reshape(job.header_rows, job.pels), line, left=0, limit=screening.THRESHOLD)
+        screening.copy(header, line, left=0, limit=screening.THRESHOLD)
     return Bitmap(job.pels, words)

@@ -4,7 +4,6 @@ pdfium is not safe with threads and has crashed on hostile files; Pillow and lib
 """
 
 import ctypes
-import mmap
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
@@ -59,8 +58,8 @@ class Input(Protocol):
     name: str
     shapes: list[PageShape]
 
-    def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
-        """Draw a page into a box of pels, which need not be square; ``turned``: by 90 degrees counterclockwise."""
+    def draw(self, page: int, onto: Grey, *, turned: bool) -> None:
+        """Draw a page onto white pels, which need not be square; ``turned``: by 90 degrees counterclockwise."""
         ...
 
     def close(self) -> None:
@@ -81,14 +80,6 @@ def open_input(octets: bytes, name: str) -> Input:
     return PdfInput(text_to_pdf(octets, name), name)
 
 
-def _memory(octets: int) -> mmap.mmap:
-    """Return memory that the kernel gives in large pieces, where it can: fetching 4 kB at a time takes its time."""
-    memory = mmap.mmap(-1, octets)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return memory
-
-
 class PdfInput:
     """A PDF."""
 
@@ -106,27 +97,22 @@ class PdfInput:
             self._pdf.init_forms()
         self.shapes = [self._shape(page) for page in range(len(self._pdf))]
 
-    def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
+    def draw(self, page: int, onto: Grey, *, turned: bool) -> None:
         """Draw a page; annotations and filled-in forms as they print."""
         opened = self._page(page)
+        down, across = onto.shape
+        bitmap = pdfium_c.FPDFBitmap_CreateEx(
+            across, down, pdfium_c.FPDFBitmap_Gray, ctypes.c_void_p(onto.ctypes.data), onto.strides[0]
+        )
         try:
             self._check_images(opened, page)
-            memory = _memory(across * down)
-            bitmap = pdfium.PdfBitmap.new_native(
-                across, down, pdfium_c.FPDFBitmap_Gray, buffer=(ctypes.c_ubyte * len(memory)).from_buffer(memory)
-            )
-            drawn: Grey = np.frombuffer(memory, np.uint8).reshape(down, across)
-            try:
-                drawn.fill(255)
-                where = (0, 0, across, down, 3 if turned else 0)
-                flags = pdfium_c.FPDF_ANNOT | pdfium_c.FPDF_PRINTING
-                pdfium_c.FPDF_RenderPageBitmap(bitmap, opened, *where, flags)
-                if self._pdf.formenv is not None:
-                    pdfium_c.FPDF_FFLDraw(self._pdf.formenv, bitmap, opened, *where, flags)
-                return drawn
-            finally:
-                bitmap.close()
+            where = (0, 0, across, down, 3 if turned else 0)
+            flags = pdfium_c.FPDF_ANNOT | pdfium_c.FPDF_PRINTING
+            pdfium_c.FPDF_RenderPageBitmap(bitmap, opened, *where, flags)
+            if self._pdf.formenv is not None:
+                pdfium_c.FPDF_FFLDraw(self._pdf.formenv, bitmap, opened, *where, flags)
         finally:
+            pdfium_c.FPDFBitmap_Destroy(bitmap)
             opened.close()
 
     def close(self) -> None:
@@ -173,17 +159,17 @@ class ImageInput:
         if not self.shapes:
             raise _without_pages(name)
 
-    def grey(self, page: int, *, across: int, down: int, turned: bool) -> Grey:
+    def draw(self, page: int, onto: Grey, *, turned: bool) -> None:
         """Draw a page, averaging over what it has more of than the fax page; in its own size it stays pel for pel."""
         try:
             image = self._seek(page)
-            size = (down, across) if turned else (across, down)
+            size = onto.shape if turned else onto.shape[::-1]
             image.draft("L", size)
             image.load()
             image = _grey(ImageOps.exif_transpose(image))
             smaller = image.width > size[0] or image.height > size[1]
             image = image.resize(size, Image.Resampling.HAMMING if smaller else Image.Resampling.BICUBIC)
-            return np.asarray(image.transpose(Image.Transpose.ROTATE_90) if turned else image)
+            onto[:] = np.asarray(image.transpose(Image.Transpose.ROTATE_90) if turned else image)
         except MemoryError:
             raise
         except Exception as error:

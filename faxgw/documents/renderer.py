@@ -12,12 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
+
 from faxgw.documents.assembly import put_together
 from faxgw.documents.cover import Cover, checked, standard_page
 from faxgw.documents.layout import PageShape
 from faxgw.documents.libreoffice import Conversion
 from faxgw.documents.office import kind_of
 from faxgw.documents.parts import Part, Upload, octets_of
+from faxgw.documents.sheet import APART, Sheet
 from faxgw.documents.wire import (
     ENDED,
     EndJob,
@@ -25,9 +28,9 @@ from faxgw.documents.wire import (
     Job,
     OpenJob,
     PageJob,
-    grey_octets,
     job_to_json,
     shape_from_json,
+    sheet_octets,
 )
 from faxgw.errors import RequestError
 from t30.t4.raster import Bitmap
@@ -61,6 +64,7 @@ class Renderer:
         self._limits = limits or WorkerLimits()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._sheet = Sheet(APART)
         self._slots: OrderedDict[Part, int] = OrderedDict()
         self._conversion: Conversion | None = None
         self._pages = 0
@@ -110,9 +114,8 @@ class Renderer:
             if part not in self._slots:
                 self._open(part)
             self._slots.move_to_end(part)
-            what = f"Page {job.page + 1} of {part.name}"
-            _, greys = self._done(replace(job, slot=self._slots[part]), what=what)
-        return put_together(job, greys)
+            self._done(replace(job, slot=self._slots[part]), what=f"Page {job.page + 1} of {part.name}")
+            return put_together(job, self._sheet.octets(sheet_octets(job)))
 
     def forget(self) -> None:
         """Have the worker let go of all that it has read, by ending a job that is under way if need be; never blocks.
@@ -143,7 +146,7 @@ class Renderer:
         wanted = {"source": template.source, "values": cover.fields.values(), "html": html}
         octets = json.dumps(wanted).encode()
         with self._lock:
-            head, _ = self._done(FillJob(cover.name, len(octets)), what=cover.name, octets=octets)
+            head = self._done(FillJob(cover.name, len(octets)), what=cover.name, octets=octets)
         # Whatever the template begins with, it is HTML and nothing else.
         return Upload(cover.name, (f"<!doctype html>\n{head['text']}" if html else str(head["text"])).encode())
 
@@ -154,27 +157,26 @@ class Renderer:
         if slot == FILES_KEPT_OPEN:
             _, slot = self._slots.popitem(last=False)
         octets = octets_of(part)
-        head, _ = self._done(OpenJob(slot, part.name, len(octets)), what=part.name, octets=octets)
+        head = self._done(OpenJob(slot, part.name, len(octets)), what=part.name, octets=octets)
         self._slots[part] = slot
         return [shape_from_json(shape) for shape in head["shapes"]]
 
-    def _done(self, job: Job, *, what: str, octets: bytes = b"") -> tuple[dict[str, Any], bytearray]:
+    def _done(self, job: Job, *, what: str, octets: bytes = b"") -> dict[str, Any]:
         """Have one job done, and turn a refusal, a crash and a time-out into the one error that there is."""
         process = self._started(what)
         overdue = threading.Event()
         watch = threading.Timer(self._limits.seconds, _give_up, (process, overdue))
         watch.start()
         try:
-            answer = _exchange(process, job, octets)
+            head = _exchange(process, job, octets, self._sheet)
         finally:
             watch.cancel()
-        if answer is None:
+        if head is None:
             status = self._end()
             raise _lost(what, status, seconds=self._limits.seconds if overdue.is_set() else None)
-        head, pels = answer
         if "code" in head:
             raise RequestError(str(head["code"]), str(head["reason"]))
-        return head, pels
+        return head
 
     def _started(self, what: str) -> subprocess.Popen[bytes]:
         self._check_open(what)
@@ -183,11 +185,14 @@ class Renderer:
             self._end()
         self._ending = False
         if self._process is None:
-            limits = self._limits
             environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+            self._sheet = Sheet.made()
+            file = self._sheet.file
+            arguments = map(str, (self._limits.memory, self._limits.seconds, file))
             self._process = subprocess.Popen(
                 # -P: a file beside the user's document must not be taken for a module.
-                [sys.executable, "-P", "-m", "faxgw.documents.worker", str(limits.memory), str(limits.seconds)],
+                [sys.executable, "-P", "-m", "faxgw.documents.worker", *arguments],
+                pass_fds=() if file == APART else (file,),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -235,6 +240,8 @@ class Renderer:
         except subprocess.TimeoutExpired:
             _kill_all(process)
         process.stdout.close()
+        self._sheet.close()
+        self._sheet = Sheet(APART)
         return process.wait()
 
     def __enter__(self) -> Self:
@@ -263,10 +270,12 @@ def _kill_all(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _exchange(process: subprocess.Popen[bytes], job: Job, octets: bytes) -> tuple[dict[str, Any], bytearray] | None:
+def _exchange(process: subprocess.Popen[bytes], job: Job, octets: bytes, sheet: Sheet) -> dict[str, Any] | None:
     """Send a job and read its answer, None if the worker is gone or answers what makes no sense."""
     assert process.stdin is not None
     assert process.stdout is not None
+    wanted = sheet_octets(job) if isinstance(job, PageJob) else 0
+    sheet.make_room(wanted)
     try:
         process.stdin.write(job_to_json(job))
         process.stdin.write(octets)
@@ -274,12 +283,17 @@ def _exchange(process: subprocess.Popen[bytes], job: Job, octets: bytes) -> tupl
         line = process.stdout.readline()
         if not line.endswith(b"\n"):
             return None
-        head: dict[str, Any] = json.loads(line)
+        head = json.loads(line)
     except (BrokenPipeError, ValueError):
         return None
-    wanted = grey_octets(job) if isinstance(job, PageJob) and "octets" in head else 0
-    pels = bytearray(process.stdout.read(wanted))
-    return (head, pels) if len(pels) == wanted else None
+    if not isinstance(head, dict):
+        return None
+    if sheet.file == APART and "code" not in head:
+        greys = process.stdout.read(wanted)
+        if len(greys) != wanted:
+            return None
+        sheet.octets(wanted)[:] = np.frombuffer(greys, np.uint8)
+    return head
 
 
 def _lost(what: str, status: int | None, *, seconds: float | None) -> RequestError:

@@ -58,11 +58,13 @@ def write_sample(path: Path) -> None:
     pdf = pikepdf.new()
     fonts = pikepdf.Dictionary(
         {
-            f"/{key}": pikepdf.Dictionary(
-                Type=pikepdf.Name.Font,
-                Subtype=pikepdf.Name.Type1,
-                BaseFont=pikepdf.Name(f"/{name}"),
-                Encoding=pikepdf.Name.WinAnsiEncoding,
+            f"/{key}": pdf.make_indirect(
+                pikepdf.Dictionary(
+                    Type=pikepdf.Name.Font,
+                    Subtype=pikepdf.Name.Type1,
+                    BaseFont=pikepdf.Name(f"/{name}"),
+                    Encoding=pikepdf.Name.WinAnsiEncoding,
+                )
             )
             for key, name in (("R", "Helvetica"), ("B", "Helvetica-Bold"), ("T", "Times-Roman"))
         }

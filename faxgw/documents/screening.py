@@ -9,10 +9,12 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageFilter
 
 from t30.pages import Resolution
 from t30.t4 import Bitmap, greys
+from t30.t4.greys import WHITE, Frame
+from t30.t4.state import Words
 
 Grey = NDArray[np.uint8]
 """Shape (rows, pels), 0 = black, 255 = white."""
@@ -45,7 +47,17 @@ STEEP = 24
 PICTURE_SHARE = 0.2
 """A region is a picture if this share of its pels and of its surroundings is an even grey."""
 
-WHITE = 255
+PAPER = 160
+"""Paper is lighter than that."""
+
+PAPER_SPREAD = 8
+"""Grey levels that the paper of a scan varies by, up and down."""
+
+PAPER_SHARE = 0.4
+"""Most of a page is its paper: at least so much."""
+
+WHITE_PAPER = 250
+"""Paper lighter than that is left as it is."""
 
 MOST_GROWTH = 64
 """Regions, of 2 mm each, that a picture may grow over light greys."""
@@ -63,53 +75,57 @@ class Screen(Enum):
 def black_and_white(grey: Grey, *, screen: Screen, resolution: Resolution) -> Bitmap:
     """Return a page of these greys in black and white."""
     page = Bitmap(grey.shape[1], np.zeros((grey.shape[0], -(-grey.shape[1] // 64)), np.uint64))
-    put(grey, page.words, left=0, screen=screen, resolution=resolution)
+    put(Frame.of(grey), page.words, left=0, screen=screen, resolution=resolution)
     return page
 
 
-def put(grey: Grey, words: NDArray[np.uint64], *, left: int, screen: Screen, resolution: Resolution) -> None:
+def put(frame: Frame, words: Words, *, left: int, screen: Screen, resolution: Resolution) -> None:
     """Put greys in black and white onto a page that is white there.
 
     Args:
-        grey: shape (rows, pels).
+        frame: the greys; those of a scan may be changed.
         words: shape (rows, words), as in ``Bitmap``.
         left: the pel of the page that the first of the greys is.
         screen: how grey becomes black and white.
         resolution: of the page.
     """
     if screen is Screen.DIFFUSION:
-        diffused = np.array(Image.fromarray(grey).convert("1"), np.uint8) * WHITE
-        greys.cut(*greys.laid_out(diffused), MIDDLE, words, left)
+        diffused = np.array(Image.fromarray(frame.greys).convert("1"), np.uint8) * WHITE
+        copy(Frame.of(diffused), words, left=left)
         return
-    grey, seen = greys.laid_out(grey)
+    inked = frame.inked()
     if screen is Screen.PICTURE:
-        _dot(grey, None, resolution, words, left)
+        _dot(frame, inked, words, pictures=None, left=left, resolution=resolution)
         return
-    _make_paper_white(grey, seen)
-    greys.cut_text(grey, seen, THRESHOLD, RIDGE, words, left)
-    if screen is Screen.AUTO and (pictures := _pictures(grey, seen, resolution)) is not None:
-        _dot(grey, pictures, resolution, words, left)
+    if _made_paper_white(frame, inked):
+        inked = frame.inked()
+    greys.cut_text(frame.octets, frame.pels, frame.pitch, inked, THRESHOLD, RIDGE, words, left)
+    if screen is Screen.AUTO and (pictures := _pictures(frame, inked, resolution)) is not None:
+        _dot(frame, inked, words, pictures=pictures, left=left, resolution=resolution)
 
 
-def copy(grey: Grey, words: NDArray[np.uint64], *, left: int, limit: int = MIDDLE) -> None:
+def copy(frame: Frame, words: Words, *, left: int, limit: int = MIDDLE) -> None:
     """Put pels that are black or white already onto a page that is white there, as ``put`` does."""
-    greys.cut(*greys.laid_out(grey), limit, words, left)
+    greys.cut(frame.octets, frame.pels, frame.pitch, frame.inked(), limit, words, left)
 
 
 def load() -> None:
-    """Load what is compiled of it, before a call depends on it."""
-    grey = np.full((64, 64), WHITE // 2, np.uint8)
+    """Load what is compiled of it, before a call depends on it: a picture on grey paper takes all of that."""
+    grey = np.full((128, 128), WHITE_PAPER - 2 * PAPER_SPREAD, np.uint8)
+    grey[:64] = WHITER // 2
     for screen in (Screen.AUTO, Screen.DIFFUSION):
         black_and_white(grey, screen=screen, resolution=Resolution.FINE)
 
 
-def _dot(grey: Grey, pictures: Grey | None, resolution: Resolution, words: NDArray[np.uint64], left: int) -> None:
+def _dot(frame: Frame, inked: Words, words: Words, *, pictures: Grey | None, left: int, resolution: Resolution) -> None:
     """Put clustered dots where there are pictures, or everywhere: paper stays white and 0 black."""
     cell = _thresholds(DOT_CELL[resolution])
     rows, pels = _region(resolution)
     if pictures is None:
-        pictures = np.ones((-(-grey.shape[0] // rows), -(-grey.shape[1] // pels)), np.uint8)
-    greys.dot(grey, cell, pictures, rows, words, left)
+        pictures = np.ones((-(-frame.rows // rows), -(-frame.pels // pels)), np.uint8)
+    where = Bitmap.from_pels(pictures.repeat(pels, axis=1)[:, : frame.pels]).words
+    screen = np.tile(cell, -(-frame.pitch // cell.shape[1]))[:, : frame.pitch].ravel()
+    greys.dot(frame.octets, frame.pitch, inked, screen, cell.shape[0], where, rows, words, left)
 
 
 def _region(resolution: Resolution) -> tuple[int, int]:
@@ -130,44 +146,73 @@ def _thresholds(cell: tuple[int, int]) -> Grey:
     return np.ceil(LIGHTEST_DOT * (1 - (rank + 0.5) / rank.size)).astype(np.uint8).reshape(cell)
 
 
-def _make_paper_white(grey: Grey, seen: NDArray[np.uint64]) -> None:
+def _made_paper_white(frame: Frame, inked: Words) -> bool:
     """Stretch the greys so that the paper of a scan is white, where most of the page is one light grey."""
-    counts = np.zeros(256, np.int32)
-    greys.count(grey, seen, counts)
-    around = np.convolve(counts, np.ones(17), "same")
-    peak = int(around[160:].argmax()) + 160
-    near = slice(peak - 8, peak + 9)
+    if _is_on_white(frame, inked):
+        return False
+    tallies = np.zeros((greys.TALLIES, 256), np.int32)
+    greys.count(frame.octets, frame.pels, frame.pitch, inked, tallies)
+    counts = tallies.sum(axis=0)
+    around = np.convolve(counts, np.ones(2 * PAPER_SPREAD + 1), "same")
+    peak = int(around[PAPER:].argmax()) + PAPER
+    near = slice(peak - PAPER_SPREAD, peak + PAPER_SPREAD + 1)
     paper = round(float((counts[near] * np.arange(256)[near]).sum()) / max(1, int(counts[near].sum())))
-    if paper > 250 or counts[near].sum() < 0.4 * grey.size:
-        return
-    stretched = np.minimum(np.arange(256) * 255 // (paper - 8), 255).astype(np.uint8)
-    grey[:] = stretched[grey]
+    if paper > WHITE_PAPER or counts[near].sum() < PAPER_SHARE * frame.rows * frame.pels:
+        return False
+    stretched = np.minimum(np.arange(256) * 255 // (paper - PAPER_SPREAD), 255).astype(np.uint8)
+    greys.replace(frame.octets, frame.pels, frame.pitch, inked, stretched)
+    return True
 
 
-def _pictures(grey: Grey, seen: NDArray[np.uint64], resolution: Resolution) -> Grey | None:
+def _is_on_white(frame: Frame, inked: Words) -> bool:
+    """Tell of most pages, in a look, that their paper is white already: other greys are too few for it.
+
+    Paper that comes with white has a mean above ``WHITE_PAPER`` even if all else of it is as dark as can be beside
+    white; paper that comes without white has its share of greys darker than that.
+    """
+    beside = WHITE - 2 * PAPER_SPREAD
+    limits = np.array([PAPER - PAPER_SPREAD, beside, WHITE], np.int32)
+    counts = np.zeros(3, np.int32)
+    greys.count_darker(frame.octets, frame.pels, frame.pitch, inked, limits, counts)
+    dark, darker, coloured = map(int, counts)
+    pels = frame.rows * frame.pels
+    light, white = coloured - darker, pels - coloured
+    mean_above = light * beside + white * WHITE > (WHITE_PAPER + 0.5) * (light + white)
+    return mean_above and coloured - dark < PAPER_SHARE * pels
+
+
+def _pictures(frame: Frame, inked: Words, resolution: Resolution) -> Grey | None:
     """Return which regions are of a picture, shape (regions down, regions across), None for none at all."""
     rows, pels = _region(resolution)
-    light, mid = (np.zeros((-(-grey.shape[0] // rows), -(-grey.shape[1] // pels)), np.int32) for _ in range(2))
-    greys.count_even(grey, seen, STEEP, LIGHTEST_DOT, BLACKER, WHITER, rows, pels, light, mid)
+    light, mid = (np.zeros((-(-frame.rows // rows), -(-frame.pels // pels)), np.int32) for _ in range(2))
+    bounds = (STEEP, LIGHTEST_DOT, BLACKER, WHITER)
+    greys.count_even(frame.octets, frame.pels, frame.pitch, inked, *bounds, rows, pels, light, mid)
     if not mid.any():
         return None
-    found = _mask(_shares(mid, rows * pels).filter(ImageFilter.BoxBlur(1)), PICTURE_SHARE)
+    found = _shares(mid, rows * pels, around=1) > PICTURE_SHARE * 255
     # Closed over small gaps, and grown over light greys: a dark coat and a pale sky belong to the picture around them.
-    found = found.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MinFilter(3))
-    ground = _mask(_shares(light, rows * pels), 0.5)
+    found = ~_spread(~_spread(_spread(found)))
+    ground = _shares(light, rows * pels) > 0.5 * 255
     for _ in range(MOST_GROWTH):
-        grown = ImageChops.lighter(found, ImageChops.darker(found.filter(ImageFilter.MaxFilter(3)), ground))
-        if grown == found:
+        grown = found | _spread(found) & ground
+        if np.array_equal(grown, found):
             break
         found = grown
-    pictures = np.array(found)
-    return pictures if pictures.any() else None
+    return found.astype(np.uint8) if found.any() else None
 
 
-def _shares(counts: NDArray[np.int32], pels: int) -> Image.Image:
-    """Return the shares that counts are of the pels of a region, 255 for all."""
-    return Image.fromarray((counts / pels * 255).astype(np.uint8))
+def _shares(counts: NDArray[np.int32], pels: int, *, around: int = 0) -> Grey:
+    """Return the shares that counts are of the pels of a region, 255 for all, as a mean of the regions around each."""
+    shares = (counts / pels * 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(shares).filter(ImageFilter.BoxBlur(around))) if around else shares
 
 
-def _mask(shares: Image.Image, least: float) -> Image.Image:
-    return Image.fromarray(((np.asarray(shares) > least * 255) * 255).astype(np.uint8))
+def _spread(regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the eight regions around each."""
+    down = regions.copy()
+    down[1:] |= regions[:-1]
+    down[:-1] |= regions[1:]
+    spread = down.copy()
+    spread[:, 1:] |= down[:, :-1]
+    spread[:, :-1] |= down[:, 1:]
+    return spread

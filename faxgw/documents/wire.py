@@ -1,4 +1,4 @@
-"""What the gateway and its rendering worker say to each other: a line of JSON, then a file's octets or a page's greys.
+"""What the gateway and its rendering worker say to each other: a line of JSON, and a file's octets or a page's greys.
 
 JSON and raw octets, not pickles: the worker reads files from strangers, and what it answers may be theirs too.
 """
@@ -10,6 +10,8 @@ from typing import Any
 from faxgw.documents.layout import Box, PageShape, PelForPel
 from faxgw.documents.screening import Screen
 from t30.pages import Resolution, Width
+from t30.t4.greys import Frame, size
+from t30.t4.lanes import Greys
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True)
 class PageJob:
-    """Draw page ``page`` (from 0) of the file in ``slot``; answered by the greys of ``box``, and of the header's rows.
+    """Draw page ``page`` (from 0) of the file in ``slot`` on the sheet: greys of ``box``, and of the header's rows.
 
     The worker does not ask how grey becomes black and white, nor for all of the page around the box.
     """
@@ -64,9 +66,15 @@ PLAIN = (OpenJob, FillJob, EndJob)
 """The jobs whose fields are numbers and texts."""
 
 
-def grey_octets(job: PageJob) -> int:
-    """Return the octets that answer a job: one for each pel of its box, then of its header line."""
-    return job.box.across * job.box.down + job.pels * job.header_rows
+def sheet_octets(job: PageJob) -> int:
+    """Return how many octets of the sheet the greys of a job take."""
+    return size(job.box.down, job.box.across) + size(job.header_rows, job.pels)
+
+
+def frames(job: PageJob, octets: Greys) -> tuple[Frame, Frame]:
+    """Return where on the sheet the greys of a job lie, ``sheet_octets`` in all: its box, and its header line."""
+    page = size(job.box.down, job.box.across)
+    return Frame(octets[:page], job.box.down, job.box.across), Frame(octets[page:], job.header_rows, job.pels)
 
 
 def job_to_json(job: Job) -> bytes:

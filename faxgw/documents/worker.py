@@ -18,15 +18,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+import numpy as np
 from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from faxgw.documents.inputs import Input, PdfInput, open_input
 from faxgw.documents.layout import HEADER_MM, scan_line_mm
 from faxgw.documents.screening import Grey
+from faxgw.documents.sheet import APART, Sheet
 from faxgw.documents.text import POINTS_PER_MM, lines_to_pdf, shown
-from faxgw.documents.wire import ENDED, EndJob, FillJob, OpenJob, PageJob, job_from_json, shape_to_json
+from faxgw.documents.wire import (
+    ENDED,
+    EndJob,
+    FillJob,
+    OpenJob,
+    PageJob,
+    frames,
+    job_from_json,
+    shape_to_json,
+    sheet_octets,
+)
 from faxgw.errors import RequestError
 from t30.pages import Width
+from t30.t4.greys import WHITE
 
 LOADED = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin)
 """Loaded before the first fork; Pillow would load them in every child anew."""
@@ -40,8 +53,8 @@ NEXT, OVER = 0, 3
 
 
 def main() -> None:
-    """Serve jobs. Arguments: octets of memory beyond what starting took, and seconds for one job."""
-    memory, seconds = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1
+    """Serve jobs. Arguments: octets of memory beyond what starting took, seconds for one job, the sheet's file."""
+    memory, seconds, sheet = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1, Sheet(int(sys.argv[3]))
     leave_network()
     os.nice(NICE)
     _limit(RLIMIT_FSIZE=0, RLIMIT_CORE=0)
@@ -52,10 +65,11 @@ def main() -> None:
     while True:
         child = os.fork()
         if child == 0:
-            _serve(answers, memory=memory, seconds=seconds)
+            _serve(answers, sheet, memory=memory, seconds=seconds)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status != NEXT:
             sys.exit(0 if status == OVER else abs(status))
+        sheet.empty()
         answers.write(ENDED)
         answers.flush()
 
@@ -73,7 +87,7 @@ def leave_network() -> bool:
 def _look_for_fonts() -> None:
     """Draw a line of our own: with its first letter pdfium reads through the system's fonts, which takes 20 ms."""
     line = PdfInput(lines_to_pdf([[b"fax"]], size=(40, 10), start=(9, 9), font_size=9), "a line of our own")
-    line.grey(0, across=300, down=80, turned=False)
+    line.draw(0, np.full((80, 300), WHITE, np.uint8), turned=False)
     line.close()
 
 
@@ -84,7 +98,7 @@ def _limit(**limits: int) -> None:
             resource.setrlimit(getattr(resource, name), (most, most))
 
 
-def _serve(answers: BinaryIO, *, memory: int, seconds: int) -> NoReturn:
+def _serve(answers: BinaryIO, sheet: Sheet, *, memory: int, seconds: int) -> NoReturn:
     """Do the jobs of one document, and end as a process."""
     taken = 0
     with suppress(OSError):
@@ -98,7 +112,7 @@ def _serve(answers: BinaryIO, *, memory: int, seconds: int) -> NoReturn:
             job = job_from_json(line)
             if isinstance(job, EndJob):
                 os._exit(NEXT)
-            _answer(job, jobs, files, answers)
+            _answer(job, jobs, files, sheet, answers)
             signal.alarm(0)
         os._exit(OVER)
     finally:
@@ -106,9 +120,11 @@ def _serve(answers: BinaryIO, *, memory: int, seconds: int) -> NoReturn:
         os._exit(1)
 
 
-def _answer(job: OpenJob | PageJob | FillJob, jobs: BinaryIO, files: dict[int, Input], answers: BinaryIO) -> None:
-    head: dict[str, Any]
-    octets = b""
+def _answer(
+    job: OpenJob | PageJob | FillJob, jobs: BinaryIO, files: dict[int, Input], sheet: Sheet, answers: BinaryIO
+) -> None:
+    head: dict[str, Any] = {}
+    apart = b""
     try:
         if isinstance(job, OpenJob):
             file = _opened(job, jobs.read(job.octets), files)
@@ -116,14 +132,15 @@ def _answer(job: OpenJob | PageJob | FillJob, jobs: BinaryIO, files: dict[int, I
         elif isinstance(job, FillJob):
             head = {"text": _filled(jobs.read(job.octets))}
         else:
-            octets = _drawn(files[job.slot], job)
-            head = {"octets": len(octets)}
+            drawn = _drawn(files[job.slot], job, sheet)
+            apart = drawn.tobytes() if sheet.file == APART else b""
     except RequestError as refused:
         head = {"code": refused.code, "reason": refused.reason}
     except MemoryError:
         name = f"Page {job.page + 1} of {files[job.slot].name}" if isinstance(job, PageJob) else job.name
         head = {"code": "document.too_large", "reason": f"{name} needs more memory than a document may have."}
-    answers.write(json.dumps(head).encode() + b"\n" + octets)
+    answers.write(json.dumps(head).encode() + b"\n")
+    answers.write(apart)
     answers.flush()
 
 
@@ -143,22 +160,26 @@ def _opened(job: OpenJob, octets: bytes, files: dict[int, Input]) -> Input:
     return file
 
 
-def _drawn(file: Input, job: PageJob) -> bytes:
-    """Draw what is in the box, and after it the header line, in greys."""
-    grey = file.grey(job.page, across=job.box.across, down=job.box.down, turned=job.turned)
-    return grey.tobytes() + (_header(job).tobytes() if job.header_rows else b"")
+def _drawn(file: Input, job: PageJob, sheet: Sheet) -> Grey:
+    """Draw what is in the box, and the header line, and return them as they lie on the sheet."""
+    octets = sheet.octets(sheet_octets(job))
+    octets.fill(WHITE)
+    page, header = frames(job, octets)
+    file.draw(job.page, page.greys, turned=job.turned)
+    if job.header_rows:
+        _draw_header(job, header.greys)
+    return octets
 
 
-def _header(job: PageJob) -> Grey:
+def _draw_header(job: PageJob, onto: Grey) -> None:
     """Draw the header line, by the same hands as a page of text."""
     width = next(one for one in Width if job.resolution.pels(one) == job.pels)
     across = scan_line_mm(width, job.resolution)
     baseline = (15.0, HEADER_MM * POINTS_PER_MM / 2 - HEADER_POINTS / 4)
     pdf = lines_to_pdf([[shown(job.header)]], size=(across, HEADER_MM), start=baseline, font_size=HEADER_POINTS)
     line = PdfInput(pdf, "header line")
-    grey = line.grey(0, across=job.pels, down=job.header_rows, turned=False)
+    line.draw(0, onto, turned=False)
     line.close()
-    return grey
 
 
 if __name__ == "__main__":

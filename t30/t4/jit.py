@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar, cast
 
-from t30.t4.instructions import emitted
+from t30.t4 import instructions, lanes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -64,7 +64,7 @@ def _put_in_place() -> None:
     new = {stand: function for stand, function in list(_stands_for.items()) if function not in _compiled}
     made = {function: _dispatcher(numba, function, cached=cached) for function in new.values()}
     instead = {stand: made.get(function) or _compiled[function] for stand, function in list(_stands_for.items())}
-    instead |= emitted(numba)
+    instead |= instructions.emitted(numba) | lanes.emitted(numba)
     for function in made:
         names = function.__globals__
         for name, value in list(names.items()):

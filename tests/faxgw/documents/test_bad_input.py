@@ -147,7 +147,7 @@ def test_a_page_that_takes_too_long_is_given_up_and_the_next_one_drawn(tmp_path:
 def test_a_page_that_needs_too_much_memory_is_refused_and_the_gateway_lives(tmp_path: Path) -> None:
     path = tmp_path / "page.pdf"
     pdf_page(path, b"0 0 100 100 re f")
-    refused = refusal(path, RenderOptions(limits=WorkerLimits(memory=4 << 20)))
+    refused = refusal(path, RenderOptions(limits=WorkerLimits(memory=2 << 20)))
     assert refused.code in {"document.too_large", "document.crashed"}
 
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from faxgw.documents import screening
 from faxgw.documents.screening import DOT_CELL, RIDGE, STEEP, THRESHOLD, Grey, Screen
 from t30.pages import Resolution
 from t30.t4 import greys
+from t30.t4.greys import WHITE, Frame
 
 Black = NDArray[np.bool_]
 
@@ -90,6 +93,18 @@ def test_diffusion_is_there_on_request() -> None:
     assert np.diff(page.astype(np.int8), axis=1).astype(bool).mean() > 0.8
 
 
+def test_nothing_is_left_to_be_compiled_in_a_call() -> None:
+    code = """
+from faxgw.documents import screening
+from t30.t4 import greys, jit
+screening.load()
+ours = {name: kernel for kernel, compiled in jit._compiled.items() if kernel.__module__ == greys.__name__
+        for name in [kernel.__name__] if kernel not in jit._parts and not compiled.signatures}
+assert len(jit._compiled) > 8 and not ours, ours
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # ------------------------------------------------------------------------------ what is compiled, beside its definition
 
 
@@ -133,10 +148,16 @@ def spotted(draw: st.DrawFn) -> Grey:
 def put(work: Any, grey: Grey, left: int, *arguments: Any) -> Black:
     """Have a kernel put greys onto a page from ``left`` on; return that part, and see that the rest stays white."""
     words = np.zeros((grey.shape[0], -(-(left + grey.shape[1]) // 64)), np.uint64)
-    work(*greys.laid_out(grey), *arguments, words, left)
+    frame = Frame.of(grey)
+    work(frame.octets, frame.pels, frame.pitch, frame.inked(), *arguments, words, left)
+    return within(words, left, grey.shape[1])
+
+
+def within(words: NDArray[np.uint64], left: int, across: int) -> Black:
+    """Return the pels from ``left`` on, and see that those around are white."""
     pels = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").astype(np.bool_)
-    assert not pels[:, :left].any() and not pels[:, left + grey.shape[1] :].any()
-    return pels[:, left : left + grey.shape[1]]
+    assert not pels[:, :left].any() and not pels[:, left + across :].any()
+    return pels[:, left : left + across]
 
 
 @given(grey=spotted(), left=st.integers(0, 130))
@@ -153,20 +174,22 @@ def test_dots_are_put_in_place_of_text_where_there_is_a_picture(
     (rows, pels), (down, across) = (2 * cell.shape[0], 2 * cell.shape[1]), grey.shape
     where = np.random.default_rng(seed).integers(0, 2, (-(-down // rows), -(-across // pels)), np.uint8)
 
-    def both(grey: Grey, seen: NDArray[np.uint64], words: NDArray[np.uint64], left: int) -> None:
-        greys.cut(grey, seen, THRESHOLD, words, left)
-        greys.dot(grey, cell, where, rows, words, left)
-
+    words = np.zeros((down, -(-(left + across) // 64)), np.uint64)
+    frame = Frame.of(grey)
+    screening.copy(frame, words, left=left, limit=THRESHOLD)
+    screening._dot(frame, frame.inked(), words, pictures=where, left=left, resolution=resolution)
     wanted = where.astype(np.bool_).repeat(rows, axis=0).repeat(pels, axis=1)[:down, :across]
     dots = grey < np.tile(cell, (-(-down // cell.shape[0]), -(-across // cell.shape[1])))[:down, :across]
-    assert np.array_equal(put(both, grey, left), np.where(wanted, dots, grey < THRESHOLD))
+    assert np.array_equal(within(words, left, across), np.where(wanted, dots, grey < THRESHOLD))
 
 
 @given(grey=spotted(), rows=st.integers(1, 32), pels=st.integers(1, 32))
 def test_even_greys_are_counted_region_by_region(grey: Grey, rows: int, pels: int) -> None:
     down, across = -(-grey.shape[0] // rows), -(-grey.shape[1] // pels)
     light, mid = np.zeros((2, down, across), np.int32)
-    greys.count_even(*greys.laid_out(grey), STEEP, 245, 40, 216, rows, pels, light, mid)
+    frame = Frame.of(grey)
+    bounds = (STEEP, 245, 40, 216, rows, pels)
+    greys.count_even(frame.octets, frame.pels, frame.pitch, frame.inked(), *bounds, light, mid)
     even = even_in(grey)
     for counted, wanted in ((light, even & (grey < 245)), (mid, even & (grey > 40) & (grey < 216))):
         padded = np.pad(wanted, ((0, down * rows - grey.shape[0]), (0, across * pels - grey.shape[1])))
@@ -175,6 +198,46 @@ def test_even_greys_are_counted_region_by_region(grey: Grey, rows: int, pels: in
 
 @given(grey=spotted())
 def test_each_grey_is_counted(grey: Grey) -> None:
-    counts = np.zeros(256, np.int32)
-    greys.count(*greys.laid_out(grey), counts)
-    assert np.array_equal(counts, np.bincount(grey.ravel(), minlength=256))
+    tallies, frame = np.zeros((greys.TALLIES, 256), np.int32), Frame.of(grey)
+    greys.count(frame.octets, frame.pels, frame.pitch, frame.inked(), tallies)
+    assert np.array_equal(tallies.sum(axis=0), np.bincount(grey.ravel(), minlength=256))
+
+
+@given(grey=spotted(), limits=st.lists(st.integers(0, 255), min_size=1, max_size=4))
+def test_greys_darker_than_a_limit_are_counted(grey: Grey, limits: list[int]) -> None:
+    counts, frame = np.zeros(len(limits), np.int32), Frame.of(grey)
+    greys.count_darker(frame.octets, frame.pels, frame.pitch, frame.inked(), np.array(limits, np.int32), counts)
+    assert counts.tolist() == [np.count_nonzero(grey < limit) for limit in limits]
+
+
+@given(grey=spotted(), seed=st.integers(0, 99))
+def test_each_grey_is_replaced_and_white_stays_around(grey: Grey, seed: int) -> None:
+    instead = np.random.default_rng(seed).integers(0, 256, 256, np.uint8)
+    instead[WHITE] = WHITE
+    frame = Frame.of(grey)
+    greys.replace(frame.octets, frame.pels, frame.pitch, frame.inked(), instead)
+    assert np.array_equal(frame.octets, Frame.of(instead[grey]).octets)
+
+
+@st.composite
+def papers(draw: st.DrawFn) -> Grey:
+    """Draw a page of a few greys near white, in all proportions, and of ink."""
+    shares = draw(st.lists(st.tuples(st.integers(150, 255), st.integers(1, 40)), min_size=1, max_size=5))
+    ink = draw(st.integers(0, 20))
+    return np.repeat(np.array([grey for grey, _ in shares] + [0], np.uint8), [share for _, share in shares] + [ink])[
+        None
+    ]
+
+
+@given(grey=papers())
+def test_paper_that_is_white_at_a_look_would_not_be_stretched(grey: Grey) -> None:
+    counts = np.bincount(grey.ravel(), minlength=256)
+    around = np.convolve(counts, np.ones(17), "same")
+    peak = int(around[160:].argmax()) + 160
+    near = np.arange(256)[peak - 8 : peak + 9]
+    paper = round((counts[near] * near).sum() / max(1, counts[near].sum()))
+    frame = Frame.of(grey)
+    if screening._is_on_white(frame, frame.inked()):
+        assert paper > 250 or counts[near].sum() < 0.4 * grey.size
+    stretched = screening._made_paper_white(frame, frame.inked())
+    assert stretched == (paper <= 250 and counts[near].sum() >= 0.4 * grey.size)

@@ -1,0 +1,75 @@
+"""The memory that the greys of a page lie in: the worker draws there, and the gateway reads there, without a copy.
+
+It belongs to one worker, and is emptied between two documents. Nobody can make it shorter, so that no worker can pull
+it away from under the gateway. Where a system has no such memory (macOS), each side has its own, and the worker sends
+the octets.
+"""
+
+import fcntl
+import mmap
+import os
+
+import numpy as np
+
+from t30.t4.lanes import Greys
+
+APART = -1
+"""In place of a file: memory that is not shared."""
+
+
+class Sheet:
+    """Octets for one page at a time, as many as its greys take.
+
+    Attributes:
+        file: what the other side opens it by, or ``APART``.
+    """
+
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self._octets: Greys = np.empty(0, np.uint8)
+
+    @classmethod
+    def made(cls) -> "Sheet":
+        """Make an empty one, for a worker that is about to be started."""
+        if not hasattr(os, "memfd_create"):
+            return cls(APART)
+        file = os.memfd_create("page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        return cls(file)
+
+    def make_room(self, count: int) -> None:
+        """Make it so large at least; the gateway does, before it asks for the page."""
+        if self.file != APART and os.fstat(self.file).st_size < count:
+            os.ftruncate(self.file, count)
+
+    def octets(self, count: int) -> Greys:
+        """Return the first octets, so many; they hold until more are asked for.
+
+        Raises:
+            MemoryError: if there is not so much memory.
+        """
+        if self._octets.size < count:
+            self._octets = np.frombuffer(self._mapped(count), np.uint8)
+        return self._octets[:count]
+
+    def empty(self) -> None:
+        """Give back what the greys of a document took; whoever looks then finds zeros."""
+        size = 0 if self.file == APART else os.fstat(self.file).st_size
+        if size:
+            with mmap.mmap(self.file, size) as memory:
+                memory.madvise(mmap.MADV_REMOVE)
+
+    def close(self) -> None:
+        """Let go of it, once."""
+        if self.file != APART:
+            os.close(self.file)
+
+    def _mapped(self, count: int) -> mmap.mmap:
+        """Return memory that the kernel gives in large pieces, where it can: 4 kB at a time take their time."""
+        try:
+            memory = mmap.mmap(self.file, count)
+        except OSError as error:
+            raise MemoryError(count) from error
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        return memory
