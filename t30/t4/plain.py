@@ -106,13 +106,19 @@ def take_plain_rows(
     known = coding == MMR or s[REFERENCE_GOOD] != 0
     while rows < min(damaged.shape[0], MAX_ROWS):
         at = position
+        window = window_at(stream, at)
         if coding != MMR:
-            at = _after_eol(stream, at)
-            if at == NOT_PLAIN or at >= end:
+            zeros = trailing_zeros(window)
+            if not EOL_ZEROS <= zeros <= MOST_ZEROS:
                 break
+            at += zeros + 1
+            window >>= np.uint64(zeros + 1)
             if coding == MR:
-                by_itself = window_at(stream, at) & np.uint64(1) != 0
+                by_itself = window & np.uint64(1) != 0
                 at += 1
+                window >>= np.uint64(1)
+            if at > end:
+                break
         row = rows * columns
         count = 0
         if before != NOT_PLAIN and _repeats(stream, before, position - before, at, end):
@@ -123,7 +129,7 @@ def take_plain_rows(
             at, count = _runs(stream, at, end, lines, line, width, page, row, turns, lengths, pairs)
         elif known:
             _begin_as_above(page, row, columns)
-            same = trailing_zeros(~window_at(stream, at))
+            same = trailing_zeros(~window)
             if same >= ends_above and at + ends_above <= end:
                 at += ends_above
             else:
@@ -156,13 +162,6 @@ def window_at(stream: Words, position: int) -> np.uint64:
     """Return the next 57 bits at least, the first of them lowest."""
     window: np.uint64 = octets_at(stream, position >> 3) >> np.uint64(position & 7)
     return window
-
-
-@part
-def _after_eol(stream: Words, position: int) -> int:
-    """Return where an EOL ends that is next, fill included; ``NOT_PLAIN`` if none is or there is too much fill."""
-    zeros = trailing_zeros(window_at(stream, position))
-    return position + zeros + 1 if EOL_ZEROS <= zeros <= MOST_ZEROS else NOT_PLAIN
 
 
 @part
@@ -339,9 +338,8 @@ def _modes(
             return (position if position <= end else NOT_PLAIN), at + same - line
         b1 += same
         at += same
-        bits = step & 63
-        window >>= np.uint64(bits)
-        held -= bits
+        window >>= np.uint64(step & 63)
+        held -= step & 63
         left_of_b1 = end_at(lines, b1 - 1)
         old = end_at(lines, b1)
         passes = step >> 6 & 1
@@ -358,17 +356,17 @@ def _modes(
         if same > 0:
             a0 = left_of_b1
         if step & STEP_OTHER:
-            position = (octet << 3) - held
-            window = window_at(stream, position)
-            first, more = _run(window, at - line & 1, lengths)
-            second, yet_more = _run(window >> np.uint64(more), at - line & 1 ^ 1, lengths)
+            first, bits = _run(window, at - line & 1, lengths)
+            window >>= np.uint64(bits)
+            held -= bits
+            second, bits = _run(window, at - line & 1 ^ 1, lengths)
+            window >>= np.uint64(bits)
+            held -= bits
             a1 = max(a0, 0) + first
             a2 = a1 + second
             empty = (first == 0 and a0 >= 0) or (second == 0 and a1 < width)
-            if bits == 0 or first < 0 or second < 0 or a2 > width or empty:
+            if step & 63 == 0 or first < 0 or second < 0 or a2 > width or empty or held < 0:
                 return NOT_PLAIN, 0
-            position += more + yet_more
-            window, held, octet = window_at(stream, position), CERTAIN_BITS - (position & 7), (position >> 3) + 7
             lines[np.uint64(at)] = a1
             lines[np.uint64(at + 1)] = a2
             a0 = a2
