@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from faxgw.boxes.ways import BOX
 from faxgw.faxes.changes import tell, tell_new
+from faxgw.faxes.keeping import NONE
 from faxgw.ids import new_id
 from faxgw.model import Direction, EventType, State
 from faxgw.store.tables import box_keys, boxes, faxes, pages, wraps
@@ -20,7 +21,7 @@ TAKEN_OVER = ("tenant_id", "page_set_id", "from_number", "to_number", "remote_id
 async def copy_into(connection: AsyncConnection, fax: RowMapping, box_id: UUID) -> UUID:
     """Write an ended fax down in another box, to which its pages are sealed, as received; return its id there.
 
-    ``connection`` has locked the fax.
+    One of which nothing is stored waits there for as long as the first one does. ``connection`` has locked the fax.
     """
     owner = (await connection.execute(select(boxes.c.owner_id).where(boxes.c.id == box_id))).scalar_one()
     partial = fax["state"] == State.PARTIALLY_RECEIVED.value
@@ -28,6 +29,8 @@ async def copy_into(connection: AsyncConnection, fax: RowMapping, box_id: UUID) 
     new: dict[str, Any] = {name: fax[name] for name in TAKEN_OVER}
     new |= {"id": new_id(), "direction": Direction.IN.value, "state": state.value, "user_id": owner, "box_id": box_id}
     new |= {"pages_done": fax["pages"], "forwarded_from": fax["id"], "finished_at": datetime.now(UTC)}
+    if fax["storage"] == NONE:
+        new |= {"storage": NONE, "erase_at": fax["erase_at"]}
     event = EventType.PARTIALLY_RECEIVED if partial else EventType.RECEIVED
     said = {"state": state.value, "pages": fax["pages"], "forwarded_from": str(fax["id"])}
     await tell_new(connection, new, [(event, said)], work="draw")

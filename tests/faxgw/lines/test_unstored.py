@@ -1,7 +1,9 @@
 """No-storage: no key of a person ever leads to a fax, and at its end nothing leads to it any more."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -12,10 +14,24 @@ from faxgw.errors import RequestError
 from faxgw.faxes.actions import resend
 from faxgw.faxes.keeping import is_stored
 from faxgw.ids import new_id
+from faxgw.keys.wraps import KeyPair, Suite
 from faxgw.model import State
 from faxgw.retention.jobs import end_unstored
 from faxgw.retention.purging import purge
-from faxgw.store.tables import attempts, certificates, documents, holds, objects, page_sets, pages, wraps
+from faxgw.retention.shredding import Why, remove, shred
+from faxgw.store.tables import (
+    attempts,
+    boxes,
+    certificates,
+    documents,
+    forwarding_rules,
+    holds,
+    objects,
+    page_sets,
+    pages,
+    users,
+    wraps,
+)
 from faxgw.upkeep.spooling import delete_left_wraps
 from simulators.sandbox import sandbox
 from simulators.tray import Sheet, Tray
@@ -197,3 +213,49 @@ async def test_keys_of_what_was_stored_before_are_replaced_as_ever(office: Offic
         await connection.execute(insert(wraps), [{**row, "key_id": "newer"} for row in rows])
         await connection.execute(wraps.delete().where(wraps.c.key_id != "newer"))
     assert {row.key_id for row in await office.rows(select(wraps.c.key_id))} == {"newer"}
+
+
+async def forwarding(office: Office) -> UUID:
+    """Have a rule lead from the tenant's box to a colleague's; return that."""
+    colleague, other, own = KeyPair.generate(Suite.X25519), new_id(), {"tenant_id": office.tenant.tenant}
+    async with office.gateway.database.dispatcher() as connection:
+        user = {"id": new_id(), "email": "b@example.com", "role": "member"}
+        public = {"key_id": colleague.public.key_id, "public_key": colleague.public.octets}
+        await connection.execute(insert(users).values(**user, **public, **own))
+        await connection.execute(insert(boxes).values(id=other, owner_id=user["id"], name="theirs", **own))
+        rule = {"id": new_id(), "box_id": office.tenant.box, "prefix": "", "to_box_id": other}
+        await connection.execute(insert(forwarding_rules).values(**rule, **own))
+    return other
+
+
+async def test_what_a_rule_forwards_waits_in_both_boxes_and_goes_with_the_last_of_them(office: Office) -> None:
+    await office.change_policy(storage="none", collect_hours=2)
+    other = await forwarding(office)
+    await call(OWN, fax_pages(2))
+    first, copy = await office.received(2)
+    assert (copy.box_id, copy.forwarded_from, copy.state, copy.pages) == (other, first.id, "received", 2)
+    assert (copy.storage, copy.erase_at) == ("none", first.erase_at)
+    now = datetime.now(UTC)
+    async with office.gateway.database.tenant(office.tenant.tenant) as connection:  # as its owner does who has it
+        done = await shred(connection, office.gateway, [first.id], why=Why("deleted"), by=office.actor, now=now)
+    await remove(office.gateway, done.objects)
+    await delete_left_wraps(office.gateway.database, now=now + timedelta(hours=1.9))
+    assert await kinds(office) == {"spool"}
+    assert (await left(office))["pages"] == 2
+    assert await purge(office.gateway, now=now + timedelta(hours=2.1)) == 1
+    assert await left(office) == NOTHING
+
+
+async def test_what_a_rule_forwards_is_there_though_it_was_decided_in_mid_call_that_nothing_is_stored(
+    office: Office,
+) -> None:
+    other = await forwarding(office)
+    sent = asyncio.create_task(call(OWN, fax_pages(3)))
+    arrived = select(pages.c.index)
+    async with asyncio.timeout(30):
+        while not await office.rows(arrived):  # noqa: ASYNC110 (the pages tell nobody)
+            await asyncio.sleep(0)
+    await office.change_policy(storage="none", collect_hours=2)
+    await sent
+    faxes = await office.received(2)
+    assert [(fax.box_id, fax.pages) for fax in faxes] == [(office.tenant.box, 3), (other, 3)]
