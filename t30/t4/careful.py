@@ -384,7 +384,7 @@ def _paint(ends: Ends, count: int, width: int, row: Words) -> None:
         row[column] = word
         carry = np.uint64(0) - (word >> np.uint64(63))
     if width & 63:
-        row[-1] &= (np.uint64(1) << np.uint64(width & 63)) - np.uint64(1)
+        row[row.shape[0] - 1] &= (np.uint64(1) << np.uint64(width & 63)) - np.uint64(1)
 
 
 @kernel

@@ -19,26 +19,18 @@ EIGHT = 8
 
 def trailing_zeros(word: np.uint64) -> int:
     """Count the zero bits below the lowest one; 64 for 0."""
-    count = 0
-    while count < 64 and word >> np.uint64(count) & np.uint64(1) == 0:
-        count += 1
-    return count
+    number = int(word)
+    return (number & -number).bit_length() - 1 if number else 64
 
 
 def leading_zeros(word: np.uint64) -> int:
     """Count the zero bits above the highest one; 64 for 0."""
-    count = 0
-    while count < 64 and word >> np.uint64(63 - count) & np.uint64(1) == 0:
-        count += 1
-    return count
+    return 64 - int(word).bit_length()
 
 
 def ones(word: np.uint64) -> int:
     """Count the bits that are one."""
-    count = 0
-    for bit in range(64):
-        count += int(word >> np.uint64(bit) & np.uint64(1))
-    return count
+    return int(word).bit_count()
 
 
 def octets_at(words: Words, octet: int) -> np.uint64:

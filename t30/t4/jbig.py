@@ -241,10 +241,11 @@ class JbigDecoder:
                 return False
             if comes and len(self._pending) >= wanted:
                 self._take_segment(NEW_LENGTH, bytes(self._pending[at + 4 : wanted]), header)
+                if self._over:
+                    return True
                 del self._pending[at + 2 : wanted]
         forget = self._pending[at + 1] == END_AND_FORGET
-        if not self._over:
-            self._decode(header, bytes(self._pending[:at]))
+        self._decode(header, bytes(self._pending[:at]))
         del self._pending[: at + 2]
         self._looked = 0
         if forget:
@@ -259,7 +260,9 @@ class JbigDecoder:
         """Decode the rows of a stripe, of which ``code`` is all there is."""
         before = int(self._state[stripes.ROWS])
         rows = max(0, min(header.stripe, self._length - before, MAX_ROWS - before))
-        self._page = np.concatenate((self._page[:before], np.empty((rows, self._page.shape[1]), np.uint64)))
+        if before + rows > len(self._page):
+            room = max(rows, before)  # at least doubled: a stripe may be a single row
+            self._page = np.concatenate((self._page[:before], np.empty((room, self._page.shape[1]), np.uint64)))
         self._registers[stripes.POSITION] = -1
         octets = np.frombuffer(code, np.uint8) if code else np.zeros(0, np.uint8)
         moved, across = self._move or (0, int(self._state[stripes.SHIFTED]))

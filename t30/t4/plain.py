@@ -263,13 +263,13 @@ def _add_pair(lines: Ends, at: int, a0: int, turns: Words, pair: int) -> tuple[i
     first = pair >> 8 & 0x7FF
     a0 += first
     lines[np.uint64(at)] = a0
-    ends = int(np.uint64(first - 1) < np.uint64(63))
+    ends = int(np.uint64(np.int64(first - 1)) < np.uint64(63))
     at += ends
-    turns[np.uint64(a0 >> 6)] ^= np.uint64(-ends) << np.uint64(a0 & 63)
+    turns[np.uint64(a0 >> 6)] ^= np.uint64(np.int64(-ends)) << np.uint64(a0 & 63)
     a0 += pair >> 19 & 0xFFF
     lines[np.uint64(at)] = a0
     ends = pair >> 7 & 1
-    turns[np.uint64(a0 >> 6)] ^= np.uint64(-ends) << np.uint64(a0 & 63)
+    turns[np.uint64(a0 >> 6)] ^= np.uint64(np.int64(-ends)) << np.uint64(a0 & 63)
     return a0, at + ends
 
 

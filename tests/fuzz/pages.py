@@ -1,4 +1,10 @@
-"""Pages in MH, MR, MMR, T.85: any octets give rows, the same however they are cut, and no more than a page of them."""
+"""Pages in MH, MR, MMR, T.85, and what turns one into another: any octets give rows, the same however they are cut.
+
+Interpreted, where Atheris sees which branches are taken, pages are narrow, since a pel takes a thousand times longer.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
@@ -7,78 +13,132 @@ from t30.t4 import Bitmap, Decoded, Decoder, JbigDecoder, encode, jbig
 from t30.t4.jbig import Header
 from t30.t4.state import MAX_ROWS
 from t30.t4.tables import MAX_WIDTH
+from t30.t4.transcode import FromMmr, as_mmr, without_fill
 from tests.fuzz.target import Reader, Target
+from tests.t30.t4.watching import CALLS, INTERPRETED, KERNELS, watched
 
-CODINGS = (Coding.MH, Coding.MR, Coding.MMR)
+NARROW = 160
+"""Widths up to this one are as they are said to be; the others are one of those below."""
+WIDE = (200, 161) if INTERPRETED else (1728, 2048, 2432, 3456, MAX_WIDTH)
+JBIG_WIDTH, JBIG_ROWS = (12, 10) if INTERPRETED else (200, 250)
+"""At most."""
+AT_ITS_END = 8 if INTERPRETED else 64
+"""Octets that are fed one by one."""
 
 
-def check(octets: bytes) -> None:
-    """Decode what is after the first four octets, which say how: at once, cut in two, and octet by octet at its end."""
+@np.errstate(over="ignore")  # interpreted, words that lose bits are worth a warning
+def check(coding: Coding, octets: bytes) -> Decoded:
+    """Decode what is after the first two octets, which say how, and turn it into the other codings."""
     reader = Reader(octets)
-    coding = CODINGS[reader.number(3)]
-    from_first_eol = reader.number(2) == 1
-    width = 1 + reader.number(65536) % MAX_WIDTH
+    said, how = reader.number(256), reader.number(256)
+    width = said + 1 if said < NARROW else WIDE[said % len(WIDE)]
     stream = reader.rest()
-    whole = _decoded((stream,), Decoder(coding, width, from_first_eol=from_first_eol))
-    again = _decoded(_pieces(stream), Decoder(coding, width, from_first_eol=from_first_eol))
+    whole = _compare(stream, partial(Decoder, coding, width, from_first_eol=bool(how & 1)))
     assert whole.rows <= MAX_ROWS + 1
-    assert whole.bitmap == again.bitmap
-    assert np.array_equal(whole.damaged, again.damaged)
-    assert whole.bitmap == Bitmap.from_pels(whole.bitmap.pels()), "bits past the width"
-    assert coding is not Coding.MMR or whole.bad_rows <= 1
+    above = np.vstack((np.zeros_like(whole.bitmap.words[:1]), whole.bitmap.words))[: whole.rows]
+    assert np.array_equal(whole.bitmap.words[whole.damaged], above[whole.damaged]), "a damaged row is the one above it"
+    if coding is Coding.MMR:
+        assert whole.bad_rows <= 1 and not np.any(whole.damaged[:-1])
+        _check_back(stream, whole, Coding.MR if how & 2 else Coding.MH)
+    elif how & 2:
+        _check_on_the_way(stream, coding, width, 1 + how // 4)
+    return whole
 
 
-def corpus() -> list[bytes]:
-    """Return a small page in each coding, with and without fill, after the octets that say how to decode it."""
+def _check_on_the_way(stream: bytes, coding: Coding, width: int, step: int) -> None:
+    """Take the fill out of a page of MH or MR, and make MMR of it: the pieces that were asked for, the same pels."""
+    if not stream:
+        return
+    with watched():
+        bare = without_fill(stream, step)
+    assert len(bare) == -(-len(stream) // step) and sum(map(len, bare)) <= len(stream)
+    page = _decoded((stream,), Decoder(coding, width)).bitmap
+    assert b"".join(as_mmr(stream, coding, width, step)) == encode(page, Coding.MMR)
+
+
+def _check_back(stream: bytes, whole: Decoded, coding: Coding) -> None:
+    """Make MH or MR of a page of MMR: all rows that are good are there; one of MH or MR itself stays as it is."""
+    back = FromMmr(coding, whole.bitmap.width, k=2, min_row_bits=24)
+    made = b"".join(map(back.feed, _pieces(stream))) + back.finish()
+    if back.as_it_is or len(stream) == 1:
+        assert made == stream
+        return
+    good = whole.rows - whole.bad_rows
+    again = _decoded((made,), Decoder(coding, whole.bitmap.width))
+    assert again.rows >= good and not np.any(again.damaged[:good])
+    assert np.array_equal(again.bitmap.words[:good], whole.bitmap.words[:good])
+
+
+def corpus(coding: Coding) -> list[bytes]:
+    """Return small pages, with and without fill and RTC, after the octets that say how to decode them."""
     rng = np.random.default_rng(1)
     found = []
-    for number, coding in enumerate(CODINGS):
-        for width in (1, 64, 200, 1728):
-            page = Bitmap.from_pels(np.repeat(rng.random((6, width)) < 0.1, 3, axis=0).view(np.uint8))
-            how = bytes((number, width % 2)) + (width - 1).to_bytes(2, "big")
-            found += [how + encode(page, coding, min_row_bits=least) for least in (0, 96)]
-    for each in found:
-        check(each)  # compiles what is not compiled yet, which takes longer than an input may
+    for said in (0, 7, 63, 129) if INTERPRETED else (0, 63, 129, 255):
+        width = said + 1 if said < NARROW else WIDE[said % len(WIDE)]
+        page = Bitmap.from_pels(np.repeat(rng.random((3, width)) < 0.1, 2, axis=0).view(np.uint8))
+        how = bytes((said, said | 2))
+        found += [how + encode(page, coding, k=2, min_row_bits=least, end_of_page=bool(least)) for least in (0, 96)]
+        assert all(check(coding, each).bitmap == page for each in found[-2:])
+    assert {module.__name__ for module, _ in KERNELS[: 1 if coding is Coding.MMR else 2]} <= CALLS.keys()
     return found
 
 
-def check_jbig(octets: bytes) -> None:
+@np.errstate(over="ignore")
+def check_jbig(octets: bytes) -> Decoded:
     """Decode what is after the first four octets, which say how wide and how long an image the rest is to be of."""
     reader = Reader(octets)
-    width, rows, stripe, options = (1 + reader.number(most) for most in (200, 300, 200, 256))
-    header = Header(width, rows, stripe, options - 1).octets()
-    stream = header[: 20 - options % 2] + reader.rest()
-    whole, again = _decoded((stream,), JbigDecoder(width)), _decoded(_pieces(stream), JbigDecoder(width))
+    width, rows, stripe = (1 + reader.number(most) for most in (JBIG_WIDTH, JBIG_ROWS, JBIG_WIDTH))
+    options = reader.number(256)
+    header = Header(width, rows, stripe, options & ~1).octets()
+    whole = _compare(header[: 20 - options % 2] + reader.rest(), partial(JbigDecoder, width))
     assert whole.rows <= rows + 1
-    assert whole.bitmap == again.bitmap
-    assert np.array_equal(whole.damaged, again.damaged)
-    assert whole.bitmap == Bitmap.from_pels(whole.bitmap.pels()), "bits past the width"
-    assert whole.bad_rows <= 1
+    assert whole.bad_rows <= 1 and not np.any(whole.damaged[:-1])
+    return whole
 
 
 def corpus_jbig() -> list[bytes]:
     """Return small pages, in stripes and in one, after the octets that say how to decode them."""
     rng = np.random.default_rng(2)
     found = []
-    for width, stripe in ((1, 128), (64, 5), (200, 128), (130, 1)):
-        page = Bitmap.from_pels(np.repeat(rng.random((9, width)) < 0.1, 2, axis=0).view(np.uint8))
-        how = bytes((width - 1, 17, stripe - 1, 8))
-        found += [how + jbig.encode(page, stripe=stripe)[20:], how + b"\xff\x06\0\0\0\0\x05\0" + jbig.encode(page)[20:]]
-        found.append(bytes((width - 1, 199, stripe - 1, 0x28)) + jbig.encode(page)[20:] + b"\xff\x05\0\0\0\x12")
-    for each in found:
-        check_jbig(each)
+    for width, stripe in ((1, 10), (8, 5), (12, 10)) if INTERPRETED else ((1, 128), (64, 5), (200, 128), (130, 1)):
+        page = Bitmap.from_pels(np.repeat(rng.random((4, width)) < 0.1, 2, axis=0).view(np.uint8))
+        how = bytes((width - 1, 7, stripe - 1, 8))
+        stripes = jbig.encode(page, stripe=stripe)[20:]
+        later = bytes((width - 1, 9, stripe - 1, 0x28)) + stripes + b"\xff\x05\0\0\0\x08"
+        assert check_jbig(how + stripes).bitmap == check_jbig(later).bitmap == page
+        found += [how + stripes, later, how + b"\xff\x06\0\0\0\0\x05\0" + stripes]
     return found
+
+
+def _compare(stream: bytes, decoder: Callable[[], Decoder | JbigDecoder]) -> Decoded:
+    """Decode a stream at once, and cut in two and octet by octet from there on: what is behind a cut must not show."""
+    whole = _decoded((stream,), decoder())
+    with watched():
+        again = _decoded(_pieces(stream), decoder())
+    assert whole.bitmap == again.bitmap
+    assert np.array_equal(whole.damaged, again.damaged)
+    assert whole.bitmap == Bitmap.from_pels(whole.bitmap.pels()), "bits past the width"
+    return whole
 
 
 def _pieces(stream: bytes) -> tuple[bytes, ...]:
     cut = len(stream) // 2
-    return (stream[:cut], *(stream[at : at + 1] for at in range(cut, min(cut + 64, len(stream)))), stream[cut + 64 :])
+    ones = (stream[at : at + 1] for at in range(cut, min(cut + AT_ITS_END, len(stream))))
+    return (stream[:cut], *ones, stream[cut + AT_ITS_END :])
 
 
-def _decoded(pieces: tuple[bytes, ...], decoder: Decoder | JbigDecoder) -> Decoded:
+def _decoded(pieces: Iterable[bytes], decoder: Decoder | JbigDecoder) -> Decoded:
     for piece in pieces:
         decoder.feed(piece)
     return decoder.finish()
 
 
-TARGETS = (Target("pages", check, corpus), Target("jbig", check_jbig, corpus_jbig))
+TARGETS = (
+    *(
+        Target(each.value.lower(), partial(check, each), partial(corpus, each))
+        for each in Coding
+        if each is not Coding.T85
+    ),
+    Target("jbig", check_jbig, corpus_jbig),
+)
+"""One for each decoder."""

@@ -1,9 +1,13 @@
 """``python -m tests.fuzz.program TARGET``: octets that Atheris thinks of, one after the other, until something fails.
 
 Exits with 0 if nothing did. What fails is saved below ``--found`` and from then on tried by every run of the tests.
+
+With ``NUMBA_DISABLE_JIT=1`` Atheris sees which branches of the codec's kernels are taken, and is given short inputs, as
+they are a thousand times slower then; with ``NUMBA_BOUNDSCHECK=1`` they are compiled, and check every index.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -11,12 +15,18 @@ from pathlib import Path
 import atheris
 
 FOUND = Path(__file__).with_name("found")
-LARGEST_INPUT = 4096
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+LARGEST_INPUT = 64 if INTERPRETED else 4096
 MEGABYTES = 1024
 ONE_INPUT = 10
 """Seconds after which an input hangs."""
 
-with atheris.instrument_imports(include=["drivers", "faxgw.mail.submission"]):
+# What is to be compiled must stay as it was written.
+CODEC = ["t30.t4"] if INTERPRETED else []
+
+with atheris.instrument_imports(
+    include=["drivers", "faxgw.mail.submission", *CODEC], exclude=["t30.t4.instructions", "t30.t4.tables"]
+):
     from tests.fuzz import packets, pages, signalling, submission
 
 TARGETS = {each.name: each for each in (*packets.TARGETS, *pages.TARGETS, *signalling.TARGETS, *submission.TARGETS)}
@@ -29,9 +39,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--found", type=Path, default=FOUND)
+    parser.add_argument("--kept", type=Path, help="folder of inputs to begin with, and to keep those that were new in")
     asked = parser.parse_args()
     target = TARGETS[asked.target]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as made:
+        folder = str(asked.kept or made)
         for place, octets in enumerate(target.corpus()):
             (Path(folder) / f"{place:03}").write_bytes(octets)
         options = {

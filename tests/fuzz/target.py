@@ -18,7 +18,7 @@ class Target:
     """
 
     name: str
-    check: Callable[[bytes], None]
+    check: Callable[[bytes], object]
     corpus: Callable[[], list[bytes]]
 
     def __call__(self, octets: bytes) -> None:

@@ -1,14 +1,16 @@
 """What becomes of damaged and of odd streams, bit by bit."""
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from t30.pages import Coding
-from t30.t4 import Bitmap, Decoded, encode
+from t30.t4 import Bitmap, Decoded, decoder, encode
+from t30.t4.jbig import Header
 from t30.t4.state import MAX_ROWS
-from t30.t4.tables import RUNS
+from t30.t4.tables import MAX_WIDTH, RUNS
 from tests.t30.t4 import samples
 from tests.t30.t4.decoding import decode, octets_of
 
@@ -206,6 +208,24 @@ def test_a_page_without_end_is_kept_within_bounds() -> None:
     assert not decoder.page_ended
     assert page.rows == MAX_ROWS + 1
     assert list(np.flatnonzero(page.damaged)) == [MAX_ROWS]
+
+
+@pytest.mark.parametrize("coding", list(Coding), ids=str)
+def test_what_a_stream_makes_takes_no_more_memory_than_a_few_pages(coding: Coding) -> None:
+    header = Header(MAX_WIDTH, 2**32 - 1, 64, 0).octets() if coding is Coding.T85 else b""
+    page = (MAX_ROWS + 1) * MAX_WIDTH // 8
+    rows = {Coding.MMR: b"\xff" * 40, Coding.T85: b"\xff\x02"}
+    row = rows.get(coding) or encode(samples.white(MAX_WIDTH, 1), coding, end_of_page=False)
+    reader = decoder(coding, MAX_WIDTH)
+    reader.feed(header + row)  # compiles what is not compiled yet
+    tracemalloc.start()
+    try:
+        for _ in range(40):
+            reader.feed(row * 2000)
+        assert reader.finish().rows > MAX_ROWS
+        assert tracemalloc.get_traced_memory()[1] < 4 * page
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_longest_page_is_whole() -> None:

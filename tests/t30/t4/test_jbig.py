@@ -200,6 +200,24 @@ def test_comments_are_passed_over_and_a_length_may_come_last() -> None:
         assert (found.bitmap == page, found.bad_rows) == (True, 0)
 
 
+def test_a_length_that_comes_and_is_longer_than_the_header_has_announced_is_damage() -> None:
+    page = samples.text(200, 300)
+    octets = jbig.encode(page)[HEADER:]
+    header = Header(200, 300, 128, jbig.TYPICAL | jbig.LENGTH_COMES).octets()
+    end = octets.index(bytes((ESCAPE, END_OF_STRIPE))) + 2
+    longer = bytes((ESCAPE, NEW_LENGTH)) + (301).to_bytes(4, "big")
+    for chunk in (1 << 20, 1):
+        found = decoded(header + octets[:end] + longer + octets[end:], 200, chunk=chunk)
+        assert (found.rows, found.bad_rows) == (1, 1)
+
+
+def test_a_page_of_stripes_of_one_row_takes_no_longer_than_its_rows() -> None:
+    began = time.process_time()
+    found = decoded(Header(1728, MAX_ROWS, 1, jbig.TYPICAL).octets() + b"\xff\x02" * MAX_ROWS, 1728)
+    assert (found.rows, found.bad_rows) == (MAX_ROWS, 0)
+    assert time.process_time() - began < 30
+
+
 def test_a_few_octets_make_no_more_than_a_page_of_rows() -> None:
     began = time.process_time()
     for rows in (2**32 - 1, 70_000):
