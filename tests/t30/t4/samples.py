@@ -31,6 +31,15 @@ def dithered(width: int, rows: int = 200) -> Bitmap:
     return Bitmap.from_pels((np.asarray(image, np.bool_) == 0).view(np.uint8))
 
 
+def dots(width: int, rows: int = 97) -> Bitmap:
+    """Print a grey ramp in clustered dots, as photos are."""
+    ramp = np.linspace(0, 255, width)[None, :] * np.linspace(0.3, 1, rows)[:, None]
+    down, across = np.indices((8, 8)) / 8
+    hills = np.cos(2 * np.pi * (across + down)) + np.cos(2 * np.pi * (across - down))
+    limits = 255 * hills.ravel().argsort().argsort().reshape(8, 8) / 64
+    return Bitmap.from_pels((ramp < np.tile(limits, (-(-rows // 8), -(-width // 8)))[:rows, :width]).view(np.uint8))
+
+
 def white(width: int, rows: int = 50) -> Bitmap:
     return Bitmap.from_pels(np.zeros((rows, width), np.uint8))
 
@@ -51,6 +60,7 @@ def alike(width: int, rows: int = 120) -> Bitmap:
 PAGES: dict[str, Callable[[int], Bitmap]] = {
     "text": text,
     "dithered": dithered,
+    "dots": dots,
     "white": white,
     "black": black,
     "noise": noise,

@@ -1,5 +1,7 @@
 """Agreement with libtiff, octet for octet and pel for pel."""
 
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,21 @@ from numpy.typing import NDArray
 
 from t30.pages import Coding
 from t30.t4 import Bitmap, Decoder, encode
+from t30.t4.encode import encoded
 from t30.t4.tables import MAX_WIDTH
 from tests.t30.t4 import libtiff
-from tests.t30.t4.samples import PAGES, WIDTHS
+from tests.t30.t4.samples import PAGES, WIDTHS, bitmaps
 
 CODINGS = [(Coding.MH, 4), (Coding.MR, 2), (Coding.MR, 4), (Coding.MMR, 4)]
+DAMAGE: list[Callable[[bytes, random.Random], bytes]] = [
+    lambda octets, rng: bytes((octets[0] ^ 1 << rng.randrange(8),)) + octets[1:],
+    lambda octets, rng: octets[rng.randrange(1, 9) :],
+    lambda octets, rng: rng.randbytes(rng.randrange(1, 9)) + octets,
+    lambda octets, rng: rng.randbytes(20) + octets[20:],
+    lambda octets, rng: bytes(rng.randrange(1, 9)) + octets[9:],
+    lambda octets, rng: octets[: rng.randrange(9)],
+]
+"""What becomes of the octets from one on."""
 STRIPS = [18_103, 10_803, 28_706, 69_275, 32_222, 16_651, 69_282, 19_099]
 """Octets of the eight ITU charts in MMR, as libtiff wrote them."""
 
@@ -42,6 +54,43 @@ def agree(bitmap: Bitmap, coding: Coding, k: int) -> None:
 def test_libtiff_writes_the_same_octets_and_reads_ours(kind: str, width: int) -> None:
     for coding, k in CODINGS:
         agree(PAGES[kind](width), coding, k)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+@pytest.mark.parametrize("kind", PAGES)
+def test_libtiff_agrees_on_pages_of_few_rows(kind: str, rows: int) -> None:
+    for width in (1, 65, 1729):
+        page = PAGES[kind](width)
+        middle = page.rows // 2  # the first rows of a text are white
+        for coding, k in CODINGS:
+            agree(Bitmap(width, page.words[middle : middle + rows]), coding, k)
+
+
+@given(bitmaps().filter(lambda bitmap: bitmap.rows > 0), st.sampled_from(CODINGS))
+def test_libtiff_agrees_on_any_page(bitmap: Bitmap, coding: tuple[Coding, int]) -> None:
+    agree(bitmap, *coding)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize(("coding", "k"), CODINGS)
+def test_rows_before_the_damage_are_those_that_libtiff_reads(coding: Coding, k: int, kind: str, soak_seed: int) -> None:
+    rng = random.Random(soak_seed)
+    for width in (65, 1728):
+        page = PAGES[kind](width)
+        page = Bitmap(width, page.words[page.rows // 3 :][:40])
+        _, _, after = encoded(page, coding, k=k, min_row_bits=0, eols=0, goes_on=False)
+        octets = encode(page, coding, k=k)
+        for _ in range(12):
+            at = rng.randrange(len(octets))
+            stream = octets[:at] + rng.choice(DAMAGE)(octets[at:], rng)
+            before = int(np.searchsorted(after, 8 * at, "right"))
+            decoder = Decoder(coding, width)
+            decoder.feed(stream)
+            ours = decoder.finish()
+            theirs = libtiff.decode_damaged(stream, coding, width=width, rows=page.rows)
+            assert not ours.damaged[:before].any()
+            assert np.array_equal(ours.bitmap.words[:before], page.words[:before])
+            assert np.array_equal(theirs.words[:before], page.words[:before])
 
 
 def in_fewest_bits(bitmap: Bitmap) -> None:

@@ -1,5 +1,6 @@
 """What the codec promises of every page and of every stream."""
 
+import random
 import re
 from itertools import pairwise
 
@@ -79,6 +80,24 @@ def test_damage_ends_without_an_exception_and_cutting_changes_nothing(
         assert again.bitmap == page.bitmap
         assert np.array_equal(again.damaged, page.damaged)
         assert decoder.page_ended == whole.page_ended
+
+
+@pytest.mark.parametrize("coding", sorted(USUAL_CODINGS, key=str), ids=str)
+@pytest.mark.parametrize("kind", samples.PAGES)
+def test_rows_that_the_careful_decoder_takes_are_those_of_the_plain_one(
+    kind: str, coding: Coding, soak_seed: int
+) -> None:
+    """Octet by octet no row is there as a whole when it begins, so that none is plain."""
+    rng = random.Random(soak_seed)
+    for width in (63, 1728):
+        page = samples.PAGES[kind](width)
+        octets = encode(Bitmap(width, page.words[page.rows // 3 :][:40]), coding, k=4)
+        at = rng.randrange(len(octets))
+        for stream in (octets, octets[:at] + rng.randbytes(3) + octets[at + 3 :]):
+            _, whole = decode(coding, width, [stream])
+            _, pieces = decode(coding, width, [stream[at : at + 1] for at in range(len(stream))])
+            assert whole.bitmap == pieces.bitmap
+            assert np.array_equal(whole.damaged, pieces.damaged)
 
 
 @given(bitmap=samples.bitmaps(max_width=64), coding=CODINGS)
