@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from faxgw.bench import machine, threads
+from faxgw.bench import damage, machine, threads
 from faxgw.bench.drawn import drawn_pages
 from faxgw.bench.figures import CannotMeasure, Figure, rounded
 from faxgw.bench.libtiff import Strip
@@ -72,9 +72,9 @@ class Race:
 
 
 def measure(*, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure every coding both ways, blank pages, MH to MMR, and two threads; the shape is that of ``--json``.
+    """Measure every coding both ways, blank pages, MH to MMR, two threads, and the map of damage.
 
-    Where there is only one core, nothing is said of threads.
+    The shape is that of ``--json``. Where there is only one core, nothing is said of threads.
 
     Raises:
         CannotMeasure: if there is no libtiff, or it and faxgw do not agree.
@@ -97,6 +97,8 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     if machine.cores():
         say("threads")
         said["threads"] = threads.measure(pages, rounds=rounds)
+    say("damage")
+    said["damage_map"] = damage.measure(pages, rounds=rounds)
     return {**said, "blank": blanks}
 
 
@@ -120,6 +122,7 @@ def figures(said: dict[str, Any]) -> list[Figure]:
         )
         for way, each in said.get("threads", {}).items()
     ]
+    found.append(Figure("damage_map", "map of damage on good pages", said["damage_map"]["percent"], "%", damage.TARGET))
     return found + [
         Figure(f"blank.{name}.{way}", f"blank page, {name.upper()} {ways[way]}", each["ratio"], "x", BLANK_TARGET, True)
         for name, both in said["blank"].items()

@@ -100,12 +100,16 @@ def decode_command(
     coding: _CodingOption,
     width: Annotated[int, typer.Option("--width", help=f"Pels per scan line, 1 to {MAX_WIDTH}.")],
     msb: _MsbOption = True,
+    conceal: Annotated[
+        bool,
+        typer.Option("--conceal/--no-conceal", help="A damaged row shows the last good one above it, or is white."),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Decode a page; damage is listed, never an error."""
     if not 1 <= width <= MAX_WIDTH:
         raise RequestError("usage", f"--width is 1 to {MAX_WIDTH} pels, not {width}.")
-    reader = decoder(Coding[coding.name], width)
+    reader = decoder(Coding[coding.name], width, conceal=conceal)
     turned = msb and coding is not CodingName.T85
     with _file_errors(source, "read"), source.open("rb") as octets:
         while not reader.page_ended and (chunk := octets.read(CHUNK)):
@@ -118,12 +122,15 @@ def decode_command(
 
 def _report(page: Decoded, *, as_json: bool) -> str:
     if as_json:
+        runs = _runs(page.damaged)
+        at = dict(zip(np.flatnonzero(page.damaged), page.damaged_at, strict=True))
         return json.dumps(
             {
                 "rows": page.rows,
                 "damaged_rows": page.bad_rows,
                 "longest_damaged_run": page.longest_bad_run,
-                "damage": [[int(start), int(end)] for start, end in _runs(page.damaged)],
+                "damage": [[int(start), int(end)] for start, end in runs],
+                "damage_bits": [int(at[start]) for start, _ in runs],
             }
         )
     return f"{page.rows} rows, {page.bad_rows} damaged, at most {page.longest_bad_run} of them together"

@@ -12,15 +12,15 @@ __all__ = ["Bitmap", "Decoded", "Decoder", "JbigDecoder", "PageDecoder", "coded"
 PageDecoder = Decoder | JbigDecoder
 
 
-def decoder(coding: Coding, width: int, *, from_first_eol: bool = False) -> PageDecoder:
+def decoder(coding: Coding, width: int, *, from_first_eol: bool = False, conceal: bool = True) -> PageDecoder:
     """Return what decodes a page of any coding; see ``Decoder`` and ``JbigDecoder``.
 
     Raises:
         ValueError: if the width is not 1 to 4864 pels.
     """
     if coding is Coding.T85:
-        return JbigDecoder(width)
-    return Decoder(coding, width, from_first_eol=from_first_eol)
+        return JbigDecoder(width, conceal=conceal)
+    return Decoder(coding, width, from_first_eol=from_first_eol, conceal=conceal)
 
 
 def coded(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0, shortest: bool = False) -> bytes:

@@ -63,6 +63,7 @@ def decode_pages(
     *,
     threads: int | None = None,
     from_first_eol: bool = False,
+    conceal: bool = True,
 ) -> list[Decoded]:
     """Decode pages of one width, each from all of its octets; see ``Decoder`` and ``JbigDecoder``.
 
@@ -72,6 +73,7 @@ def decode_pages(
         width: pels per row, 1 to 4864.
         threads: how many work at once; None: as many as there are cores.
         from_first_eol: as for ``Decoder``.
+        conceal: as for ``Decoder``.
 
     Returns:
         Each page with its damage, in the order of the pages; damage is no error.
@@ -82,9 +84,9 @@ def decode_pages(
 
     def decoded(octets: bytes) -> Decoded:
         if coding is Coding.T85:
-            decoder: Decoder | JbigDecoder = JbigDecoder(width)
+            decoder: Decoder | JbigDecoder = JbigDecoder(width, conceal=conceal)
         else:
-            decoder = Decoder(coding, width, from_first_eol=from_first_eol)
+            decoder = Decoder(coding, width, from_first_eol=from_first_eol, conceal=conceal)
         decoder.feed(octets)
         return decoder.finish()
 

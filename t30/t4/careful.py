@@ -16,6 +16,7 @@ from t30.t4.state import (
     B1,
     BAD_ROWS,
     BAD_RUN,
+    BEFORE,
     CODED_2D,
     CODING,
     COUNT,
@@ -25,6 +26,7 @@ from t30.t4.state import (
     EOL_ZEROS,
     EOLS,
     FIRST_END,
+    GIVEN_UP_AT,
     HISTORY,
     LINE,
     LONGEST_BAD_RUN,
@@ -51,6 +53,7 @@ from t30.t4.state import (
     WIDTH,
     WRONG,
     ZEROS,
+    Damage,
     Ends,
     State,
     Words,
@@ -67,7 +70,7 @@ def decode(
     s: State,
     lines: Ends,
     page: Words,
-    damaged: NDArray[np.bool_],
+    damaged: Damage,
     turns: Words,
     lengths: NDArray[np.uint16],
     modes: NDArray[np.uint16],
@@ -86,7 +89,7 @@ def decode(
         s: shape (STATE_SIZE,), what is remembered.
         lines: shape (2, FIRST_END + width + 2 + PAD + EIGHT), run ends of the row being decoded and the last good one.
         page: shape (capacity, words), rows as decoded.
-        damaged: shape (capacity,).
+        damaged: shape (capacity,), which rows are damaged, and where.
         turns: scratch of ``plain.TURNS`` words, all 0.
         lengths: ``tables.LENGTHS``.
         modes: ``tables.MODES``.
@@ -120,7 +123,7 @@ def decode(
 
 
 @kernel
-def _start(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> bool:
+def _start(stream: Words, end: int, s: State, page: Words, damaged: Damage) -> bool:
     """Between rows: decide whether a row or an EOL comes next."""
     position = s[POSITION]
     zeros = min(trailing_zeros(_peek(stream, position)), end - position)
@@ -160,7 +163,7 @@ def _take_runs(
     s: State,
     lines: Ends,
     page: Words,
-    damaged: NDArray[np.bool_],
+    damaged: Damage,
     lengths: NDArray[np.uint16],
 ) -> bool:
     """Go on with a row that is coded by itself."""
@@ -193,7 +196,7 @@ def _take_modes(
     s: State,
     lines: Ends,
     page: Words,
-    damaged: NDArray[np.bool_],
+    damaged: Damage,
     lengths: NDArray[np.uint16],
     modes: NDArray[np.uint16],
 ) -> bool:
@@ -257,7 +260,7 @@ def _take_modes(
 
 
 @kernel
-def _seek(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> bool:
+def _seek(stream: Words, end: int, s: State, page: Words, damaged: Damage) -> bool:
     """Skip bits until an EOL: 11 zeros or more, then a one, wherever code words were thought to begin."""
     position = s[POSITION]
     zeros = s[ZEROS]
@@ -279,7 +282,7 @@ def _seek(stream: Words, end: int, s: State, page: Words, damaged: NDArray[np.bo
 
 
 @kernel
-def _take_eol(row_end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
+def _take_eol(row_end: int, s: State, page: Words, damaged: Damage) -> None:
     """Count an EOL; what came before it ended at ``row_end``."""
     _judge(row_end, s, page, damaged)
     s[EOLS] += 1
@@ -301,17 +304,19 @@ def _take_tag(stream: Words, end: int, s: State) -> bool:
 
 
 @kernel
-def _end_of_input(end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
+def _end_of_input(end: int, s: State, page: Words, damaged: Damage) -> None:
     """Count a row that was cut off."""
     if s[PHASE] == RUNS or s[PHASE] == CODED_2D:
         s[SPOILT] = 1
+        s[GIVEN_UP_AT] = s[BEFORE] + s[POSITION]
     _judge(s[POSITION] - s[ZEROS] if s[PHASE] == SEEK else end, s, page, damaged)
     s[PHASE] = LOST
 
 
 @kernel
-def _spoil(stream: Words, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
+def _spoil(stream: Words, s: State, page: Words, damaged: Damage) -> None:
     """Give up the row at hand; in MH and MR it is judged when the next EOL shows how long it was."""
+    s[GIVEN_UP_AT] = s[BEFORE] + s[POSITION]
     if s[CODING] == MMR:
         _keep_damaged(s, page, damaged)
         s[PHASE] = LOST
@@ -322,7 +327,7 @@ def _spoil(stream: Words, s: State, page: Words, damaged: NDArray[np.bool_]) -> 
 
 
 @kernel
-def _judge(row_end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
+def _judge(row_end: int, s: State, page: Words, damaged: Damage) -> None:
     """Keep a row that was given up, unless it is too short to be one: then it was a hit on fill."""
     if s[SPOILT] and row_end - s[MARK] >= s[SHORTEST]:
         _keep_damaged(s, page, damaged)
@@ -330,13 +335,13 @@ def _judge(row_end: int, s: State, page: Words, damaged: NDArray[np.bool_]) -> N
 
 
 @kernel
-def _keep_good(s: State, lines: Ends, page: Words, damaged: NDArray[np.bool_]) -> None:
+def _keep_good(s: State, lines: Ends, page: Words, damaged: Damage) -> None:
     row = s[ROWS]
     line = lines[s[LINE], FIRST_END:]
     _paint(line, s[COUNT], s[WIDTH], page[row])
     s[ENDS_ABOVE] = s[COUNT]
     close_row(line, s[COUNT] - 1, s[WIDTH])
-    damaged[row] = False
+    damaged[row] = 0
     s[LINE] = 1 - s[LINE]
     s[REFERENCE_GOOD] = 1
     s[BAD_RUN] = 0
@@ -345,12 +350,12 @@ def _keep_good(s: State, lines: Ends, page: Words, damaged: NDArray[np.bool_]) -
 
 
 @kernel
-def _keep_damaged(s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
+def _keep_damaged(s: State, page: Words, damaged: Damage) -> None:
     """Keep, for a damaged row, a copy of the row before it: the last good one, or itself a copy of that."""
     row = s[ROWS]
     for column in range(page.shape[1]):
         page[row, column] = page[row - 1, column] if row > 0 else np.uint64(0)
-    damaged[row] = True
+    damaged[row] = s[GIVEN_UP_AT]
     s[REFERENCE_GOOD] = 0
     s[BAD_ROWS] += 1
     s[BAD_RUN] += 1
@@ -359,10 +364,10 @@ def _keep_damaged(s: State, page: Words, damaged: NDArray[np.bool_]) -> None:
 
 
 @kernel
-def _stop(s: State, damaged: NDArray[np.bool_]) -> None:
+def _stop(s: State, damaged: Damage) -> None:
     """Too many rows: the last one kept stands, damaged, for all that would follow."""
-    if not damaged[s[ROWS] - 1]:
-        damaged[s[ROWS] - 1] = True
+    if damaged[s[ROWS] - 1] == 0:
+        damaged[s[ROWS] - 1] = s[BEFORE] + s[POSITION]
         s[BAD_ROWS] += 1
         s[BAD_RUN] += 1
         s[LONGEST_BAD_RUN] = max(s[LONGEST_BAD_RUN], s[BAD_RUN])

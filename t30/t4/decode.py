@@ -28,12 +28,17 @@ class Decoded:
     """A page as received.
 
     Attributes:
-        bitmap: a damaged row is a copy of the last good row above it (white at the top of the page).
+        bitmap: a damaged row is a copy of the last good row above it (white at the top of the page), or white where
+            nothing was to be concealed.
         damaged: shape (rows,), which rows are damaged.
+        damaged_at: shape (bad_rows,), for each damaged row the bit of the stream, from 0, where damage showed: where a
+            code word begins that is none (also an EOL that comes too soon), leads past the row or is not all there,
+            or the row itself if it is coded against a damaged one; in JBIG, where the stripe or marker begins.
     """
 
     bitmap: Bitmap
     damaged: NDArray[np.bool_]
+    damaged_at: NDArray[np.int64]
 
     @property
     def rows(self) -> int:
@@ -72,9 +77,12 @@ class Decoder:
         width: pels per row, 1 to 4864.
         from_first_eol: MH, MR: pass over everything before the first EOL. On a line every page begins with one, and
             a modem gives ones while its carrier settles; in a file there may be none.
+        conceal: a damaged row becomes a copy of the last good one above it, which a reader hardly sees. Else it is
+            white, all of it, so that no pel is shown that may not have been sent: the noise may have come before the
+            place where damage showed.
     """
 
-    def __init__(self, coding: Coding, width: int, *, from_first_eol: bool = False) -> None:
+    def __init__(self, coding: Coding, width: int, *, from_first_eol: bool = False, conceal: bool = True) -> None:
         if not 1 <= width <= MAX_WIDTH:
             raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
         self._width = width
@@ -82,8 +90,9 @@ class Decoder:
         self._state = fresh.copy()
         self._lines = lines.copy()
         self._page = np.empty((_FIRST_ROWS, -(-width // 64)), np.uint64)
-        self._damaged = np.empty(_FIRST_ROWS, np.bool_)
+        self._damaged = np.empty(_FIRST_ROWS, np.int64)
         self._turns = np.zeros(TURNS, np.uint64)
+        self._conceal = conceal
         self._pending = b"\xff" * _HISTORY
         self._lead: bytes | None = b"" if from_first_eol and coding is not Coding.MMR else None
 
@@ -109,7 +118,10 @@ class Decoder:
 
     def after(self, row: int) -> Bitmap:
         """Return the scan lines so far from number ``row`` on, the first being 0."""
-        return Bitmap(self._width, self._page[row : self.rows].copy())
+        words = self._page[row : self.rows].copy()
+        if not self._conceal:
+            words[self._damaged[row : self.rows] != 0] = 0
+        return Bitmap(self._width, words)
 
     def feed(self, octets: bytes) -> None:
         """Take the next octets, first bit on the wire least significant; after the end of the page ignore them."""
@@ -120,7 +132,11 @@ class Decoder:
     def finish(self) -> Decoded:
         """Give the page as it is, with a row that was cut off marked as damaged; nothing may be fed afterwards."""
         self._decode(b"", final=True)
-        return Decoded(Bitmap(self._width, self._page[: self.rows]), self._damaged[: self.rows])
+        words, where = self._page[: self.rows], self._damaged[: self.rows]
+        damaged = where != 0
+        if not self._conceal:
+            words[damaged] = 0
+        return Decoded(Bitmap(self._width, words), damaged, where[damaged] - state.HISTORY)
 
     def _begun(self, octets: bytes) -> bytes:
         """Return what there is from the first EOL on, the bits before it zeroed; nothing while it has not come."""
@@ -128,9 +144,11 @@ class Decoder:
         found = bits.find(_EOL)
         if found < 0:
             self._lead = octets[-2:]
+            self._state[state.BEFORE] += 8 * (len(octets) - len(self._lead))
             return b""
         self._lead = None
         octet, bit = divmod(found, 8)
+        self._state[state.BEFORE] += 8 * octet
         return bytes((octets[octet] >> bit << bit,)) + octets[octet + 1 :]
 
     def _decode(self, octets: bytes, *, final: bool) -> None:
@@ -145,6 +163,7 @@ class Decoder:
             self._page = np.concatenate((self._page, np.empty_like(self._page)))
             self._damaged = np.concatenate((self._damaged, np.empty_like(self._damaged)))
         used = (int(self._state[state.POSITION]) >> 3) - _HISTORY
+        self._state[state.BEFORE] += 8 * used
         self._state[state.POSITION] -= 8 * used
         self._state[state.MARK] -= 8 * used
         self._pending = octets[used:]

@@ -109,16 +109,20 @@ class JbigDecoder:
 
     Args:
         width: pels per row that are asked for, 1 to 4864; an image of another width is damage from its first octet on.
+        conceal: the damaged row becomes a copy of the one above it; else it is white.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, conceal: bool = True) -> None:
         if not 1 <= width <= MAX_WIDTH:
             raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
         self._width = width
+        self._conceal = conceal
         self._header: Header | None = None
         self._state, self._contexts, self._registers = _fresh()
         self._page = np.empty((0, -(-width // 64)), np.uint64)
         self._pending = bytearray()
+        self._fed = 0
+        self._given_up_at = 0
         self._looked = 0
         self._skip = 0
         self._length = 0
@@ -158,6 +162,7 @@ class JbigDecoder:
     def feed(self, octets: bytes) -> None:
         """Take the next octets; after the end of the page ignore them."""
         if not self._over:
+            self._fed += len(octets)
             self._pending += octets
             self._go_on(final=False)
 
@@ -169,7 +174,7 @@ class JbigDecoder:
             self._cut_off()
         damaged = np.zeros(self.rows, np.bool_)
         damaged[self.rows - self.bad_rows :] = True
-        return Decoded(self.after(0), damaged)
+        return Decoded(self.after(0), damaged, np.full(self.bad_rows, 8 * self._given_up_at, np.int64))
 
     def _go_on(self, *, final: bool) -> None:
         if self._header is None and len(self._pending) >= HEADER:
@@ -292,12 +297,17 @@ class JbigDecoder:
         return self._end(damaged=True)
 
     def _stand_in(self) -> Words:
-        """Return what stands for a damaged row: the one above it, white if there is none."""
+        """Return what stands for a damaged row: the one above it, white if there is none or it is not to conceal."""
         good = int(self._state[stripes.ROWS])
-        return self._page[good - 1 : good].copy() if good else np.zeros((1, self._page.shape[1]), np.uint64)
+        return (
+            self._page[good - 1 : good].copy()
+            if good and self._conceal
+            else np.zeros((1, self._page.shape[1]), np.uint64)
+        )
 
     def _end(self, *, damaged: bool) -> None:
         self._over, self._damaged = True, damaged
+        self._given_up_at = self._fed - len(self._pending)
         self._pending.clear()
 
 

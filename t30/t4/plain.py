@@ -38,6 +38,7 @@ from t30.t4.state import (
     SPOILT,
     TWO_D,
     WIDTH,
+    Damage,
     Ends,
     State,
     Words,
@@ -71,7 +72,7 @@ def take_plain_rows(
     s: State,
     lines: Ends,
     page: Words,
-    damaged: NDArray[np.bool_],
+    damaged: Damage,
     turns: Words,
     lengths: NDArray[np.uint16],
     steps: NDArray[np.uint16],
@@ -144,7 +145,7 @@ def take_plain_rows(
             ends_above = count
             line = numbers + 2 * FIRST_END - line
         known = True
-        damaged[rows] = False
+        damaged[rows] = 0
         rows += 1
         position = at
         s[TWO_D] = not by_itself

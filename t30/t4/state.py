@@ -16,6 +16,8 @@ from t30.t4.jit import kernel, part
 Words = NDArray[np.uint64]
 Ends = NDArray[np.int32]
 State = NDArray[np.int64]
+Damage = NDArray[np.int64]
+"""By row: 0 if it is good, else the bit of the whole stream where damage showed, ``HISTORY`` bits before it counted."""
 
 PAD = 3
 """Entries after a row's run ends: b1 and b2 are looked for at most two places past the width."""
@@ -27,7 +29,8 @@ SPARE_WORDS = 3
 
 # What a decoder remembers between chunks, by place in its state.
 CODING, WIDTH, PHASE, POSITION, A0, COUNT, B1, LINE, TWO_D, REFERENCE_GOOD = range(10)
-EOLS, SPOILT, MARK, ZEROS, ROWS, BAD_ROWS, BAD_RUN, LONGEST_BAD_RUN, SHORTEST, ENDS_ABOVE, STATE_SIZE = range(10, 21)
+EOLS, SPOILT, MARK, ZEROS, ROWS, BAD_ROWS, BAD_RUN, LONGEST_BAD_RUN, SHORTEST, ENDS_ABOVE = range(10, 20)
+BEFORE, GIVEN_UP_AT, STATE_SIZE = range(20, 23)
 
 # CODING
 MH, MR, MMR = range(3)

@@ -94,6 +94,7 @@ def test_codec_measures_each_way_beside_libtiff() -> None:
             assert len(way["per_chart"]) == len(way["libtiff_us"]) == len(way["faxgw_us"]) == 8
             assert min(way["libtiff_us"] + way["faxgw_us"]) > 0
     assert said["libtiff"].startswith("LIBTIFF")
+    assert set(said["damage_map"]["by_coding"]) == set(ways)
     for way in said["threads"].values():
         gains = [math.log(way["faxgw_gain"][name] / way["libtiff_gain"][name]) for name in ways]
         assert way["ratio"] == pytest.approx(math.exp(sum(gains) / 3), rel=0.02)

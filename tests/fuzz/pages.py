@@ -117,6 +117,7 @@ def _compare(stream: bytes, decoder: Callable[[], Decoder | JbigDecoder]) -> Dec
         again = _decoded(_pieces(stream), decoder())
     assert whole.bitmap == again.bitmap
     assert np.array_equal(whole.damaged, again.damaged)
+    assert np.array_equal(whole.damaged_at, again.damaged_at)
     assert whole.bitmap == Bitmap.from_pels(whole.bitmap.pels()), "bits past the width"
     return whole
 

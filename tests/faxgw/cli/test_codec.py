@@ -45,7 +45,7 @@ def test_charts_become_the_strips_that_libtiff_wrote(charts: Path, tmp_path: Pat
         assert len(strip) == length
         assert strip in chart.read_bytes()
         said = json.loads(codec("decode", "--coding", "mmr", "--width", 1728, "--json", out, back))
-        assert said == {"rows": 2376, "damaged_rows": 0, "longest_damaged_run": 0, "damage": []}
+        assert said == {"rows": 2376, "damaged_rows": 0, "longest_damaged_run": 0, "damage": [], "damage_bits": []}
         with Image.open(chart) as theirs, Image.open(back) as ours:
             assert np.array_equal(np.asarray(theirs, np.bool_), np.asarray(ours, np.bool_))
 
@@ -125,13 +125,22 @@ def test_damage_is_reported_and_no_error(page: Path, tmp_path: Path) -> None:
     lengths = [last - first + 1 for first, last in said["damage"]]
     assert (sum(lengths), max(lengths)) == (said["damaged_rows"], said["longest_damaged_run"])
     assert said["rows"] < 40
+    assert len(said["damage_bits"]) == len(said["damage"])
+    assert len(octets) * 4 - 8 * 12 <= said["damage_bits"][0] < 8 * len(octets)
+    shown = (tmp_path / "back.pbm").read_bytes()
+    assert json.loads(codec(*arguments, "--json", "--no-conceal")) == said
+    first, last = said["damage"][-1]
+    bare = (tmp_path / "back.pbm").read_bytes()
+    head, row = len(b"P4\n100 40\n"), 13
+    assert not any(bare[head + row * first : head + row * (last + 1)])
+    assert any(shown[head + row * first : head + row * (last + 1)])
     assert codec(*arguments).startswith(f"{said['rows']} rows, {said['damaged_rows']} damaged")
 
 
 def test_input_without_octets_is_a_page_without_rows(tmp_path: Path) -> None:
     (tmp_path / "page.fax").write_bytes(b"")
     said = codec("decode", "--coding", "mr", "--width", 8, "--json", tmp_path / "page.fax", tmp_path / "back.pbm")
-    assert json.loads(said) == {"rows": 0, "damaged_rows": 0, "longest_damaged_run": 0, "damage": []}
+    assert json.loads(said) == {"rows": 0, "damaged_rows": 0, "longest_damaged_run": 0, "damage": [], "damage_bits": []}
     assert (tmp_path / "back.pbm").read_bytes() == b"P4\n8 0\n"
 
 

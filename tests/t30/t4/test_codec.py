@@ -79,6 +79,7 @@ def test_damage_ends_without_an_exception_and_cutting_changes_nothing(
         decoder, again = decode(coding, width, chunks)
         assert again.bitmap == page.bitmap
         assert np.array_equal(again.damaged, page.damaged)
+        assert np.array_equal(again.damaged_at, page.damaged_at)
         assert decoder.page_ended == whole.page_ended
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from t30.pages import Coding
-from t30.t4 import Bitmap, Decoded, decoder, encode
+from t30.t4 import Bitmap, Decoded, Decoder, coded, decoder, encode
 from t30.t4.jbig import Header
 from t30.t4.state import MAX_ROWS
 from t30.t4.tables import MAX_WIDTH, RUNS
@@ -181,14 +181,63 @@ def test_damage_ends_an_mmr_page_with_a_row_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "bits",
-    [EXTENSION_2D, "0001", LATE + "0000010", "001 10010 11", EOL + "1", "0000011"],
+    ("bits", "at"),
+    [(EXTENSION_2D, 1), ("0001", 1), (LATE + "0000010", 15), ("001 10010 11", 1), (EOL + "1", 13), ("0000011", 1)],
     ids=["extension", "pass past the end", "left of the row", "too long a run", "one EOL", "right of the row"],
 )
-def test_modes_that_lead_nowhere_are_damage(bits: str) -> None:
-    rows, ended = read("1" + bits + "1" * 9, Coding.MMR)
-    assert not ended
-    assert rows == [ROWS[PLAIN], *[".#######"] * (LATE in bits), "?"]
+def test_modes_that_lead_nowhere_are_damage_and_mmr_says_where(bits: str, at: int) -> None:
+    stream = octets_of("1" + bits + "1" * 9)
+    decoder, page = decode(Coding.MMR, 8, [stream])
+    assert not decoder.page_ended
+    assert drawn(page) == [ROWS[PLAIN], *[".#######"] * (LATE in bits), "?"]
+    assert list(page.damaged_at) == [at]
+
+
+def test_each_damaged_row_says_at_which_bit_damage_showed() -> None:
+    rows = ["1011" + EXTENSION_1D, "1011 0010 1000", "1011 11", PLAIN, "10010 1011", "1011"]
+    shows = [4, 4, 6, None, 0, 4]  # no code word, a run too long, an EOL too soon; none; again too long; the end
+    bits, expected = "", []
+    for row, at in zip(rows, shows, strict=True):
+        bits += EOL
+        expected += [len(bits) + at] if at is not None else []
+        bits += row.replace(" ", "")
+    _, page = decode(Coding.MH, 8, [octets_of(bits)])
+    assert list(page.damaged) == [True, True, True, False, True, True]
+    assert list(page.damaged_at) == expected
+
+
+def test_a_row_that_leans_on_a_damaged_one_is_damaged_from_its_beginning() -> None:
+    bits = EOL + "1" + "1011 11" + EOL + "0" + "11" + EOL + "1" + BLACK + (EOL + "1") * 6
+    _, page = decode(Coding.MR, 8, [octets_of(bits)])
+    assert list(page.damaged_at) == [19, 32]
+
+
+def test_bits_before_the_first_eol_count() -> None:
+    stream = b"\xff" * 9 + octets_of(EOL + "1011 11" + EOL + HALVES + EOL * 6)
+    for chunks in ([stream], [stream[at : at + 1] for at in range(len(stream))]):
+        decoder = Decoder(Coding.MH, 8, from_first_eol=True)
+        for chunk in chunks:
+            decoder.feed(chunk)
+        assert list(decoder.finish().damaged_at) == [72 + 18]
+
+
+@pytest.mark.parametrize("coding", [Coding.MH, Coding.MR, Coding.MMR, Coding.T85])
+def test_without_concealment_a_damaged_row_is_white_and_all_else_the_same(coding: Coding) -> None:
+    octets = bytearray(coded(samples.dithered(1728), coding))
+    if coding is not Coding.T85:  # which shows only where it ends
+        for at in range(500, len(octets), 2000):
+            octets[at : at + 2] = b"\x55\xff"
+    pages = []
+    for conceal in (True, False):
+        page = decoder(coding, 1728, conceal=conceal)
+        page.feed(bytes(octets[:-500]))
+        so_far = page.after(0)
+        pages.append(page.finish())
+        assert np.array_equal(so_far.words, pages[-1].bitmap.words[: so_far.rows])
+    shown, bare = pages
+    assert bare.bad_rows and np.array_equal(bare.damaged, shown.damaged)
+    assert np.array_equal(bare.bitmap.words[~bare.damaged], shown.bitmap.words[~shown.damaged])
+    assert not bare.bitmap.words[bare.damaged].any() and shown.bitmap.words[shown.damaged].any()
 
 
 def test_runs_of_no_pels_join_their_neighbours() -> None:

@@ -185,7 +185,7 @@ def test_a_marker_that_makes_no_sense_ends_the_page_with_damage(between: bytes) 
     octets = jbig.encode(page)
     end = octets.index(bytes((ESCAPE, END_OF_STRIPE))) + 2
     found = decoded(octets[:end] + between + octets[end:], 200)
-    assert (found.rows, found.bad_rows) == (129, 1)
+    assert (found.rows, found.bad_rows, list(found.damaged_at)) == (129, 1, [8 * end])
     assert found.bitmap.words[:128].tobytes() == page.words[:128].tobytes()
 
 
