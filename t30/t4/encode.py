@@ -69,7 +69,9 @@ def encoded(
         raise ValueError(f"k={k}, min_row_bits={min_row_bits}")
     words = np.require(bitmap.words, np.uint64, ["C", "W"])  # one signature, so one compilation
     rows, width = bitmap.rows, bitmap.width
-    shape = (width, {Coding.MH: 1, Coding.MR: k, Coding.MMR: 0}[coding], int(coding is Coding.MR), min_row_bits)
+    two_d = coding is Coding.MR
+    period = k if two_d else int(coding is Coding.MH)
+    shape = (width, period, int(two_d), min_row_bits)
     ends, places = begin(width, rows)
     ways = np.empty((2, width + 3 if shortest else 0), np.int32)
     out = np.empty(0, np.uint64)

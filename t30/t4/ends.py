@@ -10,7 +10,7 @@ above the first. A row that is the same as the one above it has the place of tha
 import numpy as np
 from numpy.typing import NDArray
 
-from t30.t4.instructions import EIGHT, ones, trailing_zeros
+from t30.t4.instructions import EIGHT, ones, trailing_zeros, which_differ
 from t30.t4.jit import kernel, part
 from t30.t4.state import Ends, Words
 
@@ -20,6 +20,8 @@ FIRST = 1
 """Where the run ends of the row above the first begin."""
 BETWEEN = EIGHT + 1
 """Numbers between the run ends of two rows."""
+AT_A_TIME = 6
+"""Run ends written in one go, be there as many or not."""
 MOST = 1 << 16
 """Numbers in ``ends``: few enough to stay in a processor's cache, so many that most pages take a call or two."""
 
@@ -80,10 +82,19 @@ def find_rows(words: Words, width: int, first: int, last: int, ends: Ends, place
 
 @part
 def _as_above(pels: Words, row: int, columns: int) -> bool:
-    """Whether the row from word ``row`` on is the same as the one above it."""
+    """Whether the row from word ``row`` on is the same as the one above it.
+
+    Eight words are compared in one go, and some twice, so that none are left over.
+    """
     differ = np.uint64(0)
-    for place in range(row, row + columns):
-        differ |= pels[np.uint64(place)] ^ pels[np.uint64(place - columns)]
+    end = row + columns
+    if columns < EIGHT:
+        for place in range(row, end):
+            differ |= pels[np.uint64(place)] ^ pels[np.uint64(place - columns)]
+        return bool(differ == 0)
+    for place in range(row, end, EIGHT):
+        first = min(place, end - EIGHT)
+        differ |= which_differ(pels, first, first - columns)
     return bool(differ == 0)
 
 
@@ -91,8 +102,8 @@ def _as_above(pels: Words, row: int, columns: int) -> bool:
 def _find_ends(pels: Words, row: int, columns: int, width: int, ends: Ends, line: int) -> int:
     """Write the run ends of the row from word ``row`` on to ``ends[line]`` and on, padded; return their number.
 
-    Four places are written at a time, whether or not there are as many changes left in a word, since a processor does
-    that faster than it guesses how many there are.
+    ``AT_A_TIME`` places are written in one go, whether or not there are as many changes left in a word, since a
+    processor does that faster than it guesses how many there are.
     """
     at = line
     carry = np.uint64(0)
@@ -104,13 +115,13 @@ def _find_ends(pels: Words, row: int, columns: int, width: int, ends: Ends, line
             found = at + ones(changes)
             first = column << 6
             while at < found:
-                for place in range(4):
+                for place in range(AT_A_TIME):
                     ends[np.uint64(at + place)] = first + trailing_zeros(changes)
                     changes &= changes - np.uint64(1)
-                at += 4
+                at += AT_A_TIME
             at = found
     if at > line and ends[at - 1] >= width:
         at -= 1  # black to the end of the row: the white past it is none
-    for place in range(8):
+    for place in range(EIGHT):
         ends[np.uint64(at + place)] = width
     return at + 1 - line

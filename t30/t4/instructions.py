@@ -66,6 +66,14 @@ def clear_words(words: Words, at: int, count: int) -> None:
         words[index] = 0
 
 
+def which_differ(words: Words, at: int, other: int) -> np.uint64:
+    """Compare eight words of ``words[at:]`` with those of ``words[other:]``; return a bit each, 1 if they differ."""
+    differ = 0
+    for index in range(EIGHT):
+        differ |= int(words[at + index] != words[other + index]) << index
+    return np.uint64(differ)
+
+
 def emitted(numba: Any) -> dict[Callable[..., Any], Any]:
     """Return what stands in place of each: itself, compiled with its bounds checked, or one instruction."""
     if numba.config.DISABLE_JIT:
@@ -79,10 +87,11 @@ def emitted(numba: Any) -> dict[Callable[..., Any], Any]:
         copy_eight: _copy_eight(),
         copy_words: _copy_words(),
         clear_words: _clear_words(),
+        which_differ: _which_differ(),
     }
 
 
-_WRITTEN_HERE = (octets_at, put_octets, copy_eight, copy_words, clear_words)
+_WRITTEN_HERE = (octets_at, put_octets, copy_eight, copy_words, clear_words, which_differ)
 
 
 def _trailing(builder: Any, word: Any) -> Any:
@@ -164,6 +173,25 @@ def _copy_eight() -> Any:
         return types.none(source, types.int64, target, types.int64), generate
 
     return intrinsic(copy_eight)
+
+
+def _which_differ() -> Any:
+    from llvmlite import ir  # noqa: PLC0415
+    from numba import types  # noqa: PLC0415
+    from numba.extending import intrinsic  # noqa: PLC0415
+
+    def which_differ(_context: Any, words: Any, _at: Any, _other: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            eight = ir.VectorType(_integers(64), EIGHT).as_pointer()
+            array = signature.args[0], args[0]
+            places = (builder.bitcast(_place(context, builder, array, at, 64), eight) for at in args[1:3])
+            these, others = (builder.load(place, align=8) for place in places)
+            differ = builder.icmp_unsigned("!=", these, others)
+            return builder.zext(builder.bitcast(differ, _integers(EIGHT)), _integers(64))
+
+        return types.uint64(words, types.int64, types.int64), generate
+
+    return intrinsic(which_differ)
 
 
 def _copy_words() -> Any:

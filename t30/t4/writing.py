@@ -52,11 +52,18 @@ def put_rows(
         after: shape (rows of the page,); is told where each row ends.
     """
     bits = np.uint64(tail)
+    waiting = 0  # run ends of rows in MMR that are the same as the one above: a bit each, written together
     for index in range(rows):
         row = first + index
         line = places[index + 1, 0]
         count = places[index + 1, 1]
         above = places[index, 0]
+        if k == 0 and line == above:
+            waiting += count
+            after[row] = position + waiting
+            continue
+        position, bits = _put_same(out, position, bits, waiting)
+        waiting = 0
         by_itself = k > 0 and row % k == 0
         if k > 0:
             position, bits = put_eol(out, position, bits, tag_bits, by_itself)
@@ -70,6 +77,7 @@ def put_rows(
         if k > 0 and (goes_on or eols > 0 or index + 1 < rows):
             position, bits = put_fill(out, position, bits, min_row_bits - EOL_BITS - tag_bits - (position - start))
         after[row] = position
+    position, bits = _put_same(out, position, bits, waiting)
     for _ in range(eols):
         position, bits = put_eol(out, position, bits, tag_bits, True)
     return position, int(bits)

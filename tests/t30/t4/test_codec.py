@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from t30.pages import USUAL_CODINGS, Coding
 from t30.t4 import Bitmap, Decoder, encode
+from t30.t4.encode import encoded
 from tests.t30.t4 import samples
 from tests.t30.t4.decoding import cut, decode
 
@@ -33,6 +34,13 @@ def test_decoding_undoes_encoding(
     assert page.bitmap == bitmap
     assert page.bad_rows == 0
     assert decoder.page_ended == end_of_page
+
+
+@given(bitmap=samples.bitmaps(), coding=CODINGS)
+def test_each_row_ends_where_a_page_does_that_has_no_rows_after_it(bitmap: Bitmap, coding: Coding) -> None:
+    pages = [Bitmap(bitmap.width, bitmap.words[:rows]) for rows in range(1, bitmap.rows + 1)]
+    ends = [encoded(page, coding, k=2, min_row_bits=0, eols=0, goes_on=False)[1] for page in pages]
+    assert encoded(bitmap, coding, k=2, min_row_bits=0, eols=0, goes_on=False)[2].tolist() == ends
 
 
 @given(bitmap=samples.bitmaps(), coding=CODINGS, tail=st.binary(max_size=60))
