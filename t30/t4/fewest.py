@@ -13,7 +13,7 @@ from t30.t4.jit import kernel, part
 from t30.t4.put import EOL_BITS, put, put_eol, put_run
 from t30.t4.state import Ends, Words, end_at
 from t30.t4.tables import CODES, LONGEST_MAKE_UP_BITS, LONGEST_RUN, MODE_CODES, MODE_HORIZONTAL, MODE_PASS
-from t30.t4.writing import put_fill, put_runs
+from t30.t4.writing import put_fill, put_runs, put_same
 
 
 @kernel
@@ -49,6 +49,8 @@ def put_rows_in_fewest(
         start = position
         if by_itself:
             position, bits = put_runs(out, position, bits, ends, line, count)
+        elif line == above:
+            position, bits = put_same(out, position, bits, count)
         else:
             position, bits = _put_fewest(out, position, bits, ends, line, count, above, count_above, width, ways)
         if k > 0 and (goes_on or eols > 0 or index + 1 < rows):

@@ -62,7 +62,7 @@ def put_rows(
             waiting += count
             after[row] = position + waiting
             continue
-        position, bits = _put_same(out, position, bits, waiting)
+        position, bits = put_same(out, position, bits, waiting)
         waiting = 0
         by_itself = k > 0 and row % k == 0
         if k > 0:
@@ -71,13 +71,13 @@ def put_rows(
         if by_itself:
             position, bits = put_runs(out, position, bits, ends, line, count)
         elif line == above:
-            position, bits = _put_same(out, position, bits, count)
+            position, bits = put_same(out, position, bits, count)
         else:
             position, bits = _put_modes(out, position, bits, ends, line, count, above, width)
         if k > 0 and (goes_on or eols > 0 or index + 1 < rows):
             position, bits = put_fill(out, position, bits, min_row_bits - EOL_BITS - tag_bits - (position - start))
         after[row] = position
-    position, bits = _put_same(out, position, bits, waiting)
+    position, bits = put_same(out, position, bits, waiting)
     for _ in range(eols):
         position, bits = put_eol(out, position, bits, tag_bits, True)
     return position, int(bits)
@@ -179,7 +179,7 @@ def _put_pair(
 
 
 @part
-def _put_same(out: Words, position: int, tail: np.uint64, count: int) -> tuple[int, np.uint64]:
+def put_same(out: Words, position: int, tail: np.uint64, count: int) -> tuple[int, np.uint64]:
     """Code a row that is the same as the one above: so many vertical modes with a1 = b1."""
     while count > 0:
         length = min(count, MOST_PUT)
