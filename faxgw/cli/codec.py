@@ -13,7 +13,6 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from faxgw.documents.coded import TURNED
 from faxgw.errors import RequestError
 from t30.pages import Coding, Resolution
 from t30.t4 import Bitmap, Decoded, coded, decoder, encode, usual_k
@@ -87,9 +86,11 @@ def encode_command(
         octets = coded(bitmap, chosen)
     else:
         ends = rtc or chosen is Coding.MMR
-        octets = encode(bitmap, chosen, k=k or usual_k(resolution), min_row_bits=min_row_bits, end_of_page=ends)
+        octets = encode(
+            bitmap, chosen, k=k or usual_k(resolution), min_row_bits=min_row_bits, end_of_page=ends, msb_first=msb
+        )
     with _file_errors(out, "written"):
-        out.write_bytes(octets.translate(TURNED) if msb and chosen is not Coding.T85 else octets)
+        out.write_bytes(octets)
 
 
 @app.command("decode")
@@ -109,11 +110,10 @@ def decode_command(
     """Decode a page; damage is listed, never an error."""
     if not 1 <= width <= MAX_WIDTH:
         raise RequestError("usage", f"--width is 1 to {MAX_WIDTH} pels, not {width}.")
-    reader = decoder(Coding[coding.name], width, conceal=conceal)
-    turned = msb and coding is not CodingName.T85
+    reader = decoder(Coding[coding.name], width, conceal=conceal, msb_first=msb)
     with _file_errors(source, "read"), source.open("rb") as octets:
         while not reader.page_ended and (chunk := octets.read(CHUNK)):
-            reader.feed(chunk.translate(TURNED) if turned else chunk)
+            reader.feed(chunk)
     page = reader.finish()
     with _file_errors(out, "written"):
         out.write_bytes(_pbm(page.bitmap))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from t30.pages import Coding, Resolution, Width
 from t30.t4 import Bitmap, Decoder, encode
+from t30.t4.order import turn_octets
 
 TURNED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 """Each octet with its bits in the other order, for ``bytes.translate``: the wire's order to the file's, and back."""
@@ -42,14 +43,14 @@ def coded_page(
     longest_bad_run: int = 0,
 ) -> CodedPage:
     """Code a page for filing: without fill, MMR with EOFB and the others without RTC, as TIFF-F has it."""
-    octets = encode(bitmap, coding, k=4, end_of_page=coding is Coding.MMR)
-    return CodedPage(width, resolution, bitmap.rows, coding, octets.translate(TURNED), bad_rows, longest_bad_run)
+    octets = encode(bitmap, coding, k=4, end_of_page=coding is Coding.MMR, msb_first=True)
+    return CodedPage(width, resolution, bitmap.rows, coding, octets, bad_rows, longest_bad_run)
 
 
 def bitmap_of(page: CodedPage) -> Bitmap:
     """Decode a filed page; blocks for some 5 ms. Damage is repaired as it is in a page received."""
-    decoder = Decoder(page.coding, page.pels)
-    decoder.feed(page.octets.translate(TURNED))
+    decoder = Decoder(page.coding, page.pels, msb_first=True)
+    decoder.feed(page.octets)
     return decoder.finish().bitmap
 
 
@@ -73,9 +74,9 @@ def page_hash(bitmap: Bitmap, resolution: Resolution) -> bytes:
 
 def packed(bitmap: Bitmap) -> NDArray[np.uint8]:
     """Return the rows as in a PBM file: shape (rows, ceil(width / 8)), first pel most significant, black = 1."""
-    octets = bitmap.words.view(np.uint8)[:, : -(-bitmap.width // 8)]
-    # A table over bytes turns them in a third of the time that an index over an array takes.
-    return np.frombuffer(octets.tobytes().translate(TURNED), np.uint8).reshape(octets.shape)
+    words = np.array(bitmap.words, np.uint64, order="C")
+    turn_octets(words.reshape(-1), words.size)
+    return np.ascontiguousarray(words.view(np.uint8)[:, : -(-bitmap.width // 8)])
 
 
 # --------------------------------------------------------------------------------------------------- a page by itself

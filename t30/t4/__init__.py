@@ -12,15 +12,17 @@ __all__ = ["Bitmap", "Decoded", "Decoder", "JbigDecoder", "PageDecoder", "coded"
 PageDecoder = Decoder | JbigDecoder
 
 
-def decoder(coding: Coding, width: int, *, from_first_eol: bool = False, conceal: bool = True) -> PageDecoder:
-    """Return what decodes a page of any coding; see ``Decoder`` and ``JbigDecoder``.
+def decoder(
+    coding: Coding, width: int, *, from_first_eol: bool = False, conceal: bool = True, msb_first: bool = False
+) -> PageDecoder:
+    """Return what decodes a page of any coding; see ``Decoder`` and ``JbigDecoder``, whose octets know one order only.
 
     Raises:
         ValueError: if the width is not 1 to 4864 pels.
     """
     if coding is Coding.T85:
         return JbigDecoder(width, conceal=conceal)
-    return Decoder(coding, width, from_first_eol=from_first_eol, conceal=conceal)
+    return Decoder(coding, width, from_first_eol=from_first_eol, conceal=conceal, msb_first=msb_first)
 
 
 def coded(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0, shortest: bool = False) -> bytes:

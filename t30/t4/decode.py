@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from t30.pages import Coding
 from t30.t4 import careful, state
 from t30.t4.instructions import EIGHT
+from t30.t4.order import turn_octets
 from t30.t4.plain import TURNS
 from t30.t4.raster import Bitmap
 from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, PAIRS, STEPS, blank_row_bits
@@ -80,12 +81,22 @@ class Decoder:
         conceal: a damaged row becomes a copy of the last good one above it, which a reader hardly sees. Else it is
             white, all of it, so that no pel is shown that may not have been sent: the noise may have come before the
             place where damage showed.
+        msb_first: the first bit is the most significant of its octet, as in most files; else the least significant one.
     """
 
-    def __init__(self, coding: Coding, width: int, *, from_first_eol: bool = False, conceal: bool = True) -> None:
+    def __init__(
+        self,
+        coding: Coding,
+        width: int,
+        *,
+        from_first_eol: bool = False,
+        conceal: bool = True,
+        msb_first: bool = False,
+    ) -> None:
         if not 1 <= width <= MAX_WIDTH:
             raise ValueError(f"a row has 1 to {MAX_WIDTH} pels, not {width}")
         self._width = width
+        self._msb_first = msb_first
         fresh, lines = _fresh(coding, width)
         self._state = fresh.copy()
         self._lines = lines.copy()
@@ -124,7 +135,7 @@ class Decoder:
         return Bitmap(self._width, words)
 
     def feed(self, octets: bytes) -> None:
-        """Take the next octets, first bit on the wire least significant; after the end of the page ignore them."""
+        """Take the next octets; after the end of the page ignore them."""
         if self._lead is not None:
             octets = self._begun(self._lead + octets)
         self._decode(octets, final=False)
@@ -140,7 +151,7 @@ class Decoder:
 
     def _begun(self, octets: bytes) -> bytes:
         """Return what there is from the first EOL on, the bits before it zeroed; nothing while it has not come."""
-        bits = np.unpackbits(np.frombuffer(octets, np.uint8), bitorder="little").tobytes()
+        bits = np.unpackbits(np.frombuffer(octets, np.uint8), bitorder="big" if self._msb_first else "little").tobytes()
         found = bits.find(_EOL)
         if found < 0:
             self._lead = octets[-2:]
@@ -149,7 +160,8 @@ class Decoder:
         self._lead = None
         octet, bit = divmod(found, 8)
         self._state[state.BEFORE] += 8 * octet
-        return bytes((octets[octet] >> bit << bit,)) + octets[octet + 1 :]
+        kept = 0xFF >> bit if self._msb_first else 0xFF << bit & 0xFF
+        return bytes((octets[octet] & kept,)) + octets[octet + 1 :]
 
     def _decode(self, octets: bytes, *, final: bool) -> None:
         if self._state[state.PHASE] >= state.ENDED:
@@ -157,6 +169,8 @@ class Decoder:
         octets = self._pending + octets
         stream = np.zeros(len(octets) // 8 + 1 + state.SPARE_WORDS, np.uint64)
         stream.view(np.uint8)[: len(octets)] = np.frombuffer(octets, np.uint8)
+        if self._msb_first:
+            turn_octets(stream, len(stream))
         tables = LENGTHS, MODES, STEPS, PAIRS
         given = stream, 8 * len(octets), final, self._state, self._lines
         while careful.decode(*given, self._page, self._damaged, self._turns, *tables):

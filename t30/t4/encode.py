@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from t30.pages import Coding, Resolution
 from t30.t4.ends import begin, find_rows
 from t30.t4.fewest import put_rows_in_fewest
+from t30.t4.order import turn_octets
 from t30.t4.put import EOL_BITS
 from t30.t4.raster import Bitmap
 from t30.t4.state import EOFB_EOLS, RTC_EOLS
@@ -22,8 +23,10 @@ def encode(
     end_of_page: bool = True,
     goes_on: bool = False,
     shortest: bool = False,
+    aligned: bool = False,
+    msb_first: bool = False,
 ) -> bytes:
-    """Code a page; the first bit on the wire is the least significant bit of the first octet.
+    """Code a page.
 
     MH and MR have an EOL before every row, MMR has none. The last octet is filled up with zeros.
 
@@ -37,14 +40,28 @@ def encode(
             call must begin with a row that is coded by itself. The zeros that fill up the last octet are fill then.
         shortest: in MR and MMR, code each row in the modes that take the fewest bits, 2 or 3 % less than the modes that
             the flow chart of T.6 comes to first; a decoder does as the modes say, whichever they are.
+        aligned: in MH and MR, fill makes each EOL end with an octet, as some readers of TIFF like it.
+        msb_first: the first bit is the most significant of its octet, as in most files; else the least significant one.
 
     Raises:
-        ValueError: if the width is not 1 to 4864 pels, ``k`` is below 1 or ``min_row_bits`` below 0.
+        ValueError: if the width is not 1 to 4864 pels, ``k`` is below 1, ``min_row_bits`` below 0, or MMR is to be
+            ``aligned``.
     """
     eols = (EOFB_EOLS if coding is Coding.MMR else RTC_EOLS) if end_of_page else 0
+    if aligned and coding is Coding.MMR:
+        raise ValueError("MMR has no EOLs that could end with an octet")
     out, bits, _ = encoded(
-        bitmap, coding, k=k, min_row_bits=min_row_bits, eols=eols, goes_on=goes_on, shortest=shortest
+        bitmap,
+        coding,
+        k=k,
+        min_row_bits=min_row_bits,
+        eols=eols,
+        goes_on=goes_on,
+        shortest=shortest,
+        aligned=aligned,
     )
+    if msb_first:
+        turn_octets(out.view(np.uint64), -(-bits // 64))
     return out[: -(-bits // 8)].tobytes()
 
 
@@ -57,6 +74,7 @@ def encoded(
     eols: int,
     goes_on: bool,
     shortest: bool = False,
+    aligned: bool = False,
 ) -> tuple[NDArray[np.uint8], int, NDArray[np.int64]]:
     """Code rows as ``encode`` does; return octets, how many bits of them are used, and after which bit each row ends.
 
@@ -71,7 +89,7 @@ def encoded(
     rows, width = bitmap.rows, bitmap.width
     two_d = coding is Coding.MR
     period = k if two_d else int(coding is Coding.MH)
-    shape = (width, period, int(two_d), min_row_bits)
+    shape = (width, period, int(two_d), min_row_bits, 7 * aligned)
     ends, places = begin(width, rows)
     ways = np.empty((2, width + 3 if shortest else 0), np.int32)
     out = np.empty(0, np.uint64)
@@ -101,7 +119,7 @@ def _most_bits(ends: int, rows: int, width: int, min_row_bits: int) -> int:
 
     17 bits for a run end (pass, horizontal, a short run), 13 for every 64 pels of long runs.
     """
-    each = 13 * (width // 64 + 2) + min_row_bits + EOL_BITS + 1
+    each = 13 * (width // 64 + 2) + min_row_bits + 7 + EOL_BITS + 1
     return 17 * ends + each * rows + (EOL_BITS + 1) * RTC_EOLS + 64
 
 

@@ -26,6 +26,7 @@ def put_rows_in_fewest(
     k: int,
     tag_bits: int,
     min_row_bits: int,
+    align: int,
     goes_on: bool,
     eols: int,
     position: int,
@@ -45,7 +46,7 @@ def put_rows_in_fewest(
         above, count_above = places[index, 0], places[index, 1]
         by_itself = k > 0 and row % k == 0
         if k > 0:
-            position, bits = put_eol(out, position, bits, tag_bits, by_itself)
+            position, bits = put_eol(out, position, bits, tag_bits, by_itself, align)
         start = position
         if by_itself:
             position, bits = put_runs(out, position, bits, ends, line, count)
@@ -57,7 +58,7 @@ def put_rows_in_fewest(
             position, bits = put_fill(out, position, bits, min_row_bits - EOL_BITS - tag_bits - (position - start))
         after[row] = position
     for _ in range(eols):
-        position, bits = put_eol(out, position, bits, tag_bits, True)
+        position, bits = put_eol(out, position, bits, tag_bits, True, 0)
     return position, int(bits)
 
 

@@ -33,6 +33,14 @@ def ones(word: np.uint64) -> int:
     return int(word).bit_count()
 
 
+def turned(word: np.uint64) -> np.uint64:
+    """Turn each of its octets round: what was their lowest bit is their highest."""
+    found = np.uint64(0)
+    for bit in range(64):
+        found |= (word >> np.uint64(bit) & np.uint64(1)) << np.uint64(bit ^ 7)
+    return found
+
+
 def octets_at(words: Words, octet: int) -> np.uint64:
     """Return the 64 bits from an octet of ``words`` on, the first of them lowest."""
     shift = np.uint64(8 * (octet & 7))
@@ -78,7 +86,12 @@ def emitted(numba: Any) -> dict[Callable[..., Any], Any]:
     """Return what stands in place of each: itself, compiled with its bounds checked, or one instruction."""
     if numba.config.DISABLE_JIT:
         return {}
-    counts = {trailing_zeros: _count(_trailing), leading_zeros: _count(_leading), ones: _count(_ones)}
+    counts = {
+        trailing_zeros: _count(_trailing),
+        leading_zeros: _count(_leading),
+        ones: _count(_ones),
+        turned: _turned(),
+    }
     if numba.config.BOUNDSCHECK:
         return counts | {each: numba.njit(nogil=True)(each) for each in _WRITTEN_HERE}
     return counts | {
@@ -125,6 +138,19 @@ def _count(emit: Callable[[Any, Any], Any]) -> Any:
         return types.int64(word), generate
 
     return intrinsic(count)
+
+
+def _turned() -> Any:
+    from numba import types  # noqa: PLC0415
+    from numba.extending import intrinsic  # noqa: PLC0415
+
+    def turned(_context: Any, _word: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            return builder.bswap(builder.bitreverse(args[0]))
+
+        return types.uint64(types.uint64), generate
+
+    return intrinsic(turned)
 
 
 def _octets_at() -> Any:

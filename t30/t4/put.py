@@ -5,6 +5,8 @@ that is not full yet. Each ``put`` writes eight whole octets from that one on, o
 used.
 """
 
+# ruff: noqa: PLR0917  (Numba calls kernels fastest with positional arguments)
+
 import numpy as np
 
 from t30.t4.instructions import put_octets
@@ -28,9 +30,11 @@ def put(out: Words, position: int, tail: np.uint64, code: np.uint64, length: int
 
 
 @part
-def put_eol(out: Words, position: int, tail: np.uint64, tag_bits: int, tag: bool) -> tuple[int, np.uint64]:
-    """Write an EOL, and its tag bit where it has one."""
-    return put(out, position, tail, np.uint64(EOL | (tag_bits & tag) << EOL_BITS), EOL_BITS + tag_bits)
+def put_eol(out: Words, position: int, tail: np.uint64, tag_bits: int, tag: bool, align: int) -> tuple[int, np.uint64]:
+    """Write an EOL, and its tag bit where it has one. With ``align`` 7, not 0, fill makes it end with an octet."""
+    fill = -(position + EOL_BITS) & align
+    eol = np.uint64(EOL | (tag_bits & tag) << EOL_BITS)
+    return put(out, position, tail, eol << np.uint64(fill), fill + EOL_BITS + tag_bits)
 
 
 @kernel

@@ -26,6 +26,7 @@ def put_rows(
     k: int,
     tag_bits: int,
     min_row_bits: int,
+    align: int,
     goes_on: bool,
     eols: int,
     position: int,
@@ -44,6 +45,7 @@ def put_rows(
         k: every ``k``-th row is coded by itself, with an EOL before every row; 0 for MMR.
         tag_bits: 1 if EOLs carry the tag bit of MR, else 0.
         min_row_bits: of the data of a row, fill, and the EOL that ends it.
+        align: 7 if EOLs end with an octet, else 0; those that end the page follow each other.
         goes_on: another row follows the last one, in another call.
         eols: so many EOLs end the page.
         position: bits written before, 0 at first, as is
@@ -66,7 +68,7 @@ def put_rows(
         waiting = 0
         by_itself = k > 0 and row % k == 0
         if k > 0:
-            position, bits = put_eol(out, position, bits, tag_bits, by_itself)
+            position, bits = put_eol(out, position, bits, tag_bits, by_itself, align)
         start = position
         if by_itself:
             position, bits = put_runs(out, position, bits, ends, line, count)
@@ -79,7 +81,7 @@ def put_rows(
         after[row] = position
     position, bits = put_same(out, position, bits, waiting)
     for _ in range(eols):
-        position, bits = put_eol(out, position, bits, tag_bits, True)
+        position, bits = put_eol(out, position, bits, tag_bits, True, 0)
     return position, int(bits)
 
 

@@ -153,3 +153,33 @@ def test_eols_that_libtiff_ends_on_octets_are_read() -> None:
     bitmap = PAGES["text"](1728)
     for coding, k in CODINGS[:3]:
         assert decoded(libtiff.encode(bitmap, coding, k=k, aligned=True), coding, 1728) == bitmap
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_libtiff_writes_the_same_octets_where_eols_end_with_them(kind: str) -> None:
+    for width in WIDTHS:
+        bitmap = PAGES[kind](width)
+        for coding, k in CODINGS[:3]:
+            aligned = encode(bitmap, coding, k=k, end_of_page=False, aligned=True)
+            assert aligned == libtiff.encode(bitmap, coding, k=k, aligned=True)
+            assert decoded(encode(bitmap, coding, k=k, aligned=True, shortest=True), coding, width) == bitmap
+
+
+def test_mmr_that_is_to_have_its_eols_end_with_octets_is_refused() -> None:
+    with pytest.raises(ValueError, match="MMR has no EOLs"):
+        encode(PAGES["white"](64), Coding.MMR, aligned=True)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_octets_may_have_their_first_bit_highest(kind: str) -> None:
+    turned = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+    for width in WIDTHS:
+        bitmap = PAGES[kind](width)
+        for coding, k in CODINGS:
+            octets = encode(bitmap, coding, k=k, msb_first=True)
+            assert octets.translate(turned) == encode(bitmap, coding, k=k)
+            decoder = Decoder(coding, width, msb_first=True, from_first_eol=coding is not Coding.MMR)
+            for at in range(0, len(octets), 999):
+                decoder.feed(octets[at : at + 999])
+            assert decoder.page_ended
+            assert decoder.finish().bitmap == bitmap
