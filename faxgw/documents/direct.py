@@ -3,6 +3,9 @@
 Only the plainest form of TIFF-F is taken: one MMR strip a page, of a width and resolution that fax machines have, whole
 and without damage. Whatever else comes, damaged or odd or hostile, is a worker's; nothing here looks further than it
 must, and the pels come from our own decoder, which never reads past its input.
+
+A strip that ends with its page, as those that are filed do, is filed as it came: it was decoded to its end without
+damage, so coding the same pels again would make nothing better of it.
 """
 
 import struct
@@ -30,6 +33,11 @@ SHAPES: dict[tuple[int | Fraction | None, ...], tuple[Width, Resolution]] = {
     for resolution in Resolution
 }
 """Pels per line, and pels per inch across and down, of every fax page there is."""
+
+EOFB, EOFB_MASK = 0x001001, 0xFFFFFF
+"""With what a page in MMR ends, and the bits that it takes."""
+EOFB_OCTETS = 4
+"""In so many octets it ends, wherever in them it begins."""
 
 Tags = Mapping[int, int | Fraction]
 
@@ -137,9 +145,21 @@ def _strip(octets: bytes, tags: Tags) -> _Strip | None:
 def _decoded(strip: _Strip, index: int) -> PreparedPage | None:
     """Return a page, None if it is damaged."""
     decoder = Decoder(Coding.MMR, strip.resolution.pels(strip.width))
-    decoder.feed(strip.octets)
+    decoder.feed(strip.octets[:-EOFB_OCTETS])
+    ended_before = decoder.page_ended
+    decoder.feed(strip.octets[-EOFB_OCTETS:])
     decoded = decoder.finish()
     if decoded.rows != strip.rows or decoded.bad_rows:
         return None
-    page: CodedPage = coded_page(decoded.bitmap, width=strip.width, resolution=strip.resolution)
+    turned = strip.octets.translate(TURNED)
+    if not ended_before and _ends_a_page(turned):
+        page = CodedPage(strip.width, strip.resolution, decoded.rows, Coding.MMR, turned, 0, 0)
+    else:
+        page = coded_page(decoded.bitmap, width=strip.width, resolution=strip.resolution)
     return PreparedPage(index, page, page_hash(decoded.bitmap, strip.resolution))
+
+
+def _ends_a_page(octets: bytes) -> bool:
+    """Tell whether a strip, first bit most significant, ends with EOFB and the zeros that fill its last octet."""
+    last = int.from_bytes(octets[-EOFB_OCTETS:])
+    return octets[-1] != 0 and (last >> ((last & -last).bit_length() - 1)) & EOFB_MASK == EOFB
