@@ -26,6 +26,8 @@ THREADS = 16
 """More puts at once do not sync faster."""
 REMOVERS = 8
 """Threads that remove files: of what has reached the disk, one removes 800 a second, and eight 10,000 (ext4)."""
+LOOKED = 1.0
+"""Seconds for which what was seen of the disk's room holds: less comes in meanwhile than is kept free."""
 FEW = 32
 """So many files are removed by one thread."""
 
@@ -52,6 +54,7 @@ class FolderStore:
         except OSError as error:
             raise RequestError("archive.location", f"{folder} cannot hold the archive: {error.strerror}") from error
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="objects")
+        self._space: tuple[float, Space] | None = None
 
     async def put(self, object_id: UUID, content: Octets | AsyncIterator[bytes]) -> int:
         """Store an object; see ``ObjectStore``."""
@@ -115,8 +118,11 @@ class FolderStore:
                 yield object_id
 
     async def free_space(self) -> Space:
-        """Return the room on the disk."""
-        return await self._run(self._files.space)
+        """Return the room on the disk, as it was within the last second."""
+        now = time.monotonic()
+        if self._space is None or now - self._space[0] > LOOKED:
+            self._space = now, await self._run(self._files.space)
+        return self._space[1]
 
     async def close(self) -> None:
         """Wait for what is being written, and end the threads."""
