@@ -81,6 +81,16 @@ async def lists_for(
     return _lists(tenant, found, direction)
 
 
+async def all_lists(
+    connection: AsyncConnection, tenant: Tenant, *, direction: Literal["out", "in"], most: int
+) -> Lists | None:
+    """Read the whole lists; None if they have more than ``most`` entries."""
+    own = (number_rules.c.tenant_id == tenant.id) & (number_rules.c.direction == direction)
+    wanted = select(number_rules.c.pattern, number_rules.c.action).where(own).limit(most + 1)
+    rows = (await connection.execute(wanted)).all()
+    return _lists(tenant, [[row.pattern, row.action] for row in rows], direction) if len(rows) <= most else None
+
+
 _ENTRIES = (
     select(func.jsonb_agg(func.jsonb_build_array(number_rules.c.pattern, number_rules.c.action)))
     .where(

@@ -6,7 +6,7 @@ before that leaves nothing.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,18 +23,18 @@ from faxgw.devices.exposing import expose
 from faxgw.devices.repeating import NAMED, NAMELESS, Repeated, mark_of, note
 from faxgw.devices.signing_in import sign_in
 from faxgw.errors import RequestError
-from faxgw.faxes.accepting import accept, accept_batch, admit_all, admit_from
-from faxgw.faxes.policies import Tenant, standing_of, tenant_of
+from faxgw.faxes.accepting import accept, accept_batch
+from faxgw.faxes.policies import tenant_of
 from faxgw.faxes.requests import BatchRequest, Cover, Destination, FaxRequest
 from faxgw.faxes.uploading import Received, forget, has_room, held, keep, receive_small
 from faxgw.gateway import Gateway
 from faxgw.ids import new_id
 from faxgw.mail.arriving.addressing import international, local_part, number_of, numbers_of_subject
+from faxgw.mail.arriving.admitting import Admission
 from faxgw.mail.arriving.contents import Contents, contents_of
 from faxgw.mail.arriving.mime import Message, Unreadable, read_message
 from faxgw.mail.arriving.refusing import rejected, unreadable
 from faxgw.mail.submission.port import Peer, Rejected, Submission
-from faxgw.numbers import normalised, split_subaddress
 from faxgw.store.database import DatabaseUnavailable
 from faxgw.store.tables import devices, users
 
@@ -65,6 +65,7 @@ class Desk:
     def __init__(self, gateway: Gateway) -> None:
         """Take the gateway."""
         self._gateway = gateway
+        self._admission = Admission(gateway.database)
         self._words = frozenset(gateway.config.submission.subject_addresses)
         self._long = asyncio.Semaphore(gateway.config.rendering.workers)
 
@@ -89,28 +90,11 @@ class Desk:
         if local.lower() in self._words:
             return
         try:
-            async with self._gateway.database.tenant(device.tenant_id) as connection:
-                await self._admit(connection, device, _written(local))
+            await self._admission.admit(device, local)
         except RequestError as refused:
             raise rejected(refused, recipient=True) from refused
         except DatabaseUnavailable as away:
             raise Rejected(451, "4.3.0", _LATER) from away
-
-    async def _admit(self, connection: AsyncConnection, device: Device, written: str) -> None:
-        """Let a number pass.
-
-        Raises:
-            RequestError: ``number.*``.
-        """
-        plain, _ = split_subaddress(written)
-        of = device.tenant_id, device.user_id
-
-        def number(tenant: Tenant) -> str:
-            return normalised(international(plain, tenant.numbering), tenant.numbering)
-
-        standing = await standing_of(connection, *of, box=device.box_id, numbers=lambda tenant: _one(number, tenant))
-        admit_all([number(standing.tenant)], standing.lists, standing.tenant)
-        admit_from(device.actor, [number(standing.tenant)])
 
     async def take(self, submission: Submission) -> str:
         """See the port."""
@@ -243,25 +227,6 @@ async def _read(content: bytes) -> Read:
 def _opened(content: bytes) -> Read:
     message = read_message(content)
     return Read(message, contents_of(message))
-
-
-def _written(local: str) -> str:
-    """Return the number that an address is of, as it is written.
-
-    Raises:
-        RequestError: ``number.invalid``.
-    """
-    written = number_of(local)
-    if written is None:
-        raise RequestError("number.invalid", "Write the number to call before the @, such as +49301234567.")
-    return written
-
-
-def _one(number: Callable[[Tenant], str], tenant: Tenant) -> list[str]:
-    try:
-        return [number(tenant)]
-    except RequestError:
-        return []
 
 
 def _cover_of(device: Device, contents: Contents) -> Cover | None:

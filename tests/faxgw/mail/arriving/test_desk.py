@@ -144,7 +144,10 @@ async def test_numbers_denied_by_policy_or_to_the_device_are_refused_at_once(
     async with gateway.database.tenant(owner.tenant_id) as connection:
         rule = {"id": new_id(), "tenant_id": owner.tenant_id, "direction": "out", "action": "deny"}
         await connection.execute(insert(number_rules).values(**rule, pattern="+4930*"))
-    code, enhanced, said = await refusal(desk.admit(device, "+49301234567@fax.example"))
+    content = letter(multi([attachment(TIFF, fax_page())]))
+    code, enhanced, said = await refusal(desk.take(message(device, content, "+49301234567@fax.example")))
+    assert (code, "number.denied_by_policy" in said) == (554, True)  # also where it was admitted a moment before
+    code, enhanced, said = await refusal(Desk(gateway).admit(device, "+49301234567@fax.example"))
     assert (code, enhanced, "number.denied_by_policy" in said) == (550, "5.7.1", True)
     assert "49301234567" not in said
     await nothing_is_left(gateway)
