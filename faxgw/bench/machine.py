@@ -2,6 +2,8 @@
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,20 @@ def cores() -> tuple[set[int], set[int]] | None:
         return None
     ours = sorted(os.sched_getaffinity(0))
     return ({ours[0]}, {ours[-1]}) if len(ours) > 1 else None
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this thread, and processes that it starts, on one core meanwhile, where the system lets one choose."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(ours)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 def family(pid: int) -> list[int]:

@@ -2,7 +2,8 @@
 
 Two figures for each kind of page. A *document* is one page, from the file in memory to the octets of the fax page: a
 gateway that has ghostscript draw starts it for every document, and faxgw has its worker waiting. A *page* is each
-further page of a document, for which neither has anything to start.
+further page of a document, for which neither has anything to start. Beside that, what pdfium alone takes to draw such a
+page in greys: faxgw could not be faster than that.
 """
 
 import io
@@ -10,7 +11,7 @@ import math
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -18,20 +19,24 @@ from typing import Any
 
 import pikepdf
 
+from faxgw.bench import machine
 from faxgw.bench.figures import CannotMeasure, Figure, rounded
 from faxgw.documents.ahead import EVERYTHING
 from faxgw.documents.coded import coded_page
 from faxgw.documents.document import RenderOptions, open_document
+from faxgw.documents.inputs import PdfInput
+from faxgw.documents.layout import place
 from faxgw.documents.parts import Upload
 from faxgw.documents.renderer import Renderer
 from faxgw.documents.sample import write_sample
+from t30.t4.greys import Frame
 
 TARGET = 3.0
 
 PAGES = ("letter", "form", "picture")
 """Pages of the sample document: text; a table and a drawing; a photograph."""
 
-MANY = 21
+MANY = 61
 """Pages of the long document: the first, and so many more that one page can be told."""
 
 GHOSTSCRIPT = ("-q", "-dSAFER", "-dBATCH", "-dNOPAUSE", "-sDEVICE=tiffg4", "-r204x196", "-g1728x2287", "-dPDFFitPage")
@@ -46,30 +51,36 @@ class Race:
     Attributes:
         one: the document of one page.
         many: that of ``MANY``.
-        rounds: seconds for one and for many, of ghostscript and of faxgw, round by round.
+        rounds: seconds for one and for many, of ghostscript and of faxgw, and of pdfium for a page, round by round.
     """
 
     one: bytes
     many: bytes
-    rounds: list[tuple[float, float, float, float]] = field(default_factory=list)
+    rounds: list[tuple[float, float, float, float, float]] = field(default_factory=list)
 
     def run(self, ghostscript: Seconds, faxgw: Seconds) -> None:
-        """Do all four once more."""
+        """Do all of it once more."""
         one, many = (self.one, 1), (self.many, MANY)
-        self.rounds.append((ghostscript(*one), faxgw(*one), ghostscript(*many), faxgw(*many)))
+        pdfium = _pdfium(self.many)
+        self.rounds.append((ghostscript(*one), faxgw(*one), ghostscript(*many), faxgw(*many), pdfium))
 
     @property
     def seconds(self) -> dict[str, tuple[float, float]]:
         """The least seconds of ghostscript and of faxgw for a document, and for a further page of one."""
         return _seconds([min(each) for each in zip(*self.rounds, strict=True)])
 
+    @property
+    def pdfium(self) -> float:
+        """The least seconds of pdfium for a further page."""
+        return min(each[-1] for each in self.rounds)
+
     def ratios(self, kind: str) -> list[float]:
         """Return how many times ghostscript's speed faxgw had, round by round."""
         return [theirs / ours for theirs, ours in (_seconds(each)[kind] for each in self.rounds)]
 
 
-def _seconds(four: Any) -> dict[str, tuple[float, float]]:
-    theirs, ours, their_many, our_many = four
+def _seconds(all_of_it: Sequence[float]) -> dict[str, tuple[float, float]]:
+    theirs, ours, their_many, our_many, _ = all_of_it
     further = MANY - 1
     return {"document": (theirs, ours), "page": ((their_many - theirs) / further, (our_many - ours) / further)}
 
@@ -91,7 +102,7 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """
     program, renderer = _program(), Renderer()
     races = {name: Race(_document(number, 1), _document(number, MANY)) for number, name in enumerate(PAGES)}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, machine.one_core():
 
         def ghostscript(pdf: bytes, _: int) -> float:
             return _ghostscript(program, Path(folder), pdf)
@@ -108,7 +119,13 @@ def measure(*, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
                     race.run(ghostscript, faxgw)
         finally:
             renderer.close()
-    return {kind: _summary(kind, races) for kind in ("document", "page")}
+    said = {kind: _summary(kind, races) for kind in ("document", "page")}
+    drawing = {name: race.pdfium for name, race in races.items()}
+    said["page"] |= {
+        "pdfium_ms": {name: rounded(seconds * 1e3) for name, seconds in drawing.items()},
+        "pdfium_ratio": rounded(_mean(tuple(races[name].seconds["page"][0] / each for name, each in drawing.items()))),
+    }
+    return said
 
 
 def figures(said: Mapping[str, Any]) -> list[Figure]:
@@ -173,3 +190,17 @@ def _faxgw(renderer: Renderer, pdf: bytes, pages: int) -> float:
     seconds = time.perf_counter() - began
     renderer.forget()
     return seconds
+
+
+def _pdfium(pdf: bytes) -> float:
+    """Return the seconds of a further page for pdfium, called as the worker calls it, but in this process."""
+    document = PdfInput(pdf, "page.pdf")
+    box = place(document.shapes[0], limits=EVERYTHING, paper=None, resolution=None, header=False).box
+    greys = Frame.white(box.down, box.across).greys
+    document.draw(0, greys, turned=False)
+    began = time.perf_counter()
+    for page in range(1, MANY):
+        document.draw(page, greys, turned=False)
+    seconds = time.perf_counter() - began
+    document.close()
+    return seconds / (MANY - 1)

@@ -200,7 +200,8 @@ def render(
     if as_json:
         typer.echo(json.dumps({**said, **about, "load_after": machine.load()}))
     else:
-        milliseconds = {kind: {name: said[kind][name] for name in ("ghostscript_ms", "faxgw_ms")} for kind in said}
+        names = ("ghostscript_ms", "faxgw_ms", "pdfium_ms", "pdfium_ratio")
+        milliseconds = {kind: {name: found[name] for name in names if name in found} for kind, found in said.items()}
         _show({"figures": bench.figures(said), **milliseconds, "beside": {"ghostscript": about["ghostscript"]}})
 
 

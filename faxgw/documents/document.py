@@ -84,7 +84,7 @@ class Document:
         )
 
     def bitmap(self, index: int, layout: Layout) -> Bitmap:
-        """Draw page ``index``; blocks for 20 to 200 ms as a rule. The same layout gives the same pels.
+        """Draw page ``index``; blocks for 3 to 100 ms as a rule. The same layout gives the same pels.
 
         Raises:
             RequestError: ``document.*``, if the page cannot be drawn.

@@ -7,7 +7,7 @@ import ctypes
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pypdfium2 as pdfium
@@ -121,9 +121,10 @@ class PdfInput:
 
     def _check_images(self, opened: pdfium.PdfPage, page: int) -> None:
         """Refuse a page with an image that pdfium would leave out without a word."""
-        for image in opened.get_objects(filter=(pdfium_c.FPDF_PAGEOBJ_IMAGE,), max_depth=2):
-            across, down = image.get_px_size()
-            if across * down > MAX_PDF_IMAGE_PELS:
+        across, down = ctypes.c_uint(), ctypes.c_uint()
+        for image in _images(opened):
+            pdfium_c.FPDFImageObj_GetImagePixelSize(image, across, down)
+            if across.value * down.value > MAX_PDF_IMAGE_PELS:
                 raise _too_large(f"An image on page {page + 1} of {self.name}", MAX_PDF_IMAGE_PELS)
 
     def _shape(self, page: int) -> PageShape:
@@ -138,6 +139,20 @@ class PdfInput:
             return self._pdf[page]
         except pdfium.PdfiumError as error:
             raise RequestError("document.damaged", f"Page {page + 1} of {self.name} cannot be read.") from error
+
+
+def _images(page: pdfium.PdfPage) -> Iterator[Any]:
+    """Find the images of a page, and of the forms on it. pypdfium2's own way takes a third of a page's time for it."""
+    for index in range(pdfium_c.FPDFPage_CountObjects(page)):
+        one = pdfium_c.FPDFPage_GetObject(page, index)
+        kind = pdfium_c.FPDFPageObj_GetType(one)
+        if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
+            yield one
+        elif kind == pdfium_c.FPDF_PAGEOBJ_FORM:
+            within = (
+                pdfium_c.FPDFFormObj_GetObject(one, inner) for inner in range(pdfium_c.FPDFFormObj_CountObjects(one))
+            )
+            yield from (each for each in within if pdfium_c.FPDFPageObj_GetType(each) == pdfium_c.FPDF_PAGEOBJ_IMAGE)
 
 
 class ImageInput:

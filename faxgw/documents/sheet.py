@@ -1,6 +1,6 @@
 """The memory that the greys of a page lie in: the worker draws there, and the gateway reads there, without a copy.
 
-It belongs to one worker, and is emptied between two documents. Nobody can make it shorter, so that no worker can pull
+It belongs to one worker, and is made white between two documents. Nobody can make it shorter, so that no worker can pull
 it away from under the gateway. Where a system has no such memory (macOS), each side has its own, and the worker sends
 the octets.
 """
@@ -11,7 +11,14 @@ import os
 
 import numpy as np
 
+from t30.t4.greys import WHITE
 from t30.t4.lanes import Greys
+
+POPULATE = getattr(mmap, "MAP_POPULATE", 0)
+"""All pages at once, rather than each when it is first looked at."""
+
+KEPT = 4 << 20
+"""Octets that a worker keeps for its next document, since fresh memory takes a page's time: those of A4 in fine."""
 
 APART = -1
 """In place of a file: memory that is not shared."""
@@ -53,11 +60,13 @@ class Sheet:
         return self._octets[:count]
 
     def empty(self) -> None:
-        """Give back what the greys of a document took; whoever looks then finds zeros."""
+        """Overwrite the greys of a document with white, and give back what is more than ``KEPT``."""
         size = 0 if self.file == APART else os.fstat(self.file).st_size
         if size:
-            with mmap.mmap(self.file, size) as memory:
-                memory.madvise(mmap.MADV_REMOVE)
+            memory = mmap.mmap(self.file, size)
+            np.frombuffer(memory, np.uint8)[:KEPT] = WHITE
+            if size > KEPT:
+                memory.madvise(mmap.MADV_REMOVE, KEPT, size - KEPT)
 
     def close(self) -> None:
         """Let go of it, once."""
@@ -67,7 +76,7 @@ class Sheet:
     def _mapped(self, count: int) -> mmap.mmap:
         """Return memory that the kernel gives in large pieces, where it can: 4 kB at a time take their time."""
         try:
-            memory = mmap.mmap(self.file, count)
+            memory = mmap.mmap(self.file, count, flags=mmap.MAP_SHARED | POPULATE)
         except OSError as error:
             raise MemoryError(count) from error
         if hasattr(mmap, "MADV_HUGEPAGE"):

@@ -112,6 +112,8 @@ def test_render_measures_each_page_beside_ghostscript(peer: Callable[[str], Path
         assert found["spread"][0] <= found["spread"][1] and found["ratio"] > 0
         for name, ratio in found["per_page"].items():
             assert ratio == pytest.approx(found["ghostscript_ms"][name] / found["faxgw_ms"][name], rel=0.02)
+    gains = [math.log(said["page"]["ghostscript_ms"][name] / each) for name, each in said["page"]["pdfium_ms"].items()]
+    assert said["page"]["pdfium_ratio"] == pytest.approx(math.exp(sum(gains) / 3), rel=0.02)
 
 
 def test_pages_drawn_for_the_codec_differ_and_are_none_of_them_blank() -> None:

@@ -219,10 +219,20 @@ def test_each_grey_is_replaced_and_white_stays_around(grey: Grey, seed: int) -> 
     assert np.array_equal(frame.octets, Frame.of(instead[grey]).octets)
 
 
+@pytest.mark.parametrize("screen", [Screen.AUTO, Screen.TEXT, Screen.PICTURE])
+def test_no_pel_beside_the_page_is_black_whatever_a_worker_has_drawn_there(screen: Screen) -> None:
+    rows, pels = 40, 100
+    frame = Frame(np.zeros(greys.size(rows, pels), np.uint8), rows, pels)
+    words = np.zeros((rows, 3), np.uint64)
+    screening.put(frame, words, left=20, screen=screen, resolution=Resolution.FINE)
+    assert within(words, 20, pels).all()
+
+
 @st.composite
 def papers(draw: st.DrawFn) -> Grey:
     """Draw a page of a few greys near white, in all proportions, and of ink."""
-    shares = draw(st.lists(st.tuples(st.integers(150, 255), st.integers(1, 40)), min_size=1, max_size=5))
+    tones = st.sampled_from([200, 238, 239, 240, 246, 247, 254, 255]) | st.integers(150, 255)
+    shares = draw(st.lists(st.tuples(tones, st.integers(1, 40)), min_size=1, max_size=4))
     ink = draw(st.integers(0, 20))
     return np.repeat(np.array([grey for grey, _ in shares] + [0], np.uint8), [share for _, share in shares] + [ink])[
         None

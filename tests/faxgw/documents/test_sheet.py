@@ -9,8 +9,9 @@ import pytest
 from faxgw.documents.document import RenderOptions, open_document
 from faxgw.documents.parts import Upload
 from faxgw.documents.renderer import Renderer
-from faxgw.documents.sheet import APART, Sheet
+from faxgw.documents.sheet import APART, KEPT, Sheet
 from t30.t4 import Bitmap
+from t30.t4.greys import WHITE
 from tests.faxgw.documents.making import limits, pdf_page
 
 shared = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system has no memory that can be sealed")
@@ -38,10 +39,22 @@ def test_nothing_that_a_document_left_on_the_sheet_is_there_when_the_next_one_is
         with open_document([black], renderer=renderer) as document:
             document.bitmap(0, document.layout(0, limits()))
         left = renderer._sheet.octets(os.fstat(renderer._sheet.file).st_size)
-        assert left.any()
+        assert (left == 0).sum() > 3_000_000
         renderer.forget()
         open_document([Upload("next.txt", b"x")], renderer=renderer)
-        assert not left.any()
+        assert (left == WHITE).all()
+
+
+@shared
+def test_what_is_left_on_a_large_sheet_is_given_back() -> None:
+    sheet = Sheet.made()
+    sheet.make_room(2 * KEPT)
+    octets = sheet.octets(2 * KEPT)
+    octets[:] = 7
+    sheet.empty()
+    assert os.fstat(sheet.file).st_blocks * 512 <= KEPT
+    assert (octets[:KEPT] == WHITE).all() and not octets[KEPT:].any()
+    sheet.close()
 
 
 @shared
