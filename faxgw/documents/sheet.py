@@ -1,8 +1,8 @@
 """The memory that the greys of a page lie in: the worker draws there, and the gateway reads there, without a copy.
 
-It belongs to one worker, and is made white between two documents. Nobody can make it shorter, so that no worker can pull
-it away from under the gateway. Where a system has no such memory (macOS), each side has its own, and the worker sends
-the octets.
+It belongs to one worker, and is made white between two documents. Nobody can make it shorter, so that no worker can
+pull it away from under the gateway. Where a system has no such memory (macOS), each side has its own, and the worker
+sends the octets.
 """
 
 import fcntl
