@@ -15,17 +15,18 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from faxgw.documents.inputs import Input, PdfInput, open_input
-from faxgw.documents.layout import HEADER_MM, scan_line_mm
+from faxgw.documents.header import HeaderLines
+from faxgw.documents.inputs import Input, open_input
+from faxgw.documents.layout import scan_line_mm
 from faxgw.documents.screening import Grey
 from faxgw.documents.sheet import APART, Sheet
-from faxgw.documents.text import POINTS_PER_MM, lines_to_pdf, shown
 from faxgw.documents.wire import (
     ENDED,
     EndJob,
@@ -46,30 +47,40 @@ LOADED = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin)
 
 NICE = 10
 """Drawing can wait a moment; a call on the line cannot."""
-HEADER_POINTS = 9.0
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 NEXT, OVER = 0, 3
 """How a child ends: after ``EndJob``, with another to follow; because the input is over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a worker has before it: the sheet that it draws on, the font of header lines, the files of a document."""
+
+    sheet: Sheet
+    headers: HeaderLines
+    files: dict[int, Input]
+
+
 def main() -> None:
     """Serve jobs. Arguments: octets of memory beyond what starting took, seconds for one job, the sheet's file."""
-    memory, seconds, sheet = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1, Sheet(int(sys.argv[3]))
+    memory, seconds = int(sys.argv[1]), math.ceil(float(sys.argv[2])) + 1
     leave_network()
     os.nice(NICE)
     _limit(RLIMIT_FSIZE=0, RLIMIT_CORE=0)
-    _look_for_fonts()
+    desk = Desk(Sheet(int(sys.argv[3])), HeaderLines(), {})
+    # With this first letter pdfium looks through the fonts of the system: 20 ms that no document waits for.
+    desk.headers.draw("fax", np.full((35, 1728), WHITE, np.uint8), across_mm=215)
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get among the answers.
     os.dup2(2, 1)
     while True:
         child = os.fork()
         if child == 0:
-            _serve(answers, sheet, memory=memory, seconds=seconds)
+            _serve(answers, desk, memory=memory, seconds=seconds)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status != NEXT:
             sys.exit(0 if status == OVER else abs(status))
-        sheet.empty()
+        desk.sheet.empty()
         answers.write(ENDED)
         answers.flush()
 
@@ -84,13 +95,6 @@ def leave_network() -> bool:
     return any(unshare(flags) == 0 for flags in (CLONE_NEWNET | CLONE_NEWUSER, CLONE_NEWNET))
 
 
-def _look_for_fonts() -> None:
-    """Draw a line of our own: with its first letter pdfium reads through the system's fonts, which takes 20 ms."""
-    line = PdfInput(lines_to_pdf([[b"fax"]], size=(40, 10), start=(9, 9), font_size=9), "a line of our own")
-    line.draw(0, np.full((80, 300), WHITE, np.uint8), turned=False)
-    line.close()
-
-
 def _limit(**limits: int) -> None:
     """Set limits; what a system has not (macOS) is left out."""
     for name, most in limits.items():
@@ -98,13 +102,12 @@ def _limit(**limits: int) -> None:
             resource.setrlimit(getattr(resource, name), (most, most))
 
 
-def _serve(answers: BinaryIO, sheet: Sheet, *, memory: int, seconds: int) -> NoReturn:
+def _serve(answers: BinaryIO, desk: Desk, *, memory: int, seconds: int) -> NoReturn:
     """Do the jobs of one document, and end as a process."""
     taken = 0
     with suppress(OSError):
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _limit(RLIMIT_AS=taken + memory, RLIMIT_NPROC=0)
-    files: dict[int, Input] = {}
     jobs = sys.stdin.buffer
     try:
         while line := jobs.readline():
@@ -112,7 +115,7 @@ def _serve(answers: BinaryIO, sheet: Sheet, *, memory: int, seconds: int) -> NoR
             job = job_from_json(line)
             if isinstance(job, EndJob):
                 os._exit(NEXT)
-            _answer(job, jobs, files, sheet, answers)
+            _answer(job, jobs, desk, answers)
             signal.alarm(0)
         os._exit(OVER)
     finally:
@@ -120,24 +123,22 @@ def _serve(answers: BinaryIO, sheet: Sheet, *, memory: int, seconds: int) -> NoR
         os._exit(1)
 
 
-def _answer(
-    job: OpenJob | PageJob | FillJob, jobs: BinaryIO, files: dict[int, Input], sheet: Sheet, answers: BinaryIO
-) -> None:
+def _answer(job: OpenJob | PageJob | FillJob, jobs: BinaryIO, desk: Desk, answers: BinaryIO) -> None:
     head: dict[str, Any] = {}
     apart = b""
     try:
         if isinstance(job, OpenJob):
-            file = _opened(job, jobs.read(job.octets), files)
+            file = _opened(job, jobs.read(job.octets), desk.files)
             head = {"shapes": [shape_to_json(shape) for shape in file.shapes]}
         elif isinstance(job, FillJob):
             head = {"text": _filled(jobs.read(job.octets))}
         else:
-            drawn = _drawn(files[job.slot], job, sheet)
-            apart = drawn.tobytes() if sheet.file == APART else b""
+            drawn = _drawn(job, desk)
+            apart = drawn.tobytes() if desk.sheet.file == APART else b""
     except RequestError as refused:
         head = {"code": refused.code, "reason": refused.reason}
     except MemoryError:
-        name = f"Page {job.page + 1} of {files[job.slot].name}" if isinstance(job, PageJob) else job.name
+        name = f"Page {job.page + 1} of {desk.files[job.slot].name}" if isinstance(job, PageJob) else job.name
         head = {"code": "document.too_large", "reason": f"{name} needs more memory than a document may have."}
     answers.write(json.dumps(head).encode() + b"\n")
     answers.write(apart)
@@ -160,26 +161,16 @@ def _opened(job: OpenJob, octets: bytes, files: dict[int, Input]) -> Input:
     return file
 
 
-def _drawn(file: Input, job: PageJob, sheet: Sheet) -> Grey:
+def _drawn(job: PageJob, desk: Desk) -> Grey:
     """Draw what is in the box, and the header line, and return them as they lie on the sheet."""
-    octets = sheet.octets(sheet_octets(job))
+    octets = desk.sheet.octets(sheet_octets(job))
     octets.fill(WHITE)
     page, header = frames(job, octets)
-    file.draw(job.page, page.greys, turned=job.turned)
+    desk.files[job.slot].draw(job.page, page.greys, turned=job.turned)
     if job.header_rows:
-        _draw_header(job, header.greys)
+        width = next(one for one in Width if job.resolution.pels(one) == job.pels)
+        desk.headers.draw(job.header, header.greys, across_mm=scan_line_mm(width, job.resolution))
     return octets
-
-
-def _draw_header(job: PageJob, onto: Grey) -> None:
-    """Draw the header line, by the same hands as a page of text."""
-    width = next(one for one in Width if job.resolution.pels(one) == job.pels)
-    across = scan_line_mm(width, job.resolution)
-    baseline = (15.0, HEADER_MM * POINTS_PER_MM / 2 - HEADER_POINTS / 4)
-    pdf = lines_to_pdf([[shown(job.header)]], size=(across, HEADER_MM), start=baseline, font_size=HEADER_POINTS)
-    line = PdfInput(pdf, "header line")
-    line.draw(0, onto, turned=False)
-    line.close()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 
 from faxgw.documents.document import Document, Header, RenderOptions, open_document
-from faxgw.documents.layout import Paper
+from faxgw.documents.header import BASELINE, LEFT, SIZE, HeaderLines
+from faxgw.documents.inputs import PdfInput
+from faxgw.documents.layout import HEADER_MM, LINES_PER_MM, Paper, scan_line_mm
 from faxgw.documents.screening import Screen
+from faxgw.documents.text import lines_to_pdf, shown
 from t30.pages import PageLimits, Resolution, Width
 from t30.t4 import Bitmap
 from tests.faxgw.documents.making import bounds, fax_tiff, jpeg, limits, pdf_page, text_like, tiff_pages
@@ -239,3 +242,15 @@ def test_a_wanted_paper_is_filled(tmp_path: Path) -> None:
         top, bottom, left, right = bounds(draw(document))
     assert (top, bottom) == (0, 2286)
     assert right - left + 1 == pytest.approx(210 * 1728 / 215, abs=6)
+
+
+@pytest.mark.parametrize("resolution", Resolution)
+def test_a_header_line_is_drawn_as_a_pdf_with_it_is(resolution: Resolution) -> None:
+    text, rows = "2026-11-22 09:05    Łódź “5 €” ÄÖÜß    1/3", round(HEADER_MM * LINES_PER_MM[resolution])
+    for width in Width:
+        across = scan_line_mm(width, resolution)
+        pdf = lines_to_pdf([[shown(text)]], size=(across, HEADER_MM), start=(LEFT, BASELINE), font_size=SIZE)
+        drawn, wanted = np.full((2, rows, resolution.pels(width)), 255, np.uint8)
+        PdfInput(pdf, "header line").draw(0, wanted, turned=False)
+        HeaderLines().draw(text, drawn, across_mm=across)
+        assert np.array_equal(drawn, wanted) and (wanted < 255).any()
