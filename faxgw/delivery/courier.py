@@ -15,9 +15,9 @@ from faxgw import metrics
 from faxgw.delivery import carrying, ending, queue
 from faxgw.delivery.carrier import NotCarried, Unreachable
 from faxgw.delivery.carrying import Carried
-from faxgw.delivery.lanes import Lanes
 from faxgw.delivery.waits import WAITS, Waits
 from faxgw.gateway import Gateway
+from faxgw.lanes import Lanes
 from faxgw.store.database import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)

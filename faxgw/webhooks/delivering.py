@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,9 +11,10 @@ from procrastinate import Blueprint, JobContext
 from sqlalchemy import RowMapping
 
 from faxgw.keys.tokens import ServerKeys, SmallSealBroken
+from faxgw.lanes import Lanes
 from faxgw.metrics import WEBHOOKS
 from faxgw.model import EventType
-from faxgw.store.database import Database, DatabaseUnavailable
+from faxgw.store.database import Database
 from faxgw.tasks.retrying import AGAIN
 from faxgw.webhooks import claiming, signing
 from faxgw.webhooks.payload import message_body
@@ -62,21 +62,6 @@ def tasks() -> Blueprint:
     return found
 
 
-@dataclass(slots=True)
-class _Lane:
-    """The way to one receiver.
-
-    Attributes:
-        width: messages that may be on it at the same time.
-        busy: those who carry them.
-        again: something was put there since somebody last looked.
-    """
-
-    width: int = WIDTH
-    busy: int = 0
-    again: bool = False
-
-
 class Courier:
     """Carries messages to webhooks while ``run`` runs; on every node one."""
 
@@ -96,71 +81,29 @@ class Courier:
         self._poster = poster
         self._lease = seconds + LEASE
         self._waits = waits
-        self._tick = tick
-        self._lanes: dict[UUID, _Lane] = {}
-        self._hands = asyncio.Semaphore(HANDS)
         self._desk = asyncio.Semaphore(DESK)
-        self._group: asyncio.TaskGroup | None = None
+        self._lanes = Lanes(self._look, self._carry, width=WIDTH, hands=HANDS, tick=tick)
 
     async def run(self) -> None:
         """Carry until cancelled; what is on its way then is sent again when its claim has ended."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                while True:
-                    await self._look()
-                    await asyncio.sleep(self._tick)
-            finally:
-                self._group = None  # before those who carry are waited for: a group that ends takes nobody new
+        await self._lanes.run()
 
     def wake(self, webhook_id: UUID) -> None:
         """Have what is due for a webhook sent."""
-        if self._group is None:
-            return  # not running yet, or not any more: the next look finds it
-        lane = self._lanes.setdefault(webhook_id, _Lane())
-        if lane.busy >= lane.width:
-            lane.again = True
-            return
-        lane.busy += 1
-        self._group.create_task(self._carry(webhook_id, lane))
+        self._lanes.wake(webhook_id)
 
-    async def _look(self) -> None:
-        try:
-            async with self._desk, self._database.dispatcher() as connection:
-                found = await claiming.due(connection)
-        except DatabaseUnavailable:
-            return  # who keeps the database tells of it
-        for webhook_id in found:
-            self.wake(webhook_id)
+    async def _look(self) -> Iterable[UUID]:
+        async with self._desk, self._database.dispatcher() as connection:
+            return await claiming.due(connection)
 
-    async def _carry(self, webhook_id: UUID, lane: _Lane) -> None:
-        """Send one after the other until none is due, or too many do."""
-        try:
-            while lane.busy <= lane.width:
-                lane.again = False
-                async with self._hands:
-                    went = await self._one(webhook_id, lane)
-                if not went and not lane.again:
-                    return
-        except DatabaseUnavailable as fault:
-            log.warning("webhooks wait for the database", reason=fault.reason)
-        except Exception:  # of one message; the others, and the calls, have nothing to do with it
-            log.exception("a message to a webhook broke off", webhook=webhook_id)
-        finally:
-            lane.busy -= 1
-            if not lane.busy:
-                self._lanes.pop(webhook_id, None)
-
-    async def _one(self, webhook_id: UUID, lane: _Lane) -> bool:
-        """Claim a delivery and try it; False when none is due."""
+    async def _carry(self, webhook_id: UUID, taken: Callable[[], None]) -> bool | None:
+        """Claim a delivery and try it; None when none is due."""
         async with self._desk, self._database.dispatcher() as connection:
             row = await claiming.claim(connection, webhook_id, lease=self._lease)
         if row is None:
-            return False
-        if lane.busy < lane.width:
-            self.wake(webhook_id)  # there may be more
+            return None
+        taken()
         status, error = await self._try(row)
-        lane.width = 1 if error else WIDTH
         WEBHOOKS.labels("failed" if error else "delivered").inc()
         async with self._desk, self._database.dispatcher() as connection:
             if not error and status is not None:
@@ -172,7 +115,7 @@ class Courier:
             else:
                 await claiming.again(connection, row, status, error, wait=wait)
         log.info("webhook tried", delivery=row["id"], tries=row["tries"], status=status, error=error)
-        return True
+        return not error
 
     async def _try(self, row: RowMapping) -> tuple[int | None, str]:
         """Return the status, if there was one, and what went wrong, if anything did."""
