@@ -13,13 +13,13 @@ from asyncssh.stream import SSHServerStreamSession
 from faxgw.api.throttle import Buckets
 from faxgw.config.folders import SftpSettings
 from faxgw.devices.device import Device
+from faxgw.devices.memory import Memory
 from faxgw.devices.signing_in import find_device, sign_in, sign_in_by_key
 from faxgw.dropbox.folder import Folder
 from faxgw.dropbox.reading import Reading
 from faxgw.dropbox.scp import ScpRefused, Sink, target_of
 from faxgw.dropbox.sftp import FolderHandler, FolderServer
 from faxgw.gateway import Gateway
-from faxgw.mail.submission.limits import Memory
 from faxgw.metrics import REFUSED
 from faxgw.store.database import DatabaseUnavailable
 

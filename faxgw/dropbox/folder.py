@@ -11,6 +11,7 @@ import structlog
 from faxgw.archive.objects import StoreError
 from faxgw.archive.sealed import StoredObject
 from faxgw.devices.device import Device
+from faxgw.devices.memory import Memory
 from faxgw.dropbox import looking, sidecar
 from faxgw.dropbox.dropping import drop_document, drop_sidecar, note_error, remove, rename
 from faxgw.dropbox.looking import Entry
@@ -19,7 +20,6 @@ from faxgw.dropbox.reading import Reading
 from faxgw.dropbox.writing import KIND, Writing, Written
 from faxgw.errors import RequestError
 from faxgw.gateway import Gateway
-from faxgw.mail.submission.limits import Memory
 from faxgw.metrics import DROPS
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from faxgw.archive.sealed import SealedStore, StoredObject
+from faxgw.devices.memory import Loan
 from faxgw.errors import RequestError
-from faxgw.mail.submission.limits import Loan
 
 KIND = "document"
 SMALL = 256 * 1024

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from faxgw.api.throttle import Buckets
 from faxgw.config.submission import SubmissionSettings
+from faxgw.devices.memory import Memory
 from faxgw.metrics import SUBMISSION_CONNECTIONS
 
 MINUTE = 60.0
@@ -41,42 +42,6 @@ class Limits:
     errors: int = 50
     commands: int = 2000
     messages: int = 1000
-
-
-class Memory:
-    """Octets for messages that are coming in, of all connections together."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.held = 0
-
-    def lend(self) -> "Loan":
-        """Return an account for one message, with nothing on it."""
-        return Loan(self)
-
-
-class Loan:
-    """What one message has of the memory; ``with`` gives it back at the end."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._octets = 0
-
-    def __enter__(self) -> "Loan":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._memory.held -= self._octets
-        self._octets = 0
-
-    def grow(self, octets: int) -> bool:
-        """Have so many in all; return False if that is too much."""
-        more = octets - self._octets
-        if more > 0 and self._memory.held + more > self._memory.most:
-            return False
-        self._memory.held += more
-        self._octets = octets
-        return True
 
 
 @dataclass(slots=True)

@@ -8,9 +8,10 @@ from typing import TypeVar
 import structlog
 
 from faxgw.devices.device import Device
+from faxgw.devices.memory import Loan
 from faxgw.mail.submission.commands import Command, Misspelt, Path, decoded, plain
 from faxgw.mail.submission.content import Content, Unfit
-from faxgw.mail.submission.limits import Loan, Shared
+from faxgw.mail.submission.limits import Shared
 from faxgw.mail.submission.port import Desk, Peer, Rejected, Submission
 from faxgw.mail.submission.wire import Gone, Slow, Wire
 from faxgw.metrics import REFUSED, SUBMISSIONS

@@ -9,10 +9,10 @@ import pytest
 
 from faxgw.archive.objects import Octets, StoreFull, open_store
 from faxgw.archive.sealed import SealedStore
+from faxgw.devices.memory import Loan, Memory
 from faxgw.dropbox.door import MEMORY
 from faxgw.dropbox.writing import AHEAD, SMALL, STREAMING, WAITING, Writing
 from faxgw.errors import RequestError
-from faxgw.mail.submission.limits import Loan, Memory
 
 TENANT = uuid4()
 PIECE = 32 * 1024
