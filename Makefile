@@ -7,12 +7,14 @@ BIN := .venv/bin
 # that a test starts, compiles everything anew, which takes twice as long as to collect the tests.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check interop soak bench clean
+.PHONY: demo test check kernels interop soak bench clean
 
 demo: .venv/installed
 	$(BIN)/faxgw demo --out demo
 
-test: .venv/installed-test check
+# What is to be compiled is compiled once, while types are looked at, and not by all workers of the tests at once.
+test: .venv/installed-test
+	$(MAKE) -j 2 check kernels
 	$(BIN)/pytest -n 4 -m "not interop and not slow"
 
 check: .venv/installed-test
@@ -20,6 +22,9 @@ check: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+kernels: .venv/installed
+	$(BIN)/python -m faxgw.documents.kernels
 
 # A file's tests share what they have started. What keeps real time is never beside what wants all that a core can give.
 interop: .venv/installed-test

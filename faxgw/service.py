@@ -16,10 +16,10 @@ from faxgw import metrics
 from faxgw.archive.objects import ObjectStore, StoreError, open_store
 from faxgw.archive.sealed import SealedStore
 from faxgw.audit.sequencing import run_sequencer
-from faxgw.config import Config, LineSettings
+from faxgw.config import Config
 from faxgw.delivery.queue import SHOWN
+from faxgw.documents import kernels
 from faxgw.documents.pool import RendererPool
-from faxgw.documents.receiver import Receiver
 from faxgw.documents.renderer import WorkerLimits
 from faxgw.errors import RequestError
 from faxgw.faxes.drawer import run_drawer
@@ -52,8 +52,6 @@ GOODBYE_WITHIN = 10.0
 """Seconds that calls have to say goodbye when the service stops."""
 STOPS_WITHIN = 10.0
 """Seconds that a part of the service has to stop."""
-CODEC_AFTER = 2.0
-"""Seconds after which the codec is loaded."""
 
 
 @asynccontextmanager
@@ -150,15 +148,16 @@ async def _run(
         await api.serve(requests, api.create_app(requests), tls=tls, started=lambda _port: started.set())
         raise RuntimeError("the listener of the API ended by itself")
 
+    loaded = asyncio.Event()
     later: list[Work] = [
-        *telephony(gateway),
+        partial(_load_kernels, gateway, loaded),
+        *(partial(_after, loaded, work) for work in telephony(gateway)),
         partial(run_worker, gateway),
         partial(run_sequencer, gateway),
         partial(_count, gateway),
         metrics.sample_loop_lag,
         tls.watch,
         partial(telling.watch, gateway),
-        partial(_load_codec, gateway.config.lines),
         *more,
     ]
     works: list[Work] = [serve_api, *(partial(_after, started, work) for work in later)]
@@ -313,17 +312,12 @@ def _load_api() -> None:
     from faxgw.tasks import service  # noqa: F401, PLC0415
 
 
-async def _load_codec(lines: Sequence[LineSettings]) -> None:
-    """Load the codec, which takes a second the first time, before a call needs it; T.85 where a line uses it.
-
-    A page comes seconds after its call at the earliest: whoever waits for the service is answered first.
-    """
-    await asyncio.sleep(CODEC_AFTER)
-    await Receiver(_nowhere).prepare(USUAL_CODINGS.union(*(line.station().codings for line in lines)))
-
-
-async def _nowhere(index: int, page: object) -> None:
-    """Store nothing: no page comes here."""
+async def _load_kernels(gateway: Gateway, loaded: asyncio.Event) -> None:
+    """Load what is compiled, which takes some seconds after installation: calls are made and taken only then."""
+    codings = USUAL_CODINGS.union(*(line.station().codings for line in gateway.config.lines))
+    kernels.keep_in(gateway.config.data_dir)
+    await asyncio.to_thread(kernels.load, codings)
+    loaded.set()
 
 
 async def _check_spool(gateway: Gateway) -> None:

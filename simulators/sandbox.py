@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol, Self
 
-import numpy as np
-
 from simulators.circuit import End
 from simulators.line import CircuitLine
 from simulators.machine import Machine
@@ -28,7 +26,7 @@ from t30.line import AwaitCall, Cause, Dial, LineAction, LineError, LineEvent
 from t30.outcome import Outcome
 from t30.pages import USUAL_CODINGS, PagePort
 from t30.rates import Modulation
-from t30.t4 import Bitmap, Decoder, encode
+from t30.t4 import load_kernels
 
 SPEED = "FAXGW_SANDBOX_SPEED"
 """The environment's word for how fast the lines are that do not say so themselves."""
@@ -298,8 +296,4 @@ def _above_zero(url: Url, name: str, text: str) -> float:
 @cache
 def _warm_up() -> None:
     """Load the codec, which takes a second the first time, before a call depends on it."""
-    blank = Bitmap.from_pels(np.zeros((2, 64), np.uint8))
-    for coding in USUAL_CODINGS:
-        decoder = Decoder(coding, blank.width)
-        decoder.feed(encode(blank, coding))
-        decoder.finish()
+    load_kernels(USUAL_CODINGS)

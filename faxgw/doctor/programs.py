@@ -52,12 +52,15 @@ def office(_config: Config, _machine: Machine) -> Iterator[Finding]:
         yield ok("programs", "Office files are read by LibreOffice in a sandbox of bubblewrap.")
 
 
-def kernels(_config: Config, _machine: Machine) -> Iterator[Finding]:
-    """Look whether the compiled codec can be kept; where not, each start and each worker compiles it anew."""
+def kernels(config: Config, _machine: Machine) -> Iterator[Finding]:
+    """Look whether the compiled codec can be kept; where not, each start compiles it anew."""
+    from faxgw.documents.kernels import FOLDER  # noqa: PLC0415
+
     folders = [Path(os.environ[_CACHE])] if os.environ.get(_CACHE) else []
     spec = find_spec("t30.t4")
     beside = Path(spec.origin).parent / "__pycache__" if spec and spec.origin else Path("/nowhere")
     folders += [beside, Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"]
+    folders.append(config.data_dir / FOLDER)
     writable = next((each for each in folders if _can_write(each)), None)
     if writable:
         yield ok("codec", f"The compiled codec is kept in {writable}.")

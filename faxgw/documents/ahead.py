@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
-from faxgw.documents import screening
+from faxgw.documents import kernels
 from faxgw.documents.coded import page_hash
 from faxgw.documents.layout import Layout
 from t30.pages import (
@@ -91,7 +91,7 @@ class AheadOfTheLine(ABC):
         bitmap = await self._draw(first, await self._layout(first, EVERYTHING))
         for coding in codings:
             await asyncio.to_thread(coded, bitmap, coding)
-        await asyncio.to_thread(screening.load)
+        await asyncio.to_thread(kernels.load, codings)
 
     async def perform(self, action: PageAction) -> PageEvent:
         """Answer ``FetchPage``, ``NoteConfirmed`` and ``AdmitPoller``.

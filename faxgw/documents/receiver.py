@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 
-import numpy as np
-
+from faxgw.documents import kernels
 from faxgw.documents.coded import CodedPage, coded_page
 from t30.pages import USUAL_CODINGS, Coding, JudgePage, KeepData, Kept, PageAction, PageEvent, PageFormat, Verdict
-from t30.t4 import Bitmap, Decoded, PageDecoder, coded, decoder
+from t30.t4 import Decoded, PageDecoder, decoder
 
 Store = Callable[[int, CodedPage], Awaitable[None]]
 
@@ -61,8 +60,8 @@ class Receiver:
         self.fault: OSError | None = None
 
     async def prepare(self, codings: Set[Coding] = USUAL_CODINGS) -> None:
-        """Load the decoders of these codings, which take a second the first time, before a call depends on them."""
-        await asyncio.to_thread(_warm_up, codings)
+        """Load what is compiled for these codings, before a call depends on it."""
+        await asyncio.to_thread(kernels.load, codings)
 
     async def perform(self, action: PageAction) -> PageEvent:
         """Answer ``KeepData`` and ``JudgePage``."""
@@ -145,12 +144,3 @@ class Receiver:
 
 def _verdict(decoded: Decoded, *, durable: bool) -> Verdict:
     return Verdict(decoded.rows, decoded.bad_rows, decoded.longest_bad_run, durable)
-
-
-def _warm_up(codings: Set[Coding]) -> None:
-    blank = Bitmap.from_pels(np.zeros((2, 64), np.uint8))
-    for coding in codings | {Coding.MMR}:
-        page = decoder(coding, blank.width)
-        page.feed(coded(blank, coding))
-        page.finish()
-    coded(blank, Coding.MMR, shortest=True)

@@ -1,5 +1,9 @@
 """The image codec: pages of pels to octets of T.4 (MH, MR), T.6 (MMR) and T.85 (JBIG), and back."""
 
+from collections.abc import Iterable
+
+import numpy as np
+
 from t30.pages import Coding
 from t30.t4 import jbig
 from t30.t4.decode import Decoded, Decoder
@@ -7,7 +11,18 @@ from t30.t4.encode import encode, usual_k
 from t30.t4.jbig import JbigDecoder
 from t30.t4.raster import Bitmap
 
-__all__ = ["Bitmap", "Decoded", "Decoder", "JbigDecoder", "PageDecoder", "coded", "decoder", "encode", "usual_k"]
+__all__ = [
+    "Bitmap",
+    "Decoded",
+    "Decoder",
+    "JbigDecoder",
+    "PageDecoder",
+    "coded",
+    "decoder",
+    "encode",
+    "load_kernels",
+    "usual_k",
+]
 
 PageDecoder = Decoder | JbigDecoder
 
@@ -34,3 +49,17 @@ def coded(bitmap: Bitmap, coding: Coding, *, k: int = 4, min_row_bits: int = 0, 
     if coding is Coding.T85:
         return jbig.encode(bitmap)
     return encode(bitmap, coding, k=k, min_row_bits=min_row_bits, shortest=shortest)
+
+
+def load_kernels(codings: Iterable[Coding]) -> None:
+    """Load all that is compiled for pages in these codings, so that no call waits for it.
+
+    It takes half a second; the first time after installation, when there is nothing to load yet, some seconds.
+    """
+    blank = Bitmap(64, np.zeros((2, 1), np.uint64))
+    for coding in codings:
+        page = decoder(coding, blank.width)
+        page.feed(coded(blank, coding))
+        page.finish()
+        coded(blank, coding, shortest=True)
+    encode(blank, Coding.MMR, msb_first=True)

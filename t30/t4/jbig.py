@@ -269,7 +269,7 @@ class JbigDecoder:
             room = max(rows, before)  # at least doubled: a stripe may be a single row
             self._page = np.concatenate((self._page[:before], np.empty((room, self._page.shape[1]), np.uint64)))
         self._registers[stripes.POSITION] = -1
-        octets = np.frombuffer(code, np.uint8) if code else np.zeros(0, np.uint8)
+        octets = np.array(bytearray(code), np.uint8)  # one signature, so one compilation
         moved, across = self._move or (0, int(self._state[stripes.SHIFTED]))
         for count in (min(moved, rows), rows - min(moved, rows)):
             if count == rows - min(moved, rows):

@@ -1,9 +1,9 @@
 """The one door to Numba: how kernels are compiled, and where what was compiled is kept.
 
 Numba keeps compiled kernels in the ``__pycache__`` beside the source, or where that is not writable in the user's
-cache folder; ``NUMBA_CACHE_DIR`` overrides both. It refuses to define a kernel when no folder can be written, so
-then kernels are compiled anew in each process. Its cache does not know whether bounds were checked
-(``NUMBA_BOUNDSCHECK=1``), so such kernels get a folder of their own.
+cache folder; ``NUMBA_CACHE_DIR`` overrides both. It refuses to define a kernel when no folder can be written; then
+kernels are kept where ``keep_in`` says, or are compiled anew in each process. Its cache does not know whether bounds
+were checked (``NUMBA_BOUNDSCHECK=1``), so such kernels get a folder of their own.
 
 Numba throws a cached kernel away when its own source file changes, not when a function or constant that it uses from
 another file does. So its stamp of the source file is replaced by one of all files in the folder.
@@ -13,6 +13,7 @@ call of a kernel. All kernels are then put in place of what stood for them, sinc
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from types import FunctionType
@@ -26,6 +27,16 @@ _stands_for: dict[Callable[..., Any], Callable[..., Any]] = {}
 """What stands for a kernel until the first call -> the kernel as written."""
 _parts: set[Callable[..., Any]] = set()
 _compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
+_kept_in: list[Path] = []
+"""Where compiled kernels are kept if Numba finds no folder that can be written."""
+
+
+def keep_in(folder: Path) -> None:
+    """Have kernels that are not loaded yet kept in this folder, where Numba finds no other that can be written.
+
+    Whoever can write there decides what this program does: it must be no one else's.
+    """
+    _kept_in[:] = [folder]
 
 
 def kernel(function: Function) -> Function:
@@ -81,12 +92,19 @@ def _dispatcher(numba: Any, function: Callable[..., Any], *, cached: bool) -> Ca
     options = {"nogil": True, "forceinline": function in _parts, "_nrt": False, **ways_in}
     if cached and not numba.config.DISABLE_JIT:
         try:
-            compiled = numba.njit(cache=True, **options)(function)
-            compiled._cache._cache_file._source_stamp = _stamp(function)
-            return cast(Callable[..., Any], compiled)
+            return _cached(numba, function, options)
         except RuntimeError:  # "no locator available": no folder can be written
-            pass
+            if _kept_in:
+                numba.config.CACHE_DIR = str(_kept_in[0])
+                with suppress(RuntimeError):
+                    return _cached(numba, function, options)
     return cast(Callable[..., Any], numba.njit(**options)(function))
+
+
+def _cached(numba: Any, function: Callable[..., Any], options: dict[str, bool]) -> Callable[..., Any]:
+    compiled = numba.njit(cache=True, **options)(function)
+    compiled._cache._cache_file._source_stamp = _stamp(function)
+    return cast(Callable[..., Any], compiled)
 
 
 def _stamp(function: Callable[..., Any]) -> tuple[tuple[str, int, int], ...]:

@@ -163,6 +163,11 @@ def test_rows_of_mr_that_lean_on_a_damaged_one_are_damaged_however_short() -> No
     assert read("".join(bits) + (EOL + "1") * 6, Coding.MR) == (rows, True)
 
 
+def test_a_page_of_mr_cannot_begin_with_a_row_that_leans_on_another() -> None:
+    bits = [EOL + "0" + "1", EOL + "1" + HALVES, EOL + "0" + "11"]
+    assert read("".join(bits) + (EOL + "1") * 6, Coding.MR) == (["?", ROWS[HALVES], ROWS[HALVES]], True)
+
+
 @pytest.mark.parametrize("stray", ["1", "0110 1011 0101"])
 def test_bits_before_the_first_eol_of_mr_are_no_row(stray: str) -> None:
     assert read(stray + EOL + "1" + HALVES + (EOL + "1") * 6, Coding.MR) == ([ROWS[HALVES]], True)
@@ -245,6 +250,21 @@ def test_runs_of_no_pels_join_their_neighbours() -> None:
     assert read(EOL + white[2] + black[0] + white[2] + black[4] + EOL * 6) == ([ROWS[HALVES]], True)
     assert read("001" + white[2] + black[0] + "001" + white[2] + black[4] + EOL * 2, Coding.MMR)[0] == [ROWS[HALVES]]
     assert read("001" + white[8] + black[0] + EOL * 2, Coding.MMR) == ([ROWS[PLAIN]], True)
+
+
+@pytest.mark.parametrize(("runs", "row"), [((2, 0, 2, 4), ROWS[HALVES]), ((2, 2, 0, 4), "..######")])
+def test_a_row_below_runs_of_no_pels_leans_on_what_is_left_of_them(runs: tuple[int, ...], row: str) -> None:
+    words = [RUNS[place % 2][run] for place, run in enumerate(runs)]
+    bits = "001" + words[0] + words[1] + "001" + words[2] + words[3]
+    assert read(bits + "11" + EOL * 2, Coding.MMR) == ([row, row], True)
+
+
+def test_a_row_is_like_the_one_above_only_when_all_of_it_is_there() -> None:
+    row = RUNS[0][0] + RUNS[1][5] + RUNS[0][3]
+    octets = octets_of("0" + EOL + row + EOL + row)
+    assert row.endswith("0") and len("0" + EOL + row + EOL + row) == 57
+    assert drawn(decode(Coding.MH, 8, [octets])[1]) == ["#####..."] * 2
+    assert drawn(decode(Coding.MH, 8, [octets[:7]])[1]) == ["#####...", "?"]
 
 
 def test_endless_runs_of_no_pels_end_with_the_input() -> None:
