@@ -166,7 +166,9 @@ class ImageInput:
             self._image = Image.open(self._file, formats=IMAGE_FORMATS)
             self.shapes = list(self._shapes())
             if self._image.format != "TIFF":
-                self._image.copy()
+                # Of a colour JPEG only the greys, which are stored apart. The first page drawn is this one as a rule.
+                self._image.draft("L", self._image.size)
+                self._image.load()
         except (RequestError, MemoryError):
             raise
         except Exception as error:
@@ -177,9 +179,8 @@ class ImageInput:
     def draw(self, page: int, onto: Grey, *, turned: bool) -> None:
         """Draw a page, averaging over what it has more of than the fax page; in its own size it stays pel for pel."""
         try:
-            image = self._seek(page)
             size = onto.shape if turned else onto.shape[::-1]
-            image.draft("L", size)
+            image = self._seek(page, size)
             image.load()
             image = _grey(ImageOps.exif_transpose(image))
             smaller = image.width > size[0] or image.height > size[1]
@@ -195,13 +196,17 @@ class ImageInput:
         self._image.close()
         self._file.close()
 
-    def _seek(self, page: int) -> Image.Image:
-        """Go to a page; a JPEG once decoded cannot be drafted smaller again, so other files are read anew."""
+    def _seek(self, page: int, size: tuple[int, ...]) -> Image.Image:
+        """Go to a page; a JPEG that is twice as large as wanted, and once decoded, is read anew, in half its size."""
         if self._image.format == "TIFF":
             self._image.seek(page)
-        else:
+        elif self._image.format != "PNG" and all(
+            own // 2 >= wanted for own, wanted in zip(self._image.size, size, strict=True)
+        ):
             self._file.seek(0)
-            self._image = Image.open(self._file, formats=IMAGE_FORMATS)
+            smaller = Image.open(self._file, formats=IMAGE_FORMATS)
+            smaller.draft("L", (size[0], size[1]))
+            return smaller
         return self._image
 
     def _shapes(self) -> Iterator[PageShape]:

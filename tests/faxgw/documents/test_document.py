@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pikepdf
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from faxgw.documents.document import Document, Header, RenderOptions, open_document
 from faxgw.documents.header import BASELINE, LEFT, SIZE, HeaderLines
-from faxgw.documents.inputs import PdfInput
+from faxgw.documents.inputs import ImageInput, PdfInput
 from faxgw.documents.layout import HEADER_MM, LINES_PER_MM, Paper, scan_line_mm
 from faxgw.documents.screening import Screen
 from faxgw.documents.text import lines_to_pdf, shown
@@ -254,3 +255,16 @@ def test_a_header_line_is_drawn_as_a_pdf_with_it_is(resolution: Resolution) -> N
         PdfInput(pdf, "header line").draw(0, wanted, turned=False)
         HeaderLines().draw(text, drawn, across_mm=across)
         assert np.array_equal(drawn, wanted) and (wanted < 255).any()
+
+
+def test_an_image_drawn_in_a_smaller_size_is_as_sharp_as_ever_in_the_next() -> None:
+    octets = jpeg(Image.fromarray(np.random.default_rng(5).integers(0, 256, (1600, 1600, 3), np.uint8)))
+
+    def drawn(image: ImageInput, size: int) -> NDArray[np.uint8]:
+        onto = np.full((size, size), 255, np.uint8)
+        image.draw(0, onto, turned=False)
+        return onto
+
+    kept = ImageInput(octets, "photo.jpg")
+    for size in (700, 1500, 700):
+        assert np.array_equal(drawn(kept, size), drawn(ImageInput(octets, "photo.jpg"), size))
