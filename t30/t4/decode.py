@@ -23,6 +23,10 @@ _KEPT = 16
 """Codings and widths whose beginnings are kept: most pages have one of six."""
 _EOL = bytes(11) + b"\x01"
 
+TABLES = LENGTHS, MODES, STEPS, PAIRS
+Given = tuple[state.Words, int, bool, state.State, state.Ends]
+"""What there is to decode: a stream, how many bits it has, whether nothing follows; what is remembered; both lines."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
@@ -171,16 +175,18 @@ class Decoder:
         stream.view(np.uint8)[: len(octets)] = np.frombuffer(octets, np.uint8)
         if self._msb_first:
             turn_octets(stream, len(stream))
-        tables = LENGTHS, MODES, STEPS, PAIRS
-        given = stream, 8 * len(octets), final, self._state, self._lines
-        while careful.decode(*given, self._page, self._damaged, self._turns, *tables):
-            self._page = np.concatenate((self._page, np.empty_like(self._page)))
-            self._damaged = np.concatenate((self._damaged, np.empty_like(self._damaged)))
+        self._take((stream, 8 * len(octets), final, self._state, self._lines))
         used = (int(self._state[state.POSITION]) >> 3) - _HISTORY
         self._state[state.BEFORE] += 8 * used
         self._state[state.POSITION] -= 8 * used
         self._state[state.MARK] -= 8 * used
         self._pending = octets[used:]
+
+    def _take(self, given: Given) -> None:
+        """Take all rows that there are."""
+        while careful.decode(*given, self._page, self._damaged, self._turns, *TABLES):
+            self._page = np.concatenate((self._page, np.empty_like(self._page)))
+            self._damaged = np.concatenate((self._damaged, np.empty_like(self._damaged)))
 
 
 @lru_cache(_KEPT)

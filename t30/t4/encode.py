@@ -99,7 +99,7 @@ def encoded(
     while more:
         found, count = find_rows(words, width, first, found, ends, places)
         more = first + found < rows
-        out = _with_room(out, position + _most_bits(count, found, width, min_row_bits))
+        out = with_room(out, position + most_bits(count, found, width, min_row_bits))
         page = (ends, places, first, found, *shape, more or goes_on, 0 if more else eols)
         if shortest:
             position, tail = put_rows_in_fewest(*page, position, tail, out, after, ways)
@@ -114,7 +114,7 @@ def usual_k(resolution: Resolution) -> int:
     return 2 if resolution is Resolution.STANDARD else 4
 
 
-def _most_bits(ends: int, rows: int, width: int, min_row_bits: int) -> int:
+def most_bits(ends: int, rows: int, width: int, min_row_bits: int) -> int:
     """Bound the bits of rows with so many run ends in all, and of RTC after them, and a word to write it in.
 
     17 bits for a run end (pass, horizontal, a short run), 13 for every 64 pels of long runs.
@@ -123,7 +123,7 @@ def _most_bits(ends: int, rows: int, width: int, min_row_bits: int) -> int:
     return 17 * ends + each * rows + (EOL_BITS + 1) * RTC_EOLS + 64
 
 
-def _with_room(out: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+def with_room(out: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
     """Return ``out`` if there is room for so many bits, else a larger copy."""
     words = -(-bits // 64)
     if words <= len(out):

@@ -6,7 +6,8 @@ decoder takes it, and both agree on what they take.
 
 A row is painted while it is decoded: one coded by itself by turning over all pels from each run end on; one coded
 against the row above as a copy of that, in which what differs is turned over. Rows and run ends lie one after the
-other in ``page`` and ``lines``, and ``row``, ``line`` and ``above`` say from where on in them.
+other in ``page`` and ``lines``, and ``row``, ``line`` and ``above`` say from where on in them. Where only run ends are
+wanted there is no ``page``, and what paints is not compiled at all.
 
 A processor waits longest where it guessed a branch wrong, and next for what the last lookup gave. So what comes about
 by chance is reckoned, not asked: vertical modes and pass are one step, make-up codes and runs are another, and the one
@@ -122,12 +123,12 @@ def take_plain_rows(
                 break
         row = rows * columns
         count = 0
-        if before != NOT_PLAIN and _repeats(stream, before, position - before, at, end):
+        if before != NOT_PLAIN and repeats(stream, before, position - before, at, end):
             _begin_as_above(page, row, columns)
             before, at = at, at + position - before
         elif by_itself:
             before = at if coding == MH else NOT_PLAIN
-            at, count = _runs(stream, at, end, lines, line, width, page, row, turns, lengths, pairs)
+            at, count = take_runs(stream, at, end, lines, line, width, page, row, turns, lengths, pairs)
         elif known:
             _begin_as_above(page, row, columns)
             same = trailing_zeros(~window)
@@ -135,7 +136,9 @@ def take_plain_rows(
                 at += ends_above
             else:
                 above = numbers + 2 * FIRST_END - line
-                at, count = _modes(stream, at, end, lines, line, above, ends_above, width, page, row, lengths, steps)
+                at, count = take_modes(
+                    stream, at, end, lines, line, above, ends_above, width, page, row, lengths, steps
+                )
         else:
             break
         if at == NOT_PLAIN:
@@ -166,7 +169,7 @@ def window_at(stream: Words, position: int) -> np.uint64:
 
 
 @part
-def _repeats(stream: Words, before: int, bits: int, position: int, end: int) -> bool:
+def repeats(stream: Words, before: int, bits: int, position: int, end: int) -> bool:
     """Whether the ``bits`` bits from ``before`` on, those of a row, are there once more from ``position`` on."""
     if position + bits > end:
         return False
@@ -190,23 +193,23 @@ def _begin_as_above(page: Words, row: int, columns: int) -> None:
 
 
 @part
-def _runs(
+def take_runs(
     stream: Words,
     position: int,
     end: int,
     lines: Ends,
     line: int,
     width: int,
-    page: Words,
+    page: Words | None,
     row: int,
-    turns: Words,
+    turns: Words | None,
     lengths: NDArray[np.uint16],
     pairs: NDArray[np.uint32],
 ) -> tuple[int, int]:
     """Take a row that is coded by itself, one or two code words at a time.
 
     ``a0`` is where the run at hand has come to, ``at`` the place where its end will be, ``colour`` which half of
-    ``pairs`` it is looked up in. ``window``, ``held`` and ``octet`` are as in ``_modes``.
+    ``pairs`` it is looked up in. ``window``, ``held`` and ``octet`` are as in ``take_modes``.
 
     Returns:
         Where it ends, or ``NOT_PLAIN``; number of its run ends.
@@ -239,9 +242,11 @@ def _runs(
         colour = np.uint64(pair >> 31 << PAIR_BITS)
     position = (octet << 3) - held
     if a0 != width or pair & PAIR_ENDS == 0 or position > end or (seen & PAIR_MAY_BE_EMPTY and _empty(lines, line, at)):
-        clear_words(turns, 0, turns.shape[0])
+        if turns is not None:
+            clear_words(turns, 0, turns.shape[0])
         return NOT_PLAIN, 0
-    _turn(turns, page, row, width)
+    if page is not None and turns is not None:
+        _turn(turns, page, row, width)
     return position, at - line
 
 
@@ -256,7 +261,7 @@ def _pair(window: np.uint64, colour: np.uint64, pairs: NDArray[np.uint32], lengt
 
 
 @part
-def _add_pair(lines: Ends, at: int, a0: int, turns: Words, pair: int) -> tuple[int, int]:
+def _add_pair(lines: Ends, at: int, a0: int, turns: Words | None, pair: int) -> tuple[int, int]:
     """Add one or two run ends; return where the run at hand has come to, and the place for its end.
 
     In ``turns``, each turns over the pels from itself to the end of its word.
@@ -266,11 +271,13 @@ def _add_pair(lines: Ends, at: int, a0: int, turns: Words, pair: int) -> tuple[i
     lines[np.uint64(at)] = a0
     ends = int(np.uint64(np.int64(first - 1)) < np.uint64(63))
     at += ends
-    turns[np.uint64(a0 >> 6)] ^= np.uint64(np.int64(-ends)) << np.uint64(a0 & 63)
+    if turns is not None:
+        turns[np.uint64(a0 >> 6)] ^= np.uint64(np.int64(-ends)) << np.uint64(a0 & 63)
     a0 += pair >> 19 & 0xFFF
     lines[np.uint64(at)] = a0
     ends = pair >> 7 & 1
-    turns[np.uint64(a0 >> 6)] ^= np.uint64(np.int64(-ends)) << np.uint64(a0 & 63)
+    if turns is not None:
+        turns[np.uint64(a0 >> 6)] ^= np.uint64(np.int64(-ends)) << np.uint64(a0 & 63)
     return a0, at + ends
 
 
@@ -298,7 +305,7 @@ def _empty(lines: Ends, line: int, at: int) -> bool:
 
 
 @part
-def _modes(
+def take_modes(
     stream: Words,
     position: int,
     end: int,
@@ -307,7 +314,7 @@ def _modes(
     above: int,
     ends_above: int,
     width: int,
-    page: Words,
+    page: Words | None,
     row: int,
     lengths: NDArray[np.uint16],
     steps: NDArray[np.uint16],
@@ -422,8 +429,10 @@ def _word(window: np.uint64, colour: int, lengths: NDArray[np.uint16]) -> int:
 
 
 @part
-def _turn_over(page: Words, row: int, start: int, stop: int) -> None:
+def _turn_over(page: Words | None, row: int, start: int, stop: int) -> None:
     """Turn over the pels of a row from ``start``, which is less than the width, up to and without ``stop``."""
+    if page is None:
+        return
     first = row + (start >> 6)
     last = row + (stop >> 6)
     if first == last:

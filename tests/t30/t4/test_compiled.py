@@ -25,10 +25,16 @@ def reach(array: NDArray[np.int64], index: int) -> int:
 @pytest.mark.skipif(CHECKED, reason="this is the run with bounds checked")
 @pytest.mark.slow
 def test_nothing_is_read_or_written_out_of_bounds() -> None:
-    files = [HERE / "test_damage.py", HERE / "test_codec.py", HERE / "test_jbig.py", Path(__file__)]
+    files = [
+        HERE / "test_damage.py",
+        HERE / "test_codec.py",
+        HERE / "test_jbig.py",
+        HERE / "test_transcode.py",
+        Path(__file__),
+    ]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *map(str, files)]
     checked = subprocess.run(
-        command, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True, timeout=240, check=False
+        command, env=os.environ | {"NUMBA_BOUNDSCHECK": "1"}, capture_output=True, text=True, timeout=400, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
