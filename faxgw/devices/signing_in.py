@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from faxgw.devices.device import COLUMNS, Device
 from faxgw.keys.texts import CARRIED, carried
 from faxgw.keys.tokens import SECRET_OCTETS, ServerKeys
+from faxgw.store.database import Database
 from faxgw.store.tables import devices, tenants, users
 
 log = structlog.get_logger(__name__)
@@ -43,12 +44,12 @@ def mac_of(keys: ServerKeys, secret: str) -> bytes:
 
 
 async def sign_in(
-    connection: AsyncConnection, keys: ServerKeys, login: str, secret: str, *, address: str, protocol: str
+    database: Database, keys: ServerKeys, login: str, secret: str, *, address: str, protocol: str
 ) -> Device | None:
     """Return the device that a login and a secret are of, and note how it came; None: it may not sign in.
 
     Args:
-        connection: a transaction of the dispatcher.
+        database: the gateway's.
         keys: the server's own.
         login: as it was sent; what follows an ``@`` is no part of it, since some machines want an address there.
         secret: as it was sent.
@@ -57,26 +58,27 @@ async def sign_in(
     """
     # By its login and its MAC at once: so a wrong secret and an unknown login are the same work from end to end. The
     # MACs are under a key that nobody outside has, so the time of comparing them tells nothing.
-    device = await known_by(connection, keys, login, secret)
-    return await _let_in(connection, device, address=address, protocol=protocol)
+    row = await database.look(_FIND, _asked(login, mac=_mac_of_sent(keys, secret)))
+    return await _let_in(database, Device.of(row) if row else None, address=address, protocol=protocol)
 
 
 async def known_by(connection: AsyncConnection, keys: ServerKeys, login: str, secret: str) -> Device | None:
     """Return the device whose login and secret these are, whether or not it may sign in."""
-    return await _found(connection, login, mac=keys.mac(_MAC + secret.encode("utf-8", "surrogateescape")))
+    return await _found(connection, login, mac=_mac_of_sent(keys, secret))
 
 
 async def sign_in_by_key(
-    connection: AsyncConnection, login: str, public_key: str, *, address: str, protocol: str
+    database: Database, login: str, public_key: str, *, address: str, protocol: str
 ) -> Device | None:
     """Return the device whose SSH key somebody has shown to hold; otherwise as ``sign_in``.
 
     ``public_key`` is as in authorized_keys; a comment behind it is no part of it.
     """
-    device = await _found(connection, login)
+    row = await database.look(_FIND, _asked(login))
+    device = Device.of(row) if row else None
     if device is not None and (not device.ssh_key or device.ssh_key.split()[:2] != public_key.split()[:2]):
         device = None
-    return await _let_in(connection, device, address=address, protocol=protocol)
+    return await _let_in(database, device, address=address, protocol=protocol)
 
 
 async def find_device(connection: AsyncConnection, login: str) -> Device | None:
@@ -85,19 +87,31 @@ async def find_device(connection: AsyncConnection, login: str) -> Device | None:
 
 
 async def _found(connection: AsyncConnection, login: str, *, mac: bytes | None = None) -> Device | None:
-    known = login.partition("@")[0].strip().lower()
-    if not known.isascii() or "\0" in known:
-        known = ""  # the same statement, for nobody
-    row = (await connection.execute(_FIND, {"login": known, "mac": mac})).mappings().one_or_none()
+    row = (await connection.execute(_FIND, _asked(login, mac=mac))).mappings().one_or_none()
     return Device.of(row) if row else None
 
 
-async def _let_in(connection: AsyncConnection, device: Device | None, *, address: str, protocol: str) -> Device | None:
+def _asked(login: str, *, mac: bytes | None = None) -> dict[str, Any]:
+    """Return what ``_FIND`` is asked with; for what can be no login, too, so that the work is the same."""
+    known = login.partition("@")[0].strip().lower()
+    if not known.isascii() or "\0" in known:
+        known = ""
+    return {"login": known, "mac": mac}
+
+
+def _mac_of_sent(keys: ServerKeys, secret: str) -> bytes:
+    return keys.mac(_MAC + secret.encode("utf-8", "surrogateescape"))
+
+
+async def _let_in(database: Database, device: Device | None, *, address: str, protocol: str) -> Device | None:
     if device is None or (reason := _hindrance(device, address)):
         told = str(device.id) if device else ""
         log.warning("a device was not let in", device=told, reason=reason if device else "unknown", address=address)
         return None
-    await _note(connection, device, address=address, protocol=protocol)
+    recently = device.seen_at is not None and datetime.now(UTC) - device.seen_at < NOTED
+    if not recently or (address, protocol) != (device.seen_address, device.seen_tls):
+        async with database.dispatcher() as connection:
+            await _note(connection, device, address=address, protocol=protocol)
     return device
 
 
@@ -109,11 +123,7 @@ def _hindrance(device: Device, address: str) -> str:
 
 
 async def _note(connection: AsyncConnection, device: Device, *, address: str, protocol: str) -> None:
-    now = datetime.now(UTC)
-    recently = device.seen_at is not None and now - device.seen_at < NOTED
-    if recently and (address, protocol) == (device.seen_address, device.seen_tls):
-        return
-    seen = {"seen_at": now, "seen_address": address, "seen_tls": protocol}
+    seen = {"seen_at": datetime.now(UTC), "seen_address": address, "seen_tls": protocol}
     await connection.execute(update(devices).where(devices.c.id == device.id).values(seen))
 
 

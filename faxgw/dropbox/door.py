@@ -120,15 +120,14 @@ class Door(asyncssh.SSHServer):
         gateway = self._shared.gateway
         if not self._shared.failures.left(self._caller).wait:
             try:
-                async with gateway.database.dispatcher() as connection:
-                    self._device = await sign_in(
-                        connection,
-                        gateway.server_keys,
-                        username,
-                        password,
-                        address=self._address,
-                        protocol=self._protocol(),
-                    )
+                self._device = await sign_in(
+                    gateway.database,
+                    gateway.server_keys,
+                    username,
+                    password,
+                    address=self._address,
+                    protocol=self._protocol(),
+                )
             except DatabaseUnavailable as fault:
                 self._turn_away("The gateway cannot let anybody in now: try again later.", str(fault))
                 return False
@@ -169,10 +168,9 @@ class Door(asyncssh.SSHServer):
         """Return the device, which may have shown its key."""
         if self._device is None and self._by_key is not None:
             login, public = self._by_key
-            async with self._shared.gateway.database.dispatcher() as connection:
-                self._device = await sign_in_by_key(
-                    connection, login, public, address=self._address, protocol=self._protocol()
-                )
+            self._device = await sign_in_by_key(
+                self._shared.gateway.database, login, public, address=self._address, protocol=self._protocol()
+            )
         self._rest()
         return self._device
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from psycopg import sql
 from psycopg.pq import TransactionStatus
-from sqlalchemy import exc, make_url, text
+from sqlalchemy import Executable, RowMapping, exc, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from faxgw.errors import RequestError
@@ -111,6 +111,27 @@ class Database:
         """Open one transaction over all tenants; otherwise as ``tenant``."""
         async with self._transaction(self._dispatcher, "", within) as connection:
             yield connection
+
+    async def look(self, statement: Executable, values: Mapping[str, Any]) -> RowMapping | None:
+        """Return what one statement finds over all tenants, one row or none; it changes nothing.
+
+        It is a transaction by itself, of one round trip in place of three.
+
+        Raises:
+            DatabaseUnavailable: if it cannot be asked.
+        """
+        with _told_as_unavailable():
+            connection = await _whole(self._dispatcher.connect(), AsyncConnection.close)
+            try:
+                with _Limit(CONNECT_LIMIT, await driver(connection)):
+                    return (await connection.execute(statement, values)).mappings().one_or_none()
+            except (exc.DBAPIError, DatabaseUnavailable) as error:
+                if isinstance(error, exc.DBAPIError) and _why_unavailable(error) is None:
+                    raise
+            finally:
+                await asyncio.shield(connection.close())
+        async with self.dispatcher() as connection:  # which throws away those that have died in the pool
+            return (await connection.execute(statement, values)).mappings().one_or_none()
 
     @asynccontextmanager
     async def listen(self, *channels: str) -> AsyncGenerator[AsyncIterator[Notice]]:

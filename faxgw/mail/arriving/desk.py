@@ -73,8 +73,7 @@ class Desk:
         """See the port."""
         keys, protocol = self._gateway.server_keys, f"{peer.protocol} {peer.cipher}".strip()
         try:
-            async with self._gateway.database.dispatcher() as connection:
-                return await sign_in(connection, keys, login, secret, address=peer.address, protocol=protocol)
+            return await sign_in(self._gateway.database, keys, login, secret, address=peer.address, protocol=protocol)
         except DatabaseUnavailable as away:
             raise Rejected(454, "4.7.0", _LATER) from away
 

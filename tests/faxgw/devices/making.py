@@ -38,8 +38,7 @@ async def make(gateway: Gateway, person: Person, name: str = "copier", **wanted:
 
 async def come(gateway: Gateway, login: str, secret: str, *, address: str = HERE, protocol: str = TLS) -> Device | None:
     """Sign in as a device."""
-    async with gateway.database.dispatcher() as connection:
-        return await sign_in(connection, gateway.server_keys, login, secret, address=address, protocol=protocol)
+    return await sign_in(gateway.database, gateway.server_keys, login, secret, address=address, protocol=protocol)
 
 
 async def change(gateway: Gateway, login: str, **columns: Any) -> None:

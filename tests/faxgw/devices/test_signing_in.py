@@ -84,8 +84,7 @@ async def test_an_ssh_key_lets_its_own_device_in_whatever_its_comment(gateway: G
     without, _ = await make(gateway, owner, "two")
 
     async def by_key(login: str, key: str) -> bool:
-        async with gateway.database.dispatcher() as connection:
-            return await sign_in_by_key(connection, login, key, address=HERE, protocol="SSH-2.0") is not None
+        return await sign_in_by_key(gateway.database, login, key, address=HERE, protocol="SSH-2.0") is not None
 
     assert await by_key(with_key.login, f"{KEY} another comment")
     assert not await by_key(with_key.login, KEY[:-1] + "J")

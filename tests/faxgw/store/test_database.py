@@ -13,15 +13,15 @@ import psycopg
 import pytest
 import pytest_asyncio
 from procrastinate import App, PsycopgConnector
-from sqlalchemy import insert, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import false, insert, literal, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from faxgw.errors import RequestError
 from faxgw.ids import new_id
 from faxgw.store.database import Database, DatabaseUnavailable, Notice, driver, notify
 from faxgw.store.roles import Urls
 from faxgw.store.server import PrivateServer
-from faxgw.store.tables import boxes, users
+from faxgw.store.tables import boxes, tenants, users
 from tests.faxgw.databases import SEALS
 
 TENANT = new_id()
@@ -137,6 +137,31 @@ async def test_connections_that_died_in_the_pool_are_replaced_unseen(mortal: Dat
         assert await connection.scalar(select(1)) == 1
     async with mortal.dispatcher() as connection:
         assert await connection.scalar(select(1)) == 1
+
+
+async def test_a_look_finds_connections_that_died_in_the_pool_replaced_or_tells_that_nobody_is_there(
+    mortal: Database, server: PrivateServer
+) -> None:
+    async with mortal.dispatcher(), mortal.dispatcher():
+        pass
+    await _restarted(server)
+    one = select(literal(1).label("one"))
+    for _ in range(3):
+        assert dict(await mortal.look(one, {}) or {}) == {"one": 1}
+    assert await mortal.look(one.where(false()), {}) is None
+    with pytest.raises(ProgrammingError):
+        await mortal.look(text("SELECT nothing"), {})
+    await server.stop()
+    with pytest.raises(DatabaseUnavailable):
+        await mortal.look(one, {})
+
+
+async def test_a_look_sees_every_tenant_and_leaves_its_connection_to_the_next(database: Database, tenant: UUID) -> None:
+    wanted = select(tenants.c.id).where(tenants.c.id == tenant)
+    pools = [database.look(wanted, {}) for _ in range(20)]
+    assert {row["id"] for row in await asyncio.gather(*pools) if row} == {tenant}
+    async with database.dispatcher() as connection:
+        assert await connection.scalar(wanted) == tenant
 
 
 async def test_a_break_within_a_transaction_is_told_as_unavailable(mortal: Database, server: PrivateServer) -> None:
