@@ -126,7 +126,7 @@ class Transcoder:
 
     def last_octet(self) -> bytes:
         """Return the bits that fill no octet yet, and zeros after them; nothing if there are none."""
-        return bytes((self._tail & 0xFF,)) * (self._position > 0)
+        return bytes((int(self._tail) & 0xFF,)) if self._position > 0 else b""
 
     def rows_came(self, bits: int) -> int:
         """Tell how many rows were there after so many bits of what was fed."""

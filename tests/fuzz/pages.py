@@ -13,13 +13,14 @@ from t30.t4 import Bitmap, Decoded, Decoder, JbigDecoder, encode, jbig
 from t30.t4.jbig import Header
 from t30.t4.state import MAX_ROWS
 from t30.t4.tables import MAX_WIDTH
-from t30.t4.transcode import FromMmr, as_mmr, without_fill
+from t30.t4.transcode import FromMmr, Transcoder, as_mmr, transcode, without_fill
 from tests.fuzz.target import Reader, Target
 from tests.t30.t4.watching import CALLS, INTERPRETED, KERNELS, watched
 
 NARROW = 160
 """Widths up to this one are as they are said to be; the others are one of those below."""
 WIDE = (200, 161) if INTERPRETED else (1728, 2048, 2432, 3456, MAX_WIDTH)
+TO = (Coding.MMR, Coding.MR, Coding.MH)
 JBIG_WIDTH, JBIG_ROWS = (12, 10) if INTERPRETED else (200, 250)
 """At most."""
 AT_ITS_END = 8 if INTERPRETED else 64
@@ -42,6 +43,8 @@ def check(coding: Coding, octets: bytes) -> Decoded:
         _check_back(stream, whole, Coding.MR if how & 2 else Coding.MH)
     elif how & 2:
         _check_on_the_way(stream, coding, width, 1 + how // 4)
+    if how & 4:
+        _check_transcoded(stream, coding, TO[how // 8 % len(TO)], width)
     return whole
 
 
@@ -54,6 +57,15 @@ def _check_on_the_way(stream: bytes, coding: Coding, width: int, step: int) -> N
     assert len(bare) == -(-len(stream) // step) and sum(map(len, bare)) <= len(stream)
     page = _decoded((stream,), Decoder(coding, width)).bitmap
     assert b"".join(as_mmr(stream, coding, width, step)) == encode(page, Coding.MMR)
+
+
+def _check_transcoded(stream: bytes, coding: Coding, to: Coding, width: int) -> None:
+    """Turn a page into another coding without a bitmap, at once and in pieces: as if it had been decoded and coded."""
+    page = _decoded((stream,), Decoder(coding, width)).bitmap
+    with watched():
+        coder = Transcoder(coding, to, width)
+        made = b"".join(map(coder.feed, _pieces(stream))) + coder.finish()
+    assert made == transcode(stream, coding, to, width) == encode(page, to)
 
 
 def _check_back(stream: bytes, whole: Decoded, coding: Coding) -> None:
@@ -76,10 +88,10 @@ def corpus(coding: Coding) -> list[bytes]:
     for said in (0, 7, 63, 129) if INTERPRETED else (0, 63, 129, 255):
         width = said + 1 if said < NARROW else WIDE[said % len(WIDE)]
         page = Bitmap.from_pels(np.repeat(rng.random((3, width)) < 0.1, 2, axis=0).view(np.uint8))
-        how = bytes((said, said | 2))
+        how = bytes((said, said | 6))
         found += [how + encode(page, coding, k=2, min_row_bits=least, end_of_page=bool(least)) for least in (0, 96)]
         assert all(check(coding, each).bitmap == page for each in found[-2:])
-    assert {module.__name__ for module, _ in KERNELS[: 1 if coding is Coding.MMR else 2]} <= CALLS.keys()
+    assert {name for _, name in KERNELS[: 2 if coding is Coding.MMR else 3]} <= CALLS.keys()
     return found
 
 

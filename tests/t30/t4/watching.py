@@ -7,7 +7,6 @@ in Python, in silence.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import numba
@@ -16,11 +15,11 @@ import numpy as np
 from t30.t4 import careful, stripes, transcode
 
 INTERPRETED = bool(vars(numba.config)["DISABLE_JIT"])
-KERNELS = ((careful, "decode"), (transcode, "drop_fill"), (stripes, "decode"))
+KERNELS = ((careful, "decode"), (transcode, "decode_ends"), (transcode, "drop_fill"), (stripes, "decode"))
 """Where kernels are called from, and their names there."""
 
 CALLS: Counter[str] = Counter()
-"""How often each was called, by where from."""
+"""How often each was called."""
 
 
 class Watched(np.ndarray[Any, Any]):
@@ -40,7 +39,7 @@ def watched() -> Iterator[None]:
     """Have an IndexError raised by a place below 0, if kernels are interpreted."""
     kernels = [getattr(module, name) for module, name in KERNELS]
     for (module, name), kernel in zip(KERNELS, kernels, strict=True):
-        setattr(module, name, _watching(module, kernel))
+        setattr(module, name, _watching(name, kernel))
     try:
         yield
     finally:
@@ -48,9 +47,9 @@ def watched() -> Iterator[None]:
             setattr(module, name, kernel)
 
 
-def _watching(module: ModuleType, kernel: Callable[..., Any]) -> Callable[..., Any]:
+def _watching(name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
-        CALLS[module.__name__] += 1
+        CALLS[name] += 1
         return kernel(*(_seen(each) for each in arguments))
 
     return call
