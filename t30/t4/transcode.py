@@ -5,6 +5,7 @@ page anew at the other end then never has to wait for what a telephone line woul
 """
 
 from collections.abc import Callable, Iterable
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -87,7 +88,8 @@ class Transcoder:
     ) -> None:
         if k < 1 or min_row_bits < 0:
             raise ValueError(f"k={k}, min_row_bits={min_row_bits}")
-        self._rows = _Rows(coding, width, self._put, conceal=conceal)
+        # Held weakly: in a circle, what is over would keep the memory of a page until garbage is collected.
+        self._rows = _Rows(coding, width, WeakMethod(self._put), conceal=conceal)
         two_d = to is Coding.MR
         self._shape = width, k if two_d else int(to is Coding.MH), int(two_d), min_row_bits, 0
         self._eols = EOFB_EOLS if to is Coding.MMR else RTC_EOLS
@@ -157,7 +159,7 @@ class _Rows(Decoder):
     """A decoder whose rows are not painted: their run ends go to ``put``, with their places and numbers."""
 
     def __init__(
-        self, coding: Coding, width: int, put: Callable[[Ends, Places, int, int], None], *, conceal: bool
+        self, coding: Coding, width: int, put: WeakMethod[Callable[[Ends, Places, int, int], None]], *, conceal: bool
     ) -> None:
         super().__init__(coding, width, conceal=conceal)
         self._page = np.empty((MAX_ROWS + 2, self._page.shape[1]), np.uint64)
@@ -194,7 +196,9 @@ class _Rows(Decoder):
             self._found = found
             good = found - (not self._conceal and self.bad_rows > 0)
             if good > 0:
-                self._put(self._ends, self._places, good, count)
+                put = self._put()
+                assert put is not None
+                put(self._ends, self._places, good, count)
 
 
 def as_mmr(octets: bytes, coding: Coding, width: int, step: int) -> list[bytes]:

@@ -1,6 +1,7 @@
 """Pages without fill, and as MMR and back: no pel changes, nothing comes later than on a line, damage shows."""
 
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -240,3 +241,10 @@ def test_the_widest_rows_can_be_spoilt() -> None:
     back = FromMmr(Coding.MH, 4864, k=1, min_row_bits=0)
     page = decoded(back.feed(b"\xff\xff") + back.broken_off(), Coding.MH, 4864).finish()
     assert (page.rows, page.longest_bad_run) == (16 + SPOILT_ROWS, SPOILT_ROWS)
+
+
+def test_what_turned_a_page_is_gone_at_once_when_nobody_holds_it() -> None:
+    coder = Transcoder(Coding.MH, Coding.MMR, 64)
+    gone = ref(coder)
+    del coder
+    assert gone() is None
