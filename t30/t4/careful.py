@@ -90,7 +90,7 @@ def decode(
         lines: shape (2, FIRST_END + width + 2 + PAD + EIGHT), run ends of the row being decoded and the last good one.
         page: shape (capacity, words), rows as decoded.
         damaged: shape (capacity,), which rows are damaged, and where.
-        turns: scratch of ``plain.TURNS`` words, all 0.
+        turns: scratch of ``runs.TURNS`` words, all 0.
         lengths: ``tables.LENGTHS``.
         modes: ``tables.MODES``.
         steps: ``tables.STEPS``.

@@ -10,8 +10,8 @@ from t30.pages import Coding
 from t30.t4 import careful, state
 from t30.t4.instructions import EIGHT
 from t30.t4.order import turn_octets
-from t30.t4.plain import TURNS
 from t30.t4.raster import Bitmap
+from t30.t4.runs import TURNS
 from t30.t4.tables import LENGTHS, MAX_WIDTH, MODES, PAIRS, STEPS, blank_row_bits
 
 _FIRST_ROWS = 2560

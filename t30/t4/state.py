@@ -11,6 +11,7 @@ equal to the width, follow, so that a coder may look past the end of a row.
 import numpy as np
 from numpy.typing import NDArray
 
+from t30.t4.instructions import octets_at
 from t30.t4.jit import kernel, part
 
 Words = NDArray[np.uint64]
@@ -51,6 +52,9 @@ MAX_ROWS = 65536
 
 STARVED = -1
 WRONG = -2
+NOT_PLAIN = -1
+CERTAIN_BITS = 56
+"""Bits of a window that are there wherever in an octet it begins."""
 
 
 @kernel
@@ -64,3 +68,10 @@ def close_row(ends: Ends, at: int, width: int) -> None:
 def end_at(ends: Ends, place: int) -> int:
     """Return a run end. Numba asks of signed places whether they count from the end, of unsigned ones it does not."""
     return int(ends[np.uint64(place)])
+
+
+@part
+def window_at(stream: Words, position: int) -> np.uint64:
+    """Return the next 57 bits at least, the first of them lowest."""
+    window: np.uint64 = octets_at(stream, position >> 3) >> np.uint64(position & 7)
+    return window

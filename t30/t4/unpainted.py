@@ -1,9 +1,9 @@
 """Octets to run ends: compiled. Rows are decoded as for a page, but not painted: another coder takes their run ends.
 
 Run ends of several rows lie one row after the other, as ``ends.py`` has them: ``line`` is where those of the last row
-begin, ``count`` how many there are, ``free`` where those of the next may. Plain rows are taken here, by the parts of
-``plain.py``; a row that is not plain is the careful decoder's, one at a time, and its run ends are then copied from
-there. A damaged row has the place of the one above it, which is what conceals it.
+begin, ``count`` how many there are, ``free`` where those of the next may. Plain rows are taken here; a row that is not
+plain is the careful decoder's, one at a time, and its run ends are then copied from there. A damaged row has the place
+of the one above it, which is what conceals it.
 """
 
 # ruff: noqa: PLR0917  (Numba calls kernels fastest with positional arguments)
@@ -13,23 +13,21 @@ from numpy.typing import NDArray
 
 from t30.t4.careful import decode
 from t30.t4.ends import BETWEEN, FIRST, MOST, Places
-from t30.t4.instructions import EIGHT, trailing_zeros
+from t30.t4.instructions import EIGHT
 from t30.t4.jit import kernel, part
-from t30.t4.plain import MOST_ZEROS, NOT_PLAIN, repeats, take_modes, take_runs, window_at
+from t30.t4.plain import take_row
 from t30.t4.state import (
     BAD_RUN,
     BEFORE,
     CODING,
     ENDED,
     ENDS_ABOVE,
-    EOL_ZEROS,
     EOLS,
     FIRST_END,
     LINE,
     MAX_ROWS,
-    MH,
     MMR,
-    MR,
+    NOT_PLAIN,
     PAD,
     PHASE,
     POSITION,
@@ -106,39 +104,14 @@ def decode_ends(
         rows = s[ROWS]
         if s[PHASE] == START and s[EOLS] == 0 and not s[SPOILT]:
             position = s[POSITION]
-            by_itself = coding == MH
             known = coding == MMR or s[REFERENCE_GOOD] != 0
             before = NOT_PLAIN
             while rows < MAX_ROWS and found < most and free + room <= ends.shape[0] and total < 2 * MOST:
-                at = position
-                window = window_at(stream, at)
-                if coding != MMR:
-                    zeros = trailing_zeros(window)
-                    if not EOL_ZEROS <= zeros <= MOST_ZEROS:
-                        break
-                    at += zeros + 1
-                    window >>= np.uint64(zeros + 1)
-                    if coding == MR:
-                        by_itself = window & np.uint64(1) != 0
-                        at += 1
-                        window >>= np.uint64(1)
-                    if at > end:
-                        break
-                taken = 0
                 ends[free - 1] = -1
-                if before != NOT_PLAIN and repeats(stream, before, position - before, at, end):
-                    before, at = at, at + position - before
-                elif by_itself:
-                    before = at if coding == MH else NOT_PLAIN
-                    at, taken = take_runs(stream, at, end, ends, free, width, None, 0, None, lengths, pairs)
-                elif known:
-                    same = trailing_zeros(~window)
-                    if same >= count and at + count <= end:
-                        at += count
-                    else:
-                        at, taken = take_modes(stream, at, end, ends, free, line, count, width, None, 0, lengths, steps)
-                else:
-                    break
+                at, taken, by_itself, before = take_row(
+                    stream, position, end, coding, known, before, ends, free, line, count, width, None, 0, None,
+                    lengths, steps, pairs,
+                )  # fmt: skip
                 if at == NOT_PLAIN:
                     break
                 if taken > 0:
