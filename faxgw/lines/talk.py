@@ -50,6 +50,7 @@ class Talk:
         finally:
             limit.cancel()
             self._task = None
+            call.close()  # of a call that was cancelled before its first step
 
     async def _talking(self, call: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Have the call, which alone knows how to be ended: a task that is cancelled before its first step has none."""

@@ -1,6 +1,7 @@
 """A call that is hung up at any moment ends as one that was, and never harms the line's keeper."""
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -33,3 +34,20 @@ def test_a_call_that_is_hung_up_so_soon_after_it_began_is_canceled(steps: int) -
         return await running
 
     assert run(test()).reason.code == "call.canceled"
+
+
+@pytest.mark.parametrize("steps", range(1, 5))
+def test_a_call_whose_keeper_leaves_so_soon_after_it_began_is_over(steps: int) -> None:
+    async def test() -> None:
+        clock = LineClock(asyncio.get_running_loop().time)
+        switch = Switch(clock)
+        switch.attach("2")
+        call = run_call(Session(calling(Station(), "2")), CircuitLine(switch.attach("1"), clock), Tray())
+        running = asyncio.create_task(Talk().run(call, at_most=600))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert inspect.getcoroutinestate(call) == inspect.CORO_CLOSED
+
+    run(test())
