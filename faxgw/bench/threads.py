@@ -23,8 +23,9 @@ from t30.t4.batch import decode_pages, encode_pages
 
 TARGET = 0.95
 TWO = 2
-COPIES = 8
-"""How often each page is in a batch: half of them are each process's."""
+COPIES = 16
+"""How often each page is in a batch, half of them each process's: so many that starting threads counts no more than
+starting processes, which are there before."""
 CODINGS = (Coding.MMR, Coding.MR, Coding.MH)
 WAYS = ("decode", "encode")
 

@@ -22,8 +22,11 @@ BETWEEN = EIGHT + 1
 """Numbers between the run ends of two rows."""
 AT_A_TIME = 6
 """Run ends written in one go, be there as many or not."""
-MOST = 1 << 16
-"""Numbers in ``ends``: few enough to stay in a processor's cache, so many that most pages take a call or two."""
+MOST = 1 << 18
+"""Numbers in ``ends``: few enough for a processor's cache, and so many that most pages take one call.
+
+Threads that code pages at once wait for each other between calls, as only one at a time is in Python.
+"""
 
 
 def begin(width: int, rows: int) -> tuple[Ends, Places]:
