@@ -67,7 +67,7 @@ def fax_page_count(octets: bytes, *, most: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """A page as it lies in its file: MMR, in the wire's order of bits."""
+    """A page as it lies in its file: MMR, first bit most significant."""
 
     width: Width
     resolution: Resolution
@@ -139,21 +139,20 @@ def _strip(octets: bytes, tags: Tags) -> _Strip | None:
     if int(said.get(STRIP_ROWS, rows)) < rows or not 0 < length <= len(octets) - begins:
         return None
     strip = octets[begins : begins + length]
-    return _Strip(width, resolution, rows, strip.translate(TURNED) if said[FILL_ORDER] == 1 else strip)
+    return _Strip(width, resolution, rows, strip.translate(TURNED) if said[FILL_ORDER] == 2 else strip)
 
 
 def _decoded(strip: _Strip, index: int) -> PreparedPage | None:
     """Return a page, None if it is damaged."""
-    decoder = Decoder(Coding.MMR, strip.resolution.pels(strip.width))
+    decoder = Decoder(Coding.MMR, strip.resolution.pels(strip.width), msb_first=True)
     decoder.feed(strip.octets[:-EOFB_OCTETS])
     ended_before = decoder.page_ended
     decoder.feed(strip.octets[-EOFB_OCTETS:])
     decoded = decoder.finish()
     if decoded.rows != strip.rows or decoded.bad_rows:
         return None
-    turned = strip.octets.translate(TURNED)
-    if not ended_before and _ends_a_page(turned):
-        page = CodedPage(strip.width, strip.resolution, decoded.rows, Coding.MMR, turned, 0, 0)
+    if not ended_before and _ends_a_page(strip.octets):
+        page = CodedPage(strip.width, strip.resolution, decoded.rows, Coding.MMR, strip.octets, 0, 0)
     else:
         page = coded_page(decoded.bitmap, width=strip.width, resolution=strip.resolution)
     return PreparedPage(index, page, page_hash(decoded.bitmap, strip.resolution))
