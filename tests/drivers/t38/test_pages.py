@@ -1,6 +1,7 @@
 """Pages without error correction that go without fill or as MMR: what is on the network, and what arrives."""
 
 import asyncio
+import threading
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 
@@ -152,25 +153,22 @@ def test_a_gap_in_mmr_spoils_the_page_though_what_follows_can_be_read() -> None:
     assert (page.rows, page.longest_bad_run) == (80 + SPOILT_ROWS, SPOILT_ROWS)
 
 
-def test_large_pages_are_turned_round_beside_the_loop() -> None:
+def test_large_pages_are_turned_round_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     async def turned() -> tuple[list[bytes], list[bytes]]:
         pages = Pages(MMR)
         pages.learn(Frame.of(Fcf.DCS, Dcs().but(receiver=True, modulation=Modulation.V17_14400).octets).octets)
         octets = encode(sheet(1, rows=2000).bitmap, Coding.MH)
         assert len(octets) > AT_ONCE
-        ticks = 0
+        turn, threads = pages._turned, []
 
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                await asyncio.sleep(0)
-                ticks += 1
+        def watched(octets: bytes, step: int) -> list[bytes]:
+            threads.append(threading.current_thread())
+            return turn(octets, step)
 
-        ticking = asyncio.create_task(tick())
+        monkeypatch.setattr(pages, "_turned", watched)
         beside = await pages.outgoing(octets, 54)
-        ticking.cancel()
-        assert ticks > 10
-        return beside, pages._turned(octets, 54)
+        assert threads and threading.main_thread() not in threads
+        return beside, turn(octets, 54)
 
     beside, at_once = asyncio.run(turned())
     assert beside == at_once
